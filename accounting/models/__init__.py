@@ -1,0 +1,7 @@
+"""The rows of what has been spent, one model per file."""
+
+from accounting.models.budget import DatasetBudget
+from accounting.models.entry import Entry, EntryKind
+from accounting.models.head import LedgerHead
+
+__all__ = ["DatasetBudget", "Entry", "EntryKind", "LedgerHead"]

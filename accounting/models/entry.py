@@ -1,0 +1,47 @@
+"""One row of the privacy ledger."""
+
+from django.db import models
+
+
+class EntryKind(models.TextChoices):
+    """What a ledger row says; ACCOUNTING section 4."""
+
+    SEALED = "sealed"  # a study's whole plan at one institution, before round 1
+    RESERVED = "reserved"
+    CHARGED = "charged"
+    RELEASED = "released"  # something left the site: carries its digest
+    ACKNOWLEDGED = "acknowledged"  # it became part of a model
+    LOST = "lost"  # taken and never answered: stays charged
+    REFUSED = "refused"  # a contribution the hub would not use: stays charged
+    ABORTED = "aborted"  # provably never computed: the reservation is given back
+
+
+class Entry(models.Model):
+    """Append-only. `body` is the canonical JSON that is hashed; columns repeat it for queries.
+
+    digest = SHA-256(previous digest as bytes ‖ body); the first row's previous is 64 zeros.
+    """
+
+    sequence = models.BigIntegerField(unique=True)  # 1, 2, 3 … without gaps
+    kind = models.CharField(max_length=14, choices=EntryKind.choices)
+    study = models.CharField(max_length=80)  # slugs, not foreign keys
+    institution = models.CharField(max_length=63)
+    lineage = models.CharField(max_length=100)
+    round = models.PositiveIntegerField(default=0)  # 0 for sealed
+    attempt = models.PositiveIntegerField(default=0)
+    phase = models.CharField(max_length=20, blank=True)
+    idempotency_key = models.CharField(max_length=255, unique=True)
+    body = models.TextField()
+    previous_digest = models.CharField(max_length=64)
+    digest = models.CharField(max_length=64)
+
+    class Meta:
+        ordering = ("sequence",)
+        verbose_name_plural = "entries"
+        indexes = (
+            models.Index(fields=("institution", "lineage")),
+            models.Index(fields=("study", "institution", "round")),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.sequence} {self.kind} {self.study} {self.institution} {self.round}"

@@ -1,0 +1,1 @@
+"""Glue: settings, URLs, ASGI, Celery and the commands that start everything."""

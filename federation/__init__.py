@@ -1,0 +1,1 @@
+"""How a round is run: rounds, contributions, aggregation, transport (Django app and pure parts)."""

@@ -1,0 +1,15 @@
+"""The rows of how a round is run, one model per file."""
+
+from federation.models.assignment import Assignment, AssignmentStatus
+from federation.models.checkpoint import Checkpoint
+from federation.models.contribution import Contribution
+from federation.models.round import Round, RoundStatus
+
+__all__ = [
+    "Assignment",
+    "AssignmentStatus",
+    "Checkpoint",
+    "Contribution",
+    "Round",
+    "RoundStatus",
+]

@@ -1,0 +1,1 @@
+"""Who agreed to what: institutions, people, roles, studies, approvals, events, live pages."""
