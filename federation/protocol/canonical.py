@@ -7,7 +7,7 @@ import rfc8785
 
 
 def canonical_json(value: Any) -> bytes:
-    """Return `value` as canonical JSON; raises rfc8785.CanonicalizationError for NaN and the like."""
+    """Canonical JSON of `value`; raises rfc8785.CanonicalizationError for NaN and the like."""
     return rfc8785.dumps(value)
 
 

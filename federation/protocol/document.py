@@ -26,7 +26,7 @@ class Section(BaseModel):
 
 
 class NumberColumn(Section):
-    """A numeric feature, scaled by its declared bounds or by a declared public centre and spread."""
+    """A numeric feature, scaled by declared bounds or by a declared public centre and spread."""
 
     name: Name
     kind: Literal["number"] = "number"
