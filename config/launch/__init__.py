@@ -1,0 +1,1 @@
+"""Starting every real process of an installation on one machine, and stopping exactly those."""

@@ -1,0 +1,1 @@
+"""Commands that start, seed and run an installation."""
