@@ -1,0 +1,1 @@
+"""Learning with torch: private training, evaluation, architectures and aggregation strategies."""

@@ -1,0 +1,85 @@
+"""Which architectures exist: one file each, found by listing this folder, free of torch.
+
+A new architecture is one new file with a module-level `ARCHITECTURE` that keeps the promise of
+`Architecture`. Forms, documentation and the contract tests find it by its name. `build` is given
+`torch.nn` by whoever already has torch, so that the web process never loads it.
+"""
+
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+from typing import Protocol as Promise
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from federation.protocol.document import Protocol
+
+__all__ = ["Architecture", "ArchitectureError", "Parameters", "check", "get", "names", "read"]
+
+
+class ArchitectureError(ValueError):
+    """The protocol names an architecture or a parameter that cannot be; says which key."""
+
+
+class Parameters(BaseModel):
+    """The parameters of an architecture: a form is rendered from this model's JSON schema."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Architecture(Promise):
+    """What each file here promises. No layer may mix examples or keep buffers (no BatchNorm)."""
+
+    name: str
+    title: str
+    description: str
+    Parameters: type[Parameters]
+    presets: dict[str, dict[str, Any]]
+
+    def build(self, nn: Any, inputs: int, outputs: int, parameters: Any) -> Any:
+        """A `torch.nn.Module` from float32 [n, inputs] to logits [n, outputs]."""
+        ...
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """The installed architectures, sorted."""
+    return tuple(sorted(module.name for module in iter_modules(__path__)))
+
+
+@cache
+def get(name: str) -> Architecture:
+    """The architecture of that name. Raises ArchitectureError, which lists the names."""
+    if name not in names():
+        raise ArchitectureError(
+            f"model.architecture: no architecture is called {name!r}; choose one of: "
+            f"{', '.join(names())}"
+        )
+    found: Architecture = import_module(f"{__name__}.{name}").ARCHITECTURE
+    return found
+
+
+def read(name: str, values: dict[str, Any]) -> Parameters:
+    """The checked parameters of architecture `name`. Raises ArchitectureError naming the key."""
+    try:
+        return get(name).Parameters(**values)
+    except ValidationError as error:
+        raise ArchitectureError("; ".join(_faults(name, error))) from error
+
+
+def check(protocol: Protocol) -> None:
+    """Raise ArchitectureError when the protocol's model section cannot be built."""
+    read(protocol.model.architecture, protocol.model.parameters)
+
+
+def _faults(name: str, error: ValidationError) -> list[str]:
+    known = ", ".join(get(name).Parameters.model_fields) or "none"
+    faults = []
+    for fault in error.errors():
+        key = ".".join(["model.parameters", *map(str, fault["loc"])])
+        text = fault["msg"]
+        if fault["type"] == "extra_forbidden":
+            text = f"{name} has no such parameter; it has: {known}"
+        faults.append(f"{key}: {text}")
+    return faults

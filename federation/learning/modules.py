@@ -1,0 +1,42 @@
+"""A protocol's architecture as a torch module, and its weights as named float32 arrays."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from federation.learning import architectures
+from federation.protocol.contract import outputs, width
+from federation.protocol.document import Protocol
+from federation.protocol.tensors import Tensors
+
+
+def build(protocol: Protocol) -> nn.Module:
+    """The module that the protocol describes, with whatever weights torch gave it.
+
+    Raises:
+        ArchitectureError: the model section of the protocol is wrong.
+    """
+    chosen = architectures.get(protocol.model.architecture)
+    parameters = architectures.read(protocol.model.architecture, protocol.model.parameters)
+    module: nn.Module = chosen.build(nn, width(protocol.data), outputs(protocol.data), parameters)
+    return module
+
+
+def load(protocol: Protocol, tensors: Tensors) -> nn.Module:
+    """The module with the given weights. Raises ValueError where names or shapes differ."""
+    module = build(protocol)
+    state = {name: torch.tensor(array, dtype=torch.float32) for name, array in tensors.items()}
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(
+            f"these tensors do not belong to {protocol.model.architecture!r} as this protocol "
+            f"declares it: {error}"
+        ) from error
+    return module
+
+
+def weights(module: nn.Module) -> Tensors:
+    """The module's weights: float32 copies under their state names."""
+    state = module.state_dict()
+    return {name: np.array(tensor.numpy(), dtype=np.float32) for name, tensor in state.items()}

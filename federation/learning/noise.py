@@ -1,0 +1,44 @@
+"""Randomness that nobody can replay: AES-CTR keystreams, and Gaussian noise drawn from one.
+
+A key comes from the operating system and is never stored, logged or configured. Sampling and
+noise use two streams, so that neither says anything about the other.
+"""
+
+import os
+
+import numpy as np
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+Floats = NDArray[np.float64]
+_BLOCK_BYTES = 1 << 20
+
+
+class Keystream:
+    """AES-256 in counter mode over zeros (NIST SP 800-38A), keyed by `os.urandom`."""
+
+    def __init__(self) -> None:
+        # A fresh key for each stream makes a fixed initial counter safe.
+        self._cipher = Cipher(algorithms.AES256(os.urandom(32)), modes.CTR(bytes(16))).encryptor()
+
+    def words(self, count: int) -> NDArray[np.uint64]:
+        """The next `count` words of 64 uniform bits."""
+        return np.frombuffer(self._cipher.update(bytes(8 * count)), dtype=np.uint64)
+
+    def uniform(self, count: int) -> Floats:
+        """The next `count` numbers in the open interval (0, 1), each of 53 bits."""
+        return ((self.words(count) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+
+
+def gaussian(stream: Keystream, count: int) -> Floats:
+    """`count` standard normal draws by inversion, each from 53 uniform bits.
+
+    This is the grade "float noise, CSPRNG": the key is secret, but floating point can only take
+    some values (Mironov 2012), which the hardened grade avoids and this one does not.
+    """
+    parts = [
+        ndtri(stream.uniform(min(_BLOCK_BYTES, count - start)))
+        for start in range(0, count, _BLOCK_BYTES)
+    ]
+    return np.concatenate(parts) if parts else np.empty(0)

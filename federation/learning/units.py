@@ -1,0 +1,55 @@
+"""Which rows belong to which privacy unit, and how a sample of units is cut into chunks."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federation.protocol.contract import Encoded
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class UnitRows:
+    """Rows sorted by unit: unit u owns rows `starts[u]` up to `starts[u + 1]`."""
+
+    features: NDArray[np.float32]
+    targets: Indices
+    starts: Indices
+
+    @classmethod
+    def of(cls, data: Encoded) -> Self:
+        """The data with each unit's rows side by side (a copy only where they are not yet)."""
+        counts = np.bincount(data.units, minlength=data.n_units)
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        if (np.diff(data.units) >= 0).all():
+            return cls(data.features, data.targets, starts)
+        order = np.argsort(data.units, kind="stable")
+        return cls(data.features[order], data.targets[order], starts)
+
+    @property
+    def n_units(self) -> int:
+        """How many units there are, with or without rows."""
+        return len(self.starts) - 1
+
+    def chunks(self, batch: Indices, rows: int) -> Iterator[tuple[Indices, Indices, int]]:
+        """The units of `batch` in groups of about `rows` rows; no unit is ever split.
+
+        Yields (row numbers, the unit of each as 0 … n − 1, n), at least once, even if empty.
+        """
+        counts = self.starts[batch + 1] - self.starts[batch]
+        ends = np.cumsum(counts)
+        first = 0
+        while first < len(batch) or first == 0:
+            before = ends[first - 1] if first else 0
+            last = max(int(np.searchsorted(ends, before + rows, side="right")), first + 1)
+            yield self._together(batch[first:last], counts[first:last])
+            first = last
+
+    def _together(self, batch: Indices, counts: Indices) -> tuple[Indices, Indices, int]:
+        units = np.repeat(np.arange(len(batch)), counts)
+        within = np.arange(len(units)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return self.starts[batch][units] + within, units, len(batch)
