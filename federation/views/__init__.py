@@ -1,0 +1,1 @@
+"""The live panels of a study and the download of its model."""

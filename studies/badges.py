@@ -1,0 +1,46 @@
+"""How each status looks: one label, icon and tone per status, unknown ones shown plainly."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Badge:
+    """`tone` is one of good, wait, bad, live, plain; `icon` a symbol of the sprite."""
+
+    label: str
+    icon: str
+    tone: str
+
+
+BADGES = {
+    # studies
+    "draft": Badge("Draft", "pencil", "plain"),
+    "submitted": Badge("Awaiting approval", "hourglass", "wait"),
+    "running": Badge("Running", "player-play", "live"),
+    "paused": Badge("Paused", "player-pause", "wait"),
+    "completed": Badge("Completed", "check", "good"),
+    "withdrawn": Badge("Withdrawn", "ban", "plain"),
+    "exhausted": Badge("Budget exhausted", "alert-triangle", "bad"),
+    "failed": Badge("Failed", "x", "bad"),
+    # participations
+    "invited": Badge("Invited", "send", "wait"),
+    "approved": Badge("Approved", "check", "good"),
+    "declined": Badge("Declined", "x", "bad"),
+    # institutions
+    "online": Badge("Online", "plug-connected", "good"),
+    "offline": Badge("Offline", "plug-connected-x", "wait"),
+    "unenrolled": Badge("Not enrolled", "circle-dashed", "plain"),
+    # rounds and assignments
+    "open": Badge("Waiting for the site", "circle-dashed", "wait"),
+    "taken": Badge("Computing", "circle-dot", "live"),
+    "answered": Badge("Answered", "check", "good"),
+    "refused": Badge("Refused", "ban", "bad"),
+    "lost": Badge("No answer", "alert-triangle", "bad"),
+    "unused": Badge("Not used", "circle-dashed", "plain"),
+    "closed": Badge("Closed", "check", "good"),
+}
+
+
+def badge(value: str) -> Badge:
+    """The badge of a status; a status without one is shown by its own name."""
+    return BADGES.get(value) or Badge(value.replace("_", " ").capitalize(), "info-circle", "plain")

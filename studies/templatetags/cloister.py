@@ -1,0 +1,113 @@
+"""Tags and filters of every template: statuses, icons, prices, times and digests alike."""
+
+from datetime import datetime
+from typing import Any, Protocol
+
+from django import template
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+
+from studies.badges import badge
+
+register = template.Library()
+
+ACCOUNTANTS = {"pld": "PLD", "rdp": "Rényi (RDP)", "prv": "PRV"}
+UNITS = {"row": "per row", "patient": "per patient"}
+
+
+class Priced(Protocol):
+    """What a price is shown from: accounting.dp.figures.Figure or the same shape."""
+
+    delta: float
+    accountant: str
+
+    def shown(self, places: int = 3) -> str:
+        """ε rounded up."""
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """One icon of the sprite, hidden from readers: the word beside it says the same."""
+    return format_html(
+        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
+        static("vendor/tabler-icons/icons.svg"),
+        name,
+    )
+
+
+@register.simple_tag
+def status(value: str) -> SafeString:
+    """A status as a badge: icon, word and colour say the same."""
+    shape = badge(value)
+    return format_html(
+        '<span class="status status-{}">{}{}</span>', shape.tone, icon(shape.icon), shape.label
+    )
+
+
+@register.simple_tag
+def price(figure: Priced, unit: str, scope: str) -> SafeString:
+    """ε as it must always stand: with δ, the accountant, the unit protected and the scope.
+
+    `figure` as accounting.dp gives it (shown rounded up), `unit` "row" or "patient", `scope` a few
+    words such as "this study".
+    """
+    return format_html(
+        '<span class="price"><strong>ε = {}</strong> <span class="terms">{}</span></span>',
+        figure.shown(),
+        terms(figure.delta, figure.accountant, unit, scope),
+    )
+
+
+@register.simple_tag
+def terms(delta: float | str, accountant: str, unit: str, scope: str) -> str:
+    """The words that belong to an ε: δ, accountant, unit, scope."""
+    parts = (f"δ = {number(delta)}", accountant_name(accountant), UNITS.get(unit, unit), scope)
+    return " · ".join(part for part in parts if part)
+
+
+@register.filter
+def accountant_name(name: str) -> str:
+    """The accountant's name as it is written in the literature."""
+    return f"{ACCOUNTANTS.get(name, name)} accountant" if name else ""
+
+
+@register.filter
+def number(value: float | str | None) -> str:
+    """A number without noise digits: 0.001, 1e-05, 2, 0.805."""
+    return "–" if value in (None, "") else f"{float(value):.6g}"
+
+
+@register.filter
+def rate(value: float | None) -> str:
+    """A utility figure to three places, or a dash where it is undefined."""
+    return "–" if value is None else f"{float(value):.3f}"
+
+
+@register.filter
+def short(digest: str) -> str:
+    """The first twelve digits of a digest."""
+    return digest[:12]
+
+
+@register.filter
+def ago(moment: datetime | None) -> SafeString | str:
+    """How long ago, with the exact UTC time for those who hover or parse."""
+    if moment is None:
+        return "never"
+    seconds = (timezone.now() - moment).total_seconds()
+    words = "just now" if seconds < 60 else f"{timesince(moment, depth=1)} ago"
+    return format_html(
+        '<time datetime="{}" title="{} UTC">{}</time>',
+        moment.isoformat(),
+        f"{moment:%d %B %Y, %H:%M:%S}",
+        words,
+    )
+
+
+@register.filter
+def lookup(mapping: dict[Any, Any], key: Any) -> Any:
+    """`mapping[key]`, or None."""
+    return mapping.get(key)

@@ -1,0 +1,1 @@
+"""The pages of studies and institutions: check access, ask a selector or service, render."""
