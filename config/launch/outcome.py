@@ -1,0 +1,115 @@
+"""What a finished study comes to: one table for people, one summary for machines, the files."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from accounting.selectors import spending
+from accounting.services import verification
+from federation.models import Checkpoint
+from federation.protocol import plans
+from federation.protocol.document import Protocol
+from studies.models import Study
+from studies.states import StudyStatus
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A study's end, measured from its rows."""
+
+    study: Study
+    protocol: Protocol
+    seconds: float
+    ledger_ok: bool
+    ledger_problem: str
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planned round ran and the ledger verifies."""
+        return self.study.status == StudyStatus.COMPLETED and self.ledger_ok
+
+
+def measure(study: Study, seconds: float) -> Outcome:
+    """Read the study's end from the database and verify the whole ledger."""
+    verdict = verification.verify()
+    protocol = Protocol.model_validate_json(study.document)
+    return Outcome(study, protocol, seconds, verdict.ok, verdict.problem or "")
+
+
+def summary(outcome: Outcome) -> dict[str, Any]:
+    """The summary for machines; epsilons are full floats, `remaining` is budget minus loss."""
+    protocol, study = outcome.protocol, outcome.study
+    delta, budget = protocol.privacy.target_delta, plans.epsilon_budget(protocol)
+    slugs = [member.institution for member in protocol.cohort]
+    losses = {slug: spending.study_loss(study.slug, slug, delta) for slug in slugs}
+    last = study.checkpoints.last()
+    metrics = _metrics(last)
+    return {
+        "study": study.slug,
+        "status": study.status,
+        "reason": study.status_reason,
+        "accuracy": metrics.get("accuracy"),
+        "auc": metrics.get("auc"),
+        "metrics": last.metrics if last else {},
+        "epsilon": {slug: loss.epsilon for slug, loss in losses.items()},
+        "remaining": {slug: max(0.0, budget - loss.epsilon) for slug, loss in losses.items()},
+        "epsilon_budget": budget,
+        "delta": delta,
+        "unit": protocol.data.unit,
+        "accountant": next((f"{loss.accountant}: {loss.version}" for loss in losses.values()), ""),
+        "noise_multipliers": protocol.plan.noise_multipliers if protocol.plan else [],
+        "rounds": last.number if last else 0,
+        "seconds": round(outcome.seconds, 2),
+        "ledger_ok": outcome.ledger_ok,
+        "ledger_problem": outcome.ledger_problem,
+    }
+
+
+def table(outcome: Outcome) -> str:
+    """One line per round: contributors, utility, ε spent and left per site (worst site's)."""
+    protocol = outcome.protocol
+    delta, budget = protocol.privacy.target_delta, plans.epsilon_budget(protocol)
+    slugs = [member.institution for member in protocol.cohort]
+    curves = {slug: dict(spending.burn_down(outcome.study.slug, slug, delta)) for slug in slugs}
+    heads = ["round", "sites", "accuracy", "AUC", *(f"ε {s}" for s in slugs), "ε left"]
+    rows = [heads]
+    for point in outcome.study.checkpoints.filter(number__gt=0):
+        figures = [curves[slug].get(point.number) for slug in slugs]
+        worst = max((figure.epsilon for figure in figures if figure), default=0.0)
+        metrics = _metrics(point)
+        rows.append(
+            [
+                str(point.number),
+                f"{len(point.contributors)}/{len(slugs)}",
+                _shown(metrics.get("accuracy")),
+                _shown(metrics.get("auc")),
+                *(figure.shown() if figure else "–" for figure in figures),
+                f"{max(0.0, budget - worst):.3f}",
+            ]
+        )
+    return "\n".join((_aligned(rows), _scope(protocol, budget)))
+
+
+def _scope(protocol: Protocol, budget: float) -> str:
+    plan = protocol.plan
+    accountant = f"{plan.accountant} ({plan.version})" if plan else "no accountant"
+    return (
+        f"ε per site, composed over all rounds, of {budget:g} at δ = "
+        f"{protocol.privacy.target_delta:g}; accountant {accountant}; unit: one "
+        f"{protocol.data.unit}; scope: this study at that site; rounded up."
+    )
+
+
+def _metrics(point: Checkpoint | None) -> dict[str, Any]:
+    """Utility on the public rows where there are some, else from the sites' noised histograms."""
+    metrics = point.metrics if point else {}
+    return metrics.get("public") or metrics.get("sites") or {}
+
+
+def _shown(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _aligned(rows: list[list[str]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join((lines[0], "─" * len(lines[0]), *lines[1:]))

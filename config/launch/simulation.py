@@ -1,0 +1,68 @@
+"""One study from a file to its files, with every process real and nobody at the keyboard."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from config.launch import conduct, outcome
+from config.launch.installation import Installation
+from config.launch.people import LEAD, create_people, create_site_admins
+from config.launch.results import write_files
+from config.launch.session import running_hub
+from config.launch.sites import enrol_sites, register_institutions, wait_for_offers, write_site_file
+from federation.protocol.study_file import StudyFile
+from studies.models import Person
+
+OFFER_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run and where to leave the summary and the files (None: nowhere)."""
+
+    file: StudyFile
+    installation: Installation
+    summary: Path | None = None
+    results: Path | None = None
+
+
+def simulate(request: Request, say: Callable[[str], None]) -> bool:
+    """Run the study, print its table, write what was asked; True when all of it is true."""
+    began = time.monotonic()
+    file, installation = request.file, request.installation
+    with running_hub(installation, say) as supervisor:
+        logins = create_people(installation.folder)
+        lead = Person.objects.get(username=LEAD)
+        create_site_admins(register_institutions(file.institutions, lead), logins.password)
+        for entry in file.institutions:
+            write_site_file(installation, entry)
+        enrol_sites(installation, file.institutions, lead)
+        for entry in file.institutions:
+            installation.start_site(supervisor, entry.slug)
+        study = conduct.write_study(file, lead)
+        slugs = [entry.slug for entry in file.institutions]
+        wait_for_offers(slugs, OFFER_SECONDS, supervisor.watch)
+        conduct.approve_everywhere(study, file)
+        say(f"{len(slugs)} sites enrolled, protocol {study.protocol_digest[:16]} approved")
+        conduct.start(study)
+        conduct.follow(study, supervisor.watch)
+        end = outcome.measure(study, time.monotonic() - began)
+        return _tell(request, end, say)
+
+
+def _tell(request: Request, end: outcome.Outcome, say: Callable[[str], None]) -> bool:
+    say(outcome.table(end))
+    if end.study.status_reason:
+        say(f"{end.study.status}: {end.study.status_reason}")
+    verdict = "verified" if end.ledger_ok else f"WRONG: {end.ledger_problem}"
+    say(f"study {end.study.status} in {end.seconds:.1f} s; ledger {verdict}")
+    if request.summary:
+        request.summary.parent.mkdir(parents=True, exist_ok=True)
+        request.summary.write_text(json.dumps(outcome.summary(end), indent=2) + "\n")
+        say(f"wrote {request.summary}")
+    if request.results:
+        for path in write_files(end, request.results):
+            say(f"wrote {path}")
+    return end.complete
