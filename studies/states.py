@@ -57,7 +57,8 @@ STUDY_MOVES = (
 PARTICIPATION_MOVES = (
     Move("approve", (_P.INVITED,), _P.APPROVED, "site_admin"),
     Move("decline", (_P.INVITED,), _P.DECLINED, "site_admin"),
-    Move("reopen", (_P.APPROVED, _P.DECLINED, _P.INVITED), _P.INVITED, "lead"),
+    Move("reopen", (_P.INVITED, _P.APPROVED, _P.DECLINED, _P.WITHDRAWN), _P.INVITED, "lead"),
+    Move("drop", (_P.INVITED, _P.APPROVED, _P.DECLINED), _P.WITHDRAWN, "lead"),
     Move("withdraw", (_P.INVITED, _P.APPROVED), _P.WITHDRAWN, "site_admin"),
 )
 

@@ -1,0 +1,1 @@
+"""Read functions for pages and the site API; nothing here changes a row."""

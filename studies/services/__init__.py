@@ -1,0 +1,1 @@
+"""The only functions that change rows of studies: one writer per noun."""
