@@ -6,6 +6,7 @@ from django.db import models
 class EntryKind(models.TextChoices):
     """What a ledger row says; ACCOUNTING section 4."""
 
+    DECLARED = "declared"  # the lifetime budget of a dataset, as first lent or as lowered since
     SEALED = "sealed"  # a study's whole plan at one institution, before round 1
     RESERVED = "reserved"
     CHARGED = "charged"
@@ -19,6 +20,8 @@ class EntryKind(models.TextChoices):
 class Entry(models.Model):
     """Append-only. `body` is the canonical JSON that is hashed; columns repeat it for queries.
 
+    `steps` is +K where K steps were reserved and −K where a reservation was given back, so one
+    grouped sum over rows is the merged history that ε is derived from; 0 in every other row.
     digest = SHA-256(previous digest as bytes ‖ body); the first row's previous is 64 zeros.
     """
 
@@ -30,6 +33,9 @@ class Entry(models.Model):
     round = models.PositiveIntegerField(default=0)  # 0 for sealed
     attempt = models.PositiveIntegerField(default=0)
     phase = models.CharField(max_length=20, blank=True)
+    noise_multiplier = models.CharField(max_length=32, blank=True)  # decimal strings
+    sample_rate = models.CharField(max_length=32, blank=True)
+    steps = models.IntegerField(default=0)
     idempotency_key = models.CharField(max_length=255, unique=True)
     body = models.TextField()
     previous_digest = models.CharField(max_length=64)

@@ -1,0 +1,1 @@
+"""What has been spent: budgets, the ledger, the accountants and the reports."""

@@ -1,0 +1,122 @@
+"""What was spent and what is left: every ε here is derived from the ledger's events."""
+
+import json
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+
+from accounting.dp.accountants import epsilon
+from accounting.dp.events import PrivacyEvent
+from accounting.dp.figures import Figure
+from accounting.models import DatasetBudget, Entry, EntryKind
+from accounting.selectors import histories
+
+
+@dataclass(frozen=True)
+class Remaining:
+    """One dataset's lifetime budget: `spent` + `reserved` is `figure`, the rest is `left`."""
+
+    institution: str
+    lineage: str
+    limit: float
+    site_cap: float
+    figure: Figure
+    spent: float
+    reserved: float
+    left: float
+
+    @property
+    def share(self) -> float:
+        """The part of the budget that is gone, 0 to 1 and above where it was lowered since."""
+        return self.figure.epsilon / self.limit
+
+
+def reservations(
+    study: str | None = None, institution: str | None = None, lineage: str | None = None
+) -> QuerySet[Entry]:
+    """The `reserved` rows in ledger order; see `counted` for those that were given back."""
+    scope = {"study": study, "institution": institution, "lineage": lineage}
+    return Entry.objects.filter(
+        kind=EntryKind.RESERVED, **{name: value for name, value in scope.items() if value}
+    )
+
+
+def counted(rows: QuerySet[Entry]) -> list[Entry]:
+    """`rows` less those whose reservation was aborted."""
+    returned = set(
+        Entry.objects.filter(
+            kind=EntryKind.ABORTED,
+            study__in=rows.values("study"),
+            institution__in=rows.values("institution"),
+        ).values_list("study", "institution", "round", "attempt", "phase")
+    )
+    return [row for row in rows if place(row) not in returned] if returned else list(rows)
+
+
+def place(row: Entry) -> tuple[str, str, int, int, str]:
+    """The key of a row, without its lineage."""
+    return row.study, row.institution, row.round, row.attempt, row.phase
+
+
+def events_of(
+    study: str | None = None, institution: str | None = None, lineage: str | None = None
+) -> tuple[PrivacyEvent, ...]:
+    """Every event that counts as spent, whole, one for each reservation, in ledger order."""
+    return tuple(event_of(row) for row in counted(reservations(study, institution, lineage)))
+
+
+def event_of(row: Entry) -> PrivacyEvent:
+    """The event that a `reserved` row holds."""
+    return PrivacyEvent.from_json(json.loads(row.body)["event"])
+
+
+def study_loss(study: str, institution: str, delta: float, accountant: str = "pld") -> Figure:
+    """What one study spent at one institution. One grouped query, one remembered figure."""
+    spent = histories.load([institution], study)
+    return epsilon(spent.study(study, institution), delta, accountant)
+
+
+def dataset_loss(institution: str, lineage: str, delta: float, accountant: str = "pld") -> Figure:
+    """What one dataset lineage spent over its lifetime, across all studies."""
+    spent = histories.load([institution])
+    return epsilon(spent.dataset(institution, lineage), delta, accountant)
+
+
+def burn_down(study: str, institution: str, delta: float) -> list[tuple[int, Figure]]:
+    """(round, ε composed after that round), over everything that still counts as spent."""
+    history: list[PrivacyEvent] = []
+    after: dict[int, int] = {}
+    for row in counted(reservations(study, institution)):
+        history.append(event_of(row))
+        after[row.round] = len(history)
+    return [(number, epsilon(history[:end], delta)) for number, end in after.items()]
+
+
+def remaining(institution: str, lineage: str) -> Remaining:
+    """The state of one lifetime budget. Raises DatasetBudget.DoesNotExist."""
+    return remaining_of(DatasetBudget.objects.get(institution=institution, lineage=lineage))
+
+
+def remaining_of(budget: DatasetBudget) -> Remaining:
+    """The state of `budget`: composed ε at its own δ, split into charged and only reserved."""
+    delta, limit = float(budget.delta), float(budget.epsilon)
+    figure = dataset_loss(budget.institution, budget.lineage, delta)
+    rows = counted(reservations(institution=budget.institution, lineage=budget.lineage))
+    charged = charged_places(budget.institution)
+    settled = epsilon([event_of(row) for row in rows if place(row) in charged], delta)
+    return Remaining(
+        budget.institution,
+        budget.lineage,
+        limit,
+        float(budget.site_cap),
+        figure,
+        spent=settled.epsilon,
+        reserved=figure.epsilon - settled.epsilon,
+        left=max(0.0, limit - figure.epsilon),
+    )
+
+
+def charged_places(institution: str) -> set[tuple[str, str, int, int, str]]:
+    """The keys at one institution that went past their reservation and were not given back."""
+    kinds = (EntryKind.CHARGED, EntryKind.LOST, EntryKind.REFUSED)
+    return {place(row) for row in Entry.objects.filter(institution=institution, kind__in=kinds)}

@@ -1,0 +1,269 @@
+"""The ledger's one door for writing: seal, reserve, charge, release, and how each may end.
+
+Every function runs in one transaction (the caller's where there is one) that holds the lock of
+the head row; called twice with the same arguments it returns the same row and writes nothing.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounting import transitions
+from accounting.dp.accountants import epsilon
+from accounting.dp.events import PrivacyEvent
+from accounting.keys import Key, Limit, Move, Reservation
+from accounting.models import Entry, EntryKind
+from accounting.services import gate
+from accounting.services.refusals import BudgetExceeded, Conflict, LedgerRefusal, NotLent
+from accounting.services.rows import Draft, append, lock
+from accounting.transitions import IllegalTransition
+
+__all__ = [
+    "BudgetExceeded",
+    "Conflict",
+    "IllegalTransition",
+    "Key",
+    "LedgerRefusal",
+    "Limit",
+    "Move",
+    "NotLent",
+    "Reservation",
+    "abort",
+    "acknowledge",
+    "charge",
+    "lose",
+    "record",
+    "refuse",
+    "release",
+    "reserve",
+    "reserve_all",
+    "seal",
+    "warm",
+]
+_BINDING = ("lineage", "event", "protocol_digest", "tensors_digest", "model_digest")
+
+
+@transaction.atomic
+def seal(
+    *,
+    study: str,
+    institution: str,
+    lineage: str,
+    plan_events: Iterable[PrivacyEvent | dict[str, Any]],
+    protocol_digest: str,
+    unit: str,
+    study_limit: Limit,
+    now: datetime | None = None,
+) -> Entry:
+    """Write a study's whole plan at one institution; once per protocol digest.
+
+    Raises:
+        Conflict: another plan was sealed under the same protocol digest.
+        ValueError: an event that no accountant can price.
+    """
+    events = [_event(event) for event in plan_events]
+    facts = {
+        "protocol_digest": protocol_digest,
+        "plan": [event.to_json() for event in events],
+        "unit": unit,
+        "limit": {"epsilon": repr(study_limit.epsilon), "delta": repr(study_limit.delta)},
+        "figure": gate.figure_json(epsilon(events, study_limit.delta)),
+    }
+    key = f"{study}/{institution}/sealed/{protocol_digest}"
+    head = lock()
+    draft = Draft(EntryKind.SEALED, key, study, institution, lineage, facts=facts)
+    found = Entry.objects.filter(idempotency_key=key).first()
+    if found is not None:
+        return _same(found, draft)
+    return append(head, [draft], now or timezone.now())[0]
+
+
+def reserve(
+    *,
+    study: str,
+    institution: str,
+    lineage: str,
+    round: int,
+    attempt: int,
+    phase: str,
+    event: PrivacyEvent,
+    protocol_digest: str,
+    study_limit: Limit,
+    now: datetime | None = None,
+) -> Entry:
+    """Reserve one event at one institution; see `reserve_all`."""
+    key = Key(study, institution, lineage, round, attempt, phase)
+    request = Reservation(key, event, protocol_digest, study_limit)
+    return reserve_all([request], now=now)[0]
+
+
+@transaction.atomic
+def reserve_all(requests: Sequence[Reservation], *, now: datetime | None = None) -> list[Entry]:
+    """Reserve all events or none: what a round does for its whole cohort. Charged from here on.
+
+    Raises:
+        BudgetExceeded: an event does not fit its study's or its dataset's budget.
+        NotLent: a dataset without a lifetime budget.
+        Conflict: a key that is already reserved for something else.
+    """
+    head = lock()
+    found = _entries([r.key.idempotency(EntryKind.RESERVED) for r in requests])
+    wanted = {r.key.idempotency(EntryKind.RESERVED): r for r in requests}
+    fresh = [r for name, r in wanted.items() if name not in found]
+    checked = gate.read(fresh)
+    drafts = [_reservation(r, checked.admit(r)) for r in fresh]
+    for entry in append(head, drafts, now or timezone.now()):
+        found[entry.idempotency_key] = entry
+    return [
+        _same(found[r.key.idempotency(EntryKind.RESERVED)], _reservation(r, None)) for r in requests
+    ]
+
+
+def warm(requests: Sequence[Reservation]) -> None:
+    """Derive ahead of time, without any lock, the figures that `reserve_all` will need.
+
+    Figures are remembered per process: called while the sites train, it takes the accountant off
+    the critical path of the next round. A refusal is left for `reserve_all` to raise.
+    """
+    checked = gate.read(requests)
+    for request in requests:
+        key = request.key
+        checked.spent.add(key.study, key.institution, key.lineage, request.event)
+        epsilon(checked.spent.study(key.study, key.institution), request.study_limit.delta)
+
+
+def charge(
+    key: Key, *, journal: dict[str, Any] | None = None, now: datetime | None = None
+) -> Entry:
+    """The site accessed its data; `journal` is the place in the site's journal that says so."""
+    return record([Move(key, EntryKind.CHARGED, {"journal": journal} if journal else {})], now=now)[
+        0
+    ]
+
+
+def release(key: Key, tensors_digest: str, *, now: datetime | None = None) -> Entry:
+    """Something left the site: the SHA-256 of exactly what."""
+    return record([Move(key, EntryKind.RELEASED, {"tensors_digest": tensors_digest})], now=now)[0]
+
+
+def acknowledge(key: Key, model_digest: str, *, now: datetime | None = None) -> Entry:
+    """What left became part of the model of this SHA-256."""
+    return record([Move(key, EntryKind.ACKNOWLEDGED, {"model_digest": model_digest})], now=now)[0]
+
+
+def lose(key: Key, reason: str, *, now: datetime | None = None) -> Entry:
+    """Taken and never answered: it stays charged, for nobody can prove that it was not computed."""
+    return record([Move(key, EntryKind.LOST, {"reason": reason})], now=now)[0]
+
+
+def refuse(key: Key, reason: str, *, now: datetime | None = None) -> Entry:
+    """The hub would not use what came, or the site failed after access: it stays charged."""
+    return record([Move(key, EntryKind.REFUSED, {"reason": reason})], now=now)[0]
+
+
+def abort(key: Key, reason: str, *, evidence: str = "", now: datetime | None = None) -> Entry:
+    """Never computed: the reservation is given back. `evidence`: digest of the site's own word."""
+    facts = {"reason": reason} | ({"evidence": evidence} if evidence else {})
+    return record([Move(key, EntryKind.ABORTED, facts)], now=now)[0]
+
+
+@transaction.atomic
+def record(moves: Sequence[Move], *, now: datetime | None = None) -> list[Entry]:
+    """Append all moves or none, in order; several about one key may follow each other.
+
+    Raises:
+        IllegalTransition: a move that may not follow what the ledger says about its key.
+        Conflict: the same move was recorded before with other digests.
+    """
+    head = lock()
+    known = _about({move.key for move in moves})
+    drafts: list[Draft] = []
+    for move in moves:
+        rows = known.setdefault(move.key.place, {})
+        if move.kind in rows:
+            _same(rows[move.kind], _moved(move, rows))
+            continue
+        transitions.check(next(reversed(rows), ""), move.kind, str(move.key))
+        drafts.append(_moved(move, rows))
+        rows[move.kind] = drafts[-1]
+    written = {e.idempotency_key: e for e in append(head, drafts, now or timezone.now())}
+    return [_written(move, known, written) for move in moves]
+
+
+Rows = dict[str, Entry | Draft]
+
+
+def _about(keys: set[Key]) -> dict[tuple[str, str, int, int, str], Rows]:
+    """For each key its rows by kind, oldest first, in one query."""
+    rows = Entry.objects.filter(
+        study__in={k.study for k in keys},
+        institution__in={k.institution for k in keys},
+        round__in={k.round for k in keys},
+    )
+    wanted = {key.place for key in keys}
+    found: dict[tuple[str, str, int, int, str], Rows] = {}
+    for row in rows:
+        place = (row.study, row.institution, row.round, row.attempt, row.phase)
+        if place in wanted:
+            found.setdefault(place, {})[row.kind] = row
+    return found
+
+
+def _written(move: Move, known: dict[Any, Rows], written: dict[str, Entry]) -> Entry:
+    row = known[move.key.place][move.kind]
+    return row if isinstance(row, Entry) else written[row.idempotency_key]
+
+
+def _moved(move: Move, rows: Rows) -> Draft:
+    key, facts = move.key, dict(move.facts)
+    if move.kind == EntryKind.ABORTED and EntryKind.RESERVED in rows:
+        facts["event"] = _facts(rows[EntryKind.RESERVED])["event"]
+    return _keyed(key, move.kind, facts)
+
+
+def _reservation(request: Reservation, admission: gate.Admission | None) -> Draft:
+    facts: dict[str, Any] = {
+        "event": request.event.to_json(),
+        "protocol_digest": request.protocol_digest,
+    }
+    if admission is not None:
+        facts |= {
+            "sealed": admission.sealed,
+            "figure": gate.figure_json(admission.figure),
+            "checks": list(admission.checks),
+        }
+    return _keyed(request.key, EntryKind.RESERVED, facts)
+
+
+def _keyed(key: Key, kind: str, facts: dict[str, Any]) -> Draft:
+    return Draft(kind=kind, idempotency_key=key.idempotency(kind), facts=facts, **asdict(key))
+
+
+def _same(found: Entry | Draft, again: Draft) -> Any:
+    """Return `found`; raises Conflict where `again` binds the same key to something else."""
+    before = _facts(found) | {"lineage": found.lineage}
+    after = again.facts | {"lineage": again.lineage}
+    for name in _BINDING:
+        if name in after and before.get(name) != after[name]:
+            raise Conflict(
+                f"{again.idempotency_key} is in the ledger with another {name}; a retry with other "
+                "data, model or parameters needs a new attempt, and is charged again"
+            )
+    return found
+
+
+def _facts(row: Entry | Draft) -> dict[str, Any]:
+    return json.loads(row.body) if isinstance(row, Entry) else row.facts
+
+
+def _entries(keys: Sequence[str]) -> dict[str, Entry]:
+    return {e.idempotency_key: e for e in Entry.objects.filter(idempotency_key__in=keys)}
+
+
+def _event(event: PrivacyEvent | dict[str, Any]) -> PrivacyEvent:
+    return event if isinstance(event, PrivacyEvent) else PrivacyEvent.from_json(event)

@@ -1,0 +1,30 @@
+"""Why the ledger says no: one class per reason, each telling what to do."""
+
+from accounting.dp.figures import Figure
+from accounting.keys import Limit
+
+
+class LedgerRefusal(Exception):
+    """The ledger would not write the row; nothing was written."""
+
+
+class NotLent(LedgerRefusal):
+    """No lifetime budget is declared for this dataset, so nothing may be spent on it."""
+
+
+class Conflict(LedgerRefusal):
+    """The key is already used for something else: another event, dataset, protocol or digest."""
+
+
+class BudgetExceeded(LedgerRefusal):
+    """The event would not fit a budget; `scope` is 'study' or 'dataset'."""
+
+    def __init__(self, scope: str, institution: str, name: str, figure: Figure, limit: Limit):
+        self.scope, self.institution, self.name = scope, institution, name
+        self.figure, self.limit = figure, limit
+        whose = "the study" if scope == "study" else "the lifetime of dataset"
+        super().__init__(
+            f"the next event would bring {whose} {name} at {institution} to "
+            f"ε = {figure.shown()} ({figure.accountant}, δ = {figure.delta:g}), above its budget "
+            f"of ε = {limit.epsilon:g}; stop here, or agree on a protocol that spends less"
+        )

@@ -1,0 +1,100 @@
+"""Appending rows to the ledger: the lock, the sequence, the chain. Nobody else inserts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import transaction
+
+from accounting.canonical import canonical_json, chained
+from accounting.models import Entry, LedgerHead
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A row before it has its place in the chain; `facts` go into its body as they are."""
+
+    kind: str
+    idempotency_key: str
+    study: str
+    institution: str
+    lineage: str
+    round: int = 0
+    attempt: int = 0
+    phase: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def lock() -> LedgerHead:
+    """The head row, locked until the caller's transaction ends; every append waits for it here.
+
+    SQLite has no row locks: its transactions are IMMEDIATE, which locks the whole file earlier.
+    """
+    if not transaction.get_connection().in_atomic_block:
+        raise transaction.TransactionManagementError("append to the ledger inside a transaction")
+    head = LedgerHead.objects.select_for_update().filter(pk=1).first()
+    if head is not None:
+        return head
+    LedgerHead.objects.get_or_create(pk=1)
+    return LedgerHead.objects.select_for_update().get(pk=1)
+
+
+def append(head: LedgerHead, drafts: Sequence[Draft], now: datetime) -> list[Entry]:
+    """Chain and insert `drafts` after `head` (locked by the caller), in order."""
+    entries: list[Entry] = []
+    for draft in drafts:
+        entry = _entry(draft, head.size + 1, head.digest, now)
+        head.size, head.digest = entry.sequence, entry.digest
+        entries.append(entry)
+    if entries:
+        Entry.objects.bulk_create(entries)
+        head.save(update_fields=("size", "digest"))
+    return entries
+
+
+def columns(body: dict[str, Any]) -> dict[str, Any]:
+    """The values that a row's columns repeat from its body; verification compares them."""
+    event, sign = body.get("event"), {"reserved": 1, "aborted": -1}.get(body["kind"], 0)
+    repeated = {name: body[name] for name in _REPEATED}
+    return repeated | {
+        "noise_multiplier": event["noise_multiplier"] if event else "",
+        "sample_rate": event["sample_rate"] if event else "",
+        "steps": sign * event["steps"] if event else 0,
+    }
+
+
+_REPEATED = (
+    "sequence",
+    "kind",
+    "study",
+    "institution",
+    "lineage",
+    "round",
+    "attempt",
+    "phase",
+    "idempotency_key",
+)
+
+
+def _entry(draft: Draft, sequence: int, previous: str, now: datetime) -> Entry:
+    body = {
+        "version": VERSION,
+        "sequence": sequence,
+        "at": now.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "kind": str(draft.kind),
+        "idempotency_key": draft.idempotency_key,
+        "study": draft.study,
+        "institution": draft.institution,
+        "lineage": draft.lineage,
+        "round": draft.round,
+        "attempt": draft.attempt,
+        "phase": draft.phase,
+        **draft.facts,
+    }
+    text = canonical_json(body)
+    return Entry(
+        body=text, previous_digest=previous, digest=chained(previous, text), **columns(body)
+    )

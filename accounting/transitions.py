@@ -1,0 +1,34 @@
+"""What may follow what in the life of one mechanism at one site, as a table.
+
+A key (study, institution, round, attempt, phase) starts with nothing; each row of the ledger
+moves it along. Everything but `aborted` counts as spent (ACCOUNTING section 4).
+"""
+
+from accounting.models import EntryKind
+
+_K = EntryKind
+ALLOWED: dict[str, tuple[str, ...]] = {
+    "": (_K.RESERVED,),
+    _K.RESERVED: (_K.CHARGED, _K.LOST, _K.REFUSED, _K.ABORTED),
+    _K.CHARGED: (_K.RELEASED, _K.LOST, _K.REFUSED),
+    _K.RELEASED: (_K.ACKNOWLEDGED, _K.REFUSED),
+    _K.ACKNOWLEDGED: (),
+    _K.LOST: (),
+    _K.REFUSED: (),
+    _K.ABORTED: (),
+}
+KEYED = frozenset(kind for kinds in ALLOWED.values() for kind in kinds)
+
+
+class IllegalTransition(Exception):
+    """The ledger refuses a row that cannot follow what it already says about this key."""
+
+
+def check(state: str, kind: str, what: str) -> None:
+    """Raise IllegalTransition unless `kind` may follow `state` ('' where there is no row yet)."""
+    if kind in ALLOWED.get(state, ()):
+        return
+    possible = ", ".join(ALLOWED.get(state, ())) or "nothing: this is final"
+    raise IllegalTransition(
+        f"{what} is {state or 'not in the ledger'} and cannot become {kind}; possible: {possible}"
+    )
