@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import json
 import os
 import signal
 import subprocess
@@ -43,6 +44,7 @@ class Supervisor:
     the order. Should the supervisor itself be killed, the kernel ends the children (Linux).
     """
 
+    record: Path | None = None  # a JSON file of name → process id, kept current
     clock: Callable[[], float] = time.monotonic
     _children: dict[str, _Child] = field(default_factory=dict)
 
@@ -51,6 +53,7 @@ class Supervisor:
         if program.name in self._children:
             raise ValueError(f"{program.name} is already running")
         self._children[program.name] = _Child(program, _spawn(program), self.clock())
+        self._write_record()
 
     def watch(self) -> list[str]:
         """Start again what has died (with growing delays); returns the names that died."""
@@ -63,6 +66,7 @@ class Supervisor:
                 child.due = now + min(0.1 * 2**child.failures, LONGEST_BACKOFF_SECONDS)
             if child.due is not None and now >= child.due:
                 child.process, child.started, child.due = _spawn(child.program), now, None
+                self._write_record()
         return died
 
     def pid(self, name: str) -> int:
@@ -84,6 +88,12 @@ class Supervisor:
                 _signal(child.process, signal.SIGKILL)
                 child.process.wait()
         self._children.clear()
+        self._write_record()
+
+    def _write_record(self) -> None:
+        if self.record:
+            pids = {name: child.process.pid for name, child in self._children.items()}
+            self.record.write_text(json.dumps(pids))
 
 
 def _spawn(program: Program) -> subprocess.Popen[bytes]:

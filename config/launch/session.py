@@ -15,7 +15,7 @@ from config.launch.processes import Supervisor
 @contextmanager
 def running_hub(installation: Installation, say: Callable[[str], None]) -> Iterator[Supervisor]:
     """Migrate, start the hub, yield its supervisor; stop every child however the block ends."""
-    supervisor = Supervisor()
+    supervisor = Supervisor(installation.folder / "processes.json")
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         call_command("migrate", verbosity=0, interactive=False)
