@@ -5,7 +5,6 @@ import binascii
 import json
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from functools import cache
 from typing import Annotated, Any, ClassVar, Self, TypeVar, get_type_hints
 
 from accounting.dp.events import PrivacyEvent
@@ -65,22 +64,26 @@ def _reason(name: str, value: Any) -> None:
         raise MessageError(f"{name} must be one of: {', '.join(Reason)}")
 
 
-@cache
-def _checks(kind: type["Message"]) -> dict[str, form.Check]:
-    hints = get_type_hints(kind, include_extras=True)
-    return {entry.name: hints[entry.name].__metadata__[0] for entry in fields(kind)}
-
-
 @dataclass(frozen=True, kw_only=True)
 class Message:
     """What all messages share: every field is checked when a message is made or read."""
 
     type: ClassVar[str]
     max_bytes: ClassVar[int] = MAX_BYTES
+    checks: ClassVar[dict[str, form.Check]]
+
+    def __init_subclass__(cls) -> None:
+        """Collect the rule that each field's annotation carries."""
+        hints = get_type_hints(cls, include_extras=True)
+        cls.checks = {
+            name: hint.__metadata__[0]
+            for name, hint in hints.items()
+            if hasattr(hint, "__metadata__")
+        }
 
     def __post_init__(self) -> None:
         """Check each field by its own rule."""
-        for name, check in _checks(type(self)).items():
+        for name, check in self.checks.items():
             check(name, getattr(self, name))
 
     def to_json(self) -> dict[str, Any]:
