@@ -61,6 +61,12 @@ PARTICIPATION_MOVES = (
     Move("drop", (_P.INVITED, _P.APPROVED, _P.DECLINED), _P.WITHDRAWN, "lead"),
     Move("withdraw", (_P.INVITED, _P.APPROVED), _P.WITHDRAWN, "site_admin"),
 )
+# In which statuses of its study an institution may take each of its own moves.
+TIMELY = {
+    "approve": (_S.SUBMITTED,),
+    "decline": (_S.SUBMITTED,),
+    "withdraw": (_S.SUBMITTED, _S.RUNNING, _S.PAUSED),
+}
 
 
 class IllegalMove(Exception):

@@ -16,55 +16,22 @@ from django.utils import timezone
 from redis.exceptions import ConnectionError as RedisDown
 from redis.exceptions import TimeoutError as RedisSlow
 
+from studies.kinds import KINDS, NEWS_ONLY
 from studies.models import Event, Institution, Person, Study
+
+__all__ = [
+    "EVERYBODY",
+    "KINDS",
+    "NEWS_ONLY",
+    "UnknownKind",
+    "news",
+    "person_group",
+    "recheck",
+    "record",
+]
 
 log = structlog.get_logger(__name__)
 
-# kind → sentence; {by}, {institution}, {study} and any key of the payload may stand in it.
-# A `reason` in the payload is added to the sentence's end by the timeline.
-KINDS: dict[str, str] = {
-    "institution_registered": "{by} registered {institution}",
-    "token_issued": "{by} issued an enrolment token for {institution}",
-    "site_enrolled": "The site of {institution} enrolled with key {key}",
-    "site_key_revoked": "{by} revoked the key of the site of {institution}",
-    "site_seen": "The site of {institution} is online",
-    "offer_received": "{institution} declared what it lends",
-    "role_granted": "{by} made {person} {role}",
-    "role_revoked": "{by} took the role {role} from {person}",
-    "person_deactivated": "{by} deactivated {person}",
-    "study_created": "{by} wrote the study",
-    "study_revised": "{by} changed the protocol (revision {revision})",
-    "study_submitted": "{by} submitted the study for approval",
-    "institution_invited": "{institution} was invited",
-    "institution_dropped": "{institution} is no longer part of the cohort",
-    "participation_approved": "{by} approved the protocol for {institution}",
-    "participation_declined": "{by} declined for {institution}",
-    "participation_withdrawn": "{by} withdrew {institution} from the study",
-    "study_started": "{by} started the study",
-    "study_paused": "{by} paused the study",
-    "study_resumed": "{by} resumed the study",
-    "study_withdrawn": "{by} withdrew the study",
-    "study_held": "The study was put on hold",
-    "round_opened": "Round {round} opened",
-    "assignment_taken": "{institution} took its assignment of round {round}",
-    "step_done": "{institution} finished a step of round {round}",
-    "contribution_received": "{institution} contributed to round {round}",
-    "contribution_rejected": "The contribution of {institution} to round {round} was rejected",
-    "assignment_refused": "The site of {institution} refused round {round}",
-    "assignment_lost": "{institution} did not answer in round {round}",
-    "round_closed": "Round {round} closed",
-    "round_failed": "Round {round} failed",
-    "quorum_overridden": "{by} closed round {round} below its quorum",
-    "model_evaluated": "The model of round {round} was evaluated",
-    "study_completed": "The study is complete",
-    "study_exhausted": "The study's privacy budget is exhausted",
-    "study_failed": "The study failed",
-    "report_downloaded": "{by} downloaded a privacy report",
-    "ledger_verified": "{by} verified the ledger",
-    "ledger_broken": "The ledger did not verify",
-    "budget_lowered": "{by} lowered the lifetime budget of {dataset} at {institution}",
-}
-NEWS_ONLY = frozenset({"site_seen", "step_done"})
 EVERYBODY = "people"  # the group of every open home page; its consumers filter
 
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from studies.models import Institution, Person
+from studies.selectors.sites import ONLINE_FOR
 from studies.services import events
 from studies.services.enrolment import enrol, issue_token, revoke_key
 from studies.services.errors import InvalidName, OfferRefused
@@ -17,7 +18,6 @@ from studies.services.errors import InvalidName, OfferRefused
 __all__ = ["enrol", "issue_token", "receive_offer", "register", "revoke_key", "seen"]
 
 SEEN_EVERY = timedelta(seconds=10)  # last_seen is written no more often
-ONLINE_FOR = timedelta(seconds=60)  # after this silence a site is offline
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # as in the protocol document's cohort
 MAX_DATASETS = 100
 

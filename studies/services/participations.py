@@ -7,10 +7,7 @@ from federation.protocol.document import Protocol
 from studies.models import Approval, Institution, Participation, Person, Study
 from studies.services import engine, events
 from studies.services.errors import NotOffered, ProtocolRefused, StaleApproval
-from studies.states import PARTICIPATION_MOVES, IllegalMove, StudyStatus, actions, destination
-
-DECIDABLE = (StudyStatus.SUBMITTED,)
-LEAVABLE = (StudyStatus.SUBMITTED, StudyStatus.RUNNING, StudyStatus.PAUSED)
+from studies.states import PARTICIPATION_MOVES, TIMELY, IllegalMove, actions, destination
 
 
 @transaction.atomic
@@ -21,7 +18,7 @@ def approve(
 
     Raises IllegalMove, StaleApproval (the protocol changed since it was read) and NotOffered.
     """
-    _lock(participation, "approve", DECIDABLE)
+    _lock(participation, "approve")
     _must_be_current(participation, protocol_digest)
     lineage = _lineage(participation.institution, dataset)
     _move(participation, "approve", dataset=dataset, lineage=lineage)
@@ -37,7 +34,7 @@ def decline(
     """Decline the current protocol; raises IllegalMove, and StaleApproval when a digest is given
     and is not the current one.
     """
-    _lock(participation, "decline", DECIDABLE)
+    _lock(participation, "decline")
     _must_be_current(participation, protocol_digest or participation.study.protocol_digest)
     _move(participation, "decline")
     decision = _decide(participation, by, approved=False, reason=reason)
@@ -51,7 +48,7 @@ def withdraw(participation: Participation, *, by: Person, reason: str = "") -> A
 
     What was already released and charged stays so. Raises IllegalMove.
     """
-    _lock(participation, "withdraw", LEAVABLE)
+    _lock(participation, "withdraw")
     _move(participation, "withdraw")
     decision = _decide(participation, by, approved=False, reason=reason)
     _record("participation_withdrawn", participation, by, reason=reason)
@@ -103,12 +100,12 @@ def _drop(row: Participation, by: Person) -> None:
     events.record("institution_dropped", study=row.study, institution=row.institution, by=by)
 
 
-def _lock(participation: Participation, action: str, statuses: tuple[StudyStatus, ...]) -> None:
+def _lock(participation: Participation, action: str) -> None:
     """Lock the study, then the participation (always in this order), and look at both again."""
     study = Study.objects.select_for_update().get(pk=participation.study_id)
     participation.refresh_from_db(from_queryset=Participation.objects.select_for_update())
     participation.study = study
-    if study.status not in statuses:
+    if study.status not in TIMELY[action]:
         raise IllegalMove(f"cannot {action} while the study is {study.status}")
 
 
