@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from config.launch.ports import wait_for_port
+from tests.append_only import _emptied_by_flush_only  # noqa: F401  (a fixture)
 from tests.environment import VALKEY, VALKEY_PORT
 
 

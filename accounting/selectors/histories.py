@@ -18,11 +18,13 @@ class Histories:
 
     steps: dict[tuple[str, str, str], Steps] = field(default_factory=dict)
 
-    def add(self, study: str, institution: str, lineage: str, event: PrivacyEvent) -> None:
-        """Count one more event, as if it had been read."""
+    def add(
+        self, study: str, institution: str, lineage: str, event: PrivacyEvent, sign: int = 1
+    ) -> None:
+        """Count one more event, as if it had been read; sign −1 gives it back."""
         written = event.to_json()
         price = (str(written["noise_multiplier"]), str(written["sample_rate"]))
-        self.steps.setdefault((study, institution, lineage), Counter())[price] += event.steps
+        self.steps.setdefault((study, institution, lineage), Counter())[price] += sign * event.steps
 
     def study(self, study: str, institution: str) -> tuple[PrivacyEvent, ...]:
         """The history of one study at one institution, whatever dataset it used."""

@@ -1,0 +1,143 @@
+"""Replaying the ledger's rows: what each may follow, what each may spend, which ε each must say."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from accounting import transitions
+from accounting.dp.accountants import UnknownAccountant, epsilon
+from accounting.dp.events import PrivacyEvent
+from accounting.dp.figures import Figure
+from accounting.keys import Key
+from accounting.models import EntryKind
+from accounting.selectors.histories import Histories
+from accounting.services import gate
+
+TOLERANCE = 1e-6  # relative; another processor may differ in the last digits of an FFT
+_FIELDS = ("study", "institution", "lineage", "round", "attempt", "phase")
+
+
+class Wrong(Exception):
+    """What is wrong with a row, as a sentence."""
+
+
+@dataclass
+class Replay:
+    """The state of everything after the rows seen so far."""
+
+    spent: Histories = field(default_factory=Histories)
+    states: dict[tuple[str, str, int, int, str], str] = field(default_factory=dict)
+    reserved: dict[tuple[str, str, int, int, str], dict[str, Any]] = field(default_factory=dict)
+    budgets: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    plans: dict[tuple[str, str, str], frozenset[tuple[float, float, int]]] = field(
+        default_factory=dict
+    )
+
+    def step(self, body: dict[str, Any]) -> None:
+        """Take one row's body. Raises Wrong where it does not follow from the rows before it."""
+        try:
+            _STEPS.get(body["kind"], Replay._keyed)(self, body)
+        except (KeyError, TypeError, ValueError, UnknownAccountant) as error:
+            raise Wrong(f"its body cannot be read: {type(error).__name__} {error}") from error
+
+    def _declared(self, body: dict[str, Any]) -> None:
+        place = (body["institution"], body["lineage"])
+        before = self.budgets.get(place)
+        if before and float(body["epsilon"]) > float(before[0]):
+            raise Wrong(f"it raises a lifetime budget from {before[0]} to {body['epsilon']}")
+        if before and float(body["delta"]) > float(before[1]):
+            raise Wrong(f"it raises the δ of a lifetime budget from {before[1]}")
+        if float(body["epsilon"]) > float(body["site_cap"]):
+            raise Wrong(f"it lends ε = {body['epsilon']}, above the site's cap {body['site_cap']}")
+        self.budgets[place] = (body["epsilon"], body["delta"])
+
+    def _sealed(self, body: dict[str, Any]) -> None:
+        events = [PrivacyEvent.from_json(event) for event in body["plan"]]
+        _same_figure(body["figure"], epsilon(events, float(body["limit"]["delta"])))
+        self.plans[gate.plan_place(body)] = gate.plan_signatures(body)
+
+    def _keyed(self, body: dict[str, Any]) -> None:
+        key = Key(*(body[name] for name in _FIELDS))
+        if body["idempotency_key"] != key.idempotency(body["kind"]):
+            raise Wrong(f"its idempotency key is not {key.idempotency(body['kind'])}")
+        if body["kind"] not in transitions.KEYED:
+            raise Wrong(f"{body['kind']!r} is no kind of entry")
+        try:
+            transitions.check(self.states.get(key.place, ""), body["kind"], str(key))
+        except transitions.IllegalTransition as error:
+            raise Wrong(str(error)) from error
+        self.states[key.place] = body["kind"]
+        if body["kind"] == EntryKind.RESERVED:
+            self._spend(key, body)
+        elif body["kind"] == EntryKind.ABORTED:
+            self._give_back(key, body)
+
+    def _spend(self, key: Key, body: dict[str, Any]) -> None:
+        event = PrivacyEvent.from_json(body["event"])
+        self.reserved[key.place] = body
+        self.spent.add(key.study, key.institution, key.lineage, event)
+        history = self.spent.study(key.study, key.institution)
+        _same_figure(body["figure"], epsilon(history, float(body["figure"]["delta"])))
+        plan = self.plans.get((key.study, key.institution, body["protocol_digest"]), frozenset())
+        sealed = gate.signature(event) in plan
+        if body["sealed"] is not sealed:
+            raise Wrong(f"it says sealed: {body['sealed']}, but the sealed plan says {sealed}")
+        alone = self.spent.studies(key.institution, key.lineage) == {key.study}
+        study, dataset = body["checks"]
+        _check_scope(study, "study", history, sealed)
+        _check_scope(
+            dataset, "dataset", self.spent.dataset(key.institution, key.lineage), sealed and alone
+        )
+        self._check_limits(key, body, study, dataset)
+
+    def _check_limits(self, key: Key, body: dict[str, Any], study: Any, dataset: Any) -> None:
+        if study["delta"] != body["figure"]["delta"]:
+            raise Wrong("its figure and the check of the study's budget use different δ")
+        budget = self.budgets.get((key.institution, key.lineage))
+        if budget is None:
+            raise Wrong(f"no lifetime budget was declared for {key.lineage} before it")
+        checked = (float(dataset["limit"]), float(dataset["delta"]))
+        if checked != (float(budget[0]), float(budget[1])):
+            raise Wrong(f"it was checked against {checked}, but the lifetime budget was {budget}")
+
+    def _give_back(self, key: Key, body: dict[str, Any]) -> None:
+        first = self.reserved[key.place]
+        if (body["event"], body["lineage"]) != (first["event"], first["lineage"]):
+            raise Wrong("it gives back another event than was reserved")
+        event = PrivacyEvent.from_json(body["event"])
+        self.spent.add(key.study, key.institution, key.lineage, event, sign=-1)
+
+
+_STEPS: dict[str, Callable[[Replay, dict[str, Any]], None]] = {
+    EntryKind.DECLARED: Replay._declared,
+    EntryKind.SEALED: Replay._sealed,
+}
+
+
+def _check_scope(
+    check: dict[str, str], scope: str, history: tuple[PrivacyEvent, ...], tight: bool
+) -> None:
+    if check["scope"] != scope:
+        raise Wrong(f"the check of the {scope} budget is missing")
+    if check["accountant"] not in (("rdp", "pld") if tight else ("rdp",)):
+        raise Wrong(f"the {scope} budget was judged by {check['accountant']}, which may not")
+    figure = epsilon(history, float(check["delta"]), check["accountant"])
+    _same_figure(check, figure)
+    if figure.epsilon > float(check["limit"]) * (1 + TOLERANCE):
+        raise Wrong(
+            f"it spends ε = {figure.shown()} of a {scope} budget of {check['limit']}: it should "
+            "have been refused"
+        )
+
+
+def _same_figure(stored: dict[str, str], derived: Figure) -> None:
+    if stored["accountant"] != derived.accountant:
+        raise Wrong(f"its ε is by {stored['accountant']}, expected {derived.accountant}")
+    said = float(stored["epsilon"])
+    if abs(said - derived.epsilon) <= TOLERANCE * max(1.0, derived.epsilon):
+        return
+    version = "" if stored["version"] == derived.version else f" (written by {stored['version']})"
+    raise Wrong(
+        f"it says ε = {said:.6g}{version}, but its events cost ε = {derived.epsilon:.6g} "
+        f"({derived.accountant}, {derived.version}, δ = {derived.delta:g})"
+    )
