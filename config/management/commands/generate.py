@@ -1,0 +1,79 @@
+"""Writes the pages of docs/ that are derived from code; --check says whether they are current."""
+
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from config.launch.installation import ROOT
+from federation.protocol.study_file import example
+from studies.states import PARTICIPATION_MOVES, STUDY_MOVES, Move
+
+NOTE = "<!-- Written by `python manage.py generate`; change the code, not this page. -->\n"
+
+
+class Command(BaseCommand):
+    help = "Write the generated pages of docs/ from the code that they describe."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--check", action="store_true", help="write nothing, only compare")
+
+    def handle(self, **options: Any) -> None:
+        stale = [path for path, text in pages().items() if not _is(path, text)]
+        if options["check"] and stale:
+            names = ", ".join(path.name for path in stale)
+            raise CommandError(f"{names} not current; run python manage.py generate")
+        for path in stale:
+            path.write_text(pages()[path])
+            self.stdout.write(f"wrote {path.relative_to(ROOT)}")
+
+
+def pages() -> dict[Path, str]:
+    """Each generated page and what it must say."""
+    return {
+        ROOT / "docs" / "states.md": states_page(),
+        ROOT / "docs" / "study-file.md": study_file_page(),
+    }
+
+
+def states_page() -> str:
+    """The two state machines, each as a diagram and as its table."""
+    return "\n".join(
+        (
+            "# The life of a study",
+            NOTE,
+            *_machine("Study", STUDY_MOVES, "draft"),
+            *_machine("Participation", PARTICIPATION_MOVES, "invited"),
+        )
+    )
+
+
+def _machine(title: str, moves: tuple[Move, ...], first: str) -> list[str]:
+    arrows = [f"  {o} --> {m.to}: {m.action} ({m.who})" for m in moves for o in m.origins]
+    rows = [f"| {m.action} | {', '.join(m.origins)} | {m.to} | {m.who} |" for m in moves]
+    return [
+        f"## {title}\n",
+        "```mermaid\nstateDiagram-v2",
+        f"  [*] --> {first}",
+        *arrows,
+        "```\n",
+        "| action | from | to | who |\n|---|---|---|---|",
+        *rows,
+        "",
+    ]
+
+
+def study_file_page() -> str:
+    """The commented example, which the reader itself accepts."""
+    return (
+        f"# The study file\n{NOTE}\nOne TOML document says everything about a study. "
+        "`python manage.py simulate study.toml` runs it on one machine; the browser imports and "
+        "exports the same. A mistake is answered with the key and the line. "
+        "`python manage.py simulate --example` prints this one:\n\n"
+        f"```toml\n{example().strip()}\n```\n"
+    )
+
+
+def _is(path: Path, text: str) -> bool:
+    return path.exists() and path.read_text() == text
