@@ -1,0 +1,156 @@
+"""`check`: what stands in the way of a round, one line for each thing, with advice."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from federation.protocol.contract import ContractError
+from federation.protocol.document import Protocol
+from federation.protocol.keys import KeyFileError, SigningKey
+from federation.site.approvals import Approvals
+from federation.site.assembly import signed_client, utc_now
+from federation.site.config import ConfigError, Dataset, SiteConfig, read_config
+from federation.site.datasets import holdout_secret, read_split
+from federation.site.folder import Folder
+from federation.site.journal import JournalBroken, JournalFull, read_entries
+from federation.site.pin import NotEnrolled, Pin
+from federation.site.transport.client import (
+    AccessRefused,
+    Client,
+    HubAbsent,
+    RequestRejected,
+)
+from federation.site.transport.receiving import Receiving
+
+SKEW_SECONDS = 30.0  # the hub refuses requests that are more than 60 s off
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the answer."""
+
+    what: str
+    good: bool
+    text: str
+
+    def __str__(self) -> str:
+        return f"{'✓' if self.good else '✗'} {self.what}: {self.text}"
+
+
+def check(
+    folder: Folder, protocol: Protocol | None = None, clock: Callable[[], datetime] = utc_now
+) -> Iterator[Finding]:
+    """Look at everything that a round needs; yields findings as they come.
+
+    Datasets are held against the approved protocols that this site knows, and against `protocol`
+    when one is given. No finding holds a value or a count from the data.
+    """
+    config, findings = _tried("configuration", lambda: read_config(folder), str(folder.config))
+    yield findings
+    key, finding = _tried("key", lambda: SigningKey.load(folder.key), "readable by its owner only")
+    yield finding
+    pin, finding = _tried("enrolment", lambda: Pin.read(folder), "the hub's key is pinned")
+    yield finding
+    yield from _journal(folder)
+    if config and key:
+        yield from _datasets(config, key, _protocols(folder, pin, protocol))
+    if config and key and pin:
+        yield from _hub(signed_client(pin, key, config), pin, clock)
+
+
+def _tried(what: str, read: Callable[[], Any], text: str) -> tuple[Any, Finding]:
+    try:
+        return read(), Finding(what, True, text)
+    except (ConfigError, KeyFileError, NotEnrolled) as error:
+        return None, Finding(what, False, str(error))
+
+
+def _journal(folder: Folder) -> Iterator[Finding]:
+    if not folder.journal.exists():
+        yield Finding("journal", True, "none yet; the first run makes it")
+        return
+    try:
+        read_entries(folder.journal)
+    except (JournalBroken, JournalFull) as error:
+        yield Finding("journal", False, str(error))
+    else:
+        yield Finding("journal", True, "its chain verifies")
+
+
+Contracts = list[tuple[str, str | None, Protocol]]  # study, dataset (None: any), protocol
+
+
+def _protocols(folder: Folder, pin: Pin | None, extra: Protocol | None) -> Contracts:
+    found: Contracts = [] if extra is None else [(extra.name, None, extra)]
+    if pin is not None and folder.protocols.exists():
+        approvals = Approvals(folder.protocols, pin.hub_key, pin.institution)
+        found += [
+            (known.statement.study, known.statement.dataset, known.protocol)
+            for known in approvals.known()
+        ]
+    return found
+
+
+def _datasets(config: SiteConfig, key: SigningKey, contracts: Contracts) -> Iterator[Finding]:
+    if not config.dataset:
+        yield Finding("datasets", False, "none is lent; add a [[dataset]] table to site.toml")
+    for dataset in config.dataset:
+        yield _readable(dataset)
+        for study, name, protocol in contracts:
+            if name in (None, dataset.name):
+                yield _fits(dataset, study, protocol, holdout_secret(key))
+
+
+def _readable(dataset: Dataset) -> Finding:
+    what = f"dataset {dataset.name}"
+    try:
+        with Path(dataset.file).open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        advice = f"{dataset.file} cannot be opened ({type(error).__name__}); correct `file`"
+        return Finding(what, False, advice)
+    return Finding(what, True, "the file can be opened")
+
+
+def _fits(dataset: Dataset, study: str, protocol: Protocol, secret: bytes) -> Finding:
+    what = f"dataset {dataset.name} for study {study}"
+    try:
+        read_split(dataset.file, protocol, secret)
+    except ContractError as error:
+        return Finding(what, False, str(error))
+    return Finding(what, True, "fits the data contract")
+
+
+def _hub(client: Client, pin: Pin, clock: Callable[[], datetime]) -> Iterator[Finding]:
+    try:
+        hello = Receiving(client).hello()
+    except HubAbsent as error:
+        yield Finding("hub", False, f"{pin.url} does not answer ({error}); check the network")
+    except (AccessRefused, RequestRejected) as error:
+        yield Finding("hub", False, f"{pin.url} refuses this site: {error}")
+    else:
+        yield _identity(hello, pin)
+        yield _skew(hello, clock())
+    finally:
+        client.close()
+
+
+def _identity(hello: dict[str, Any], pin: Pin) -> Finding:
+    if hello.get("hub_key") != pin.hub_key:
+        text = "another key than the pinned one; ask the hub's operator before you enrol anew"
+        return Finding("hub", False, text)
+    if hello.get("institution") != pin.institution:
+        return Finding("hub", False, "it takes us for another institution; enrol anew")
+    return Finding("hub", True, f"{pin.url} knows us as {pin.institution}")
+
+
+def _skew(hello: dict[str, Any], now: datetime) -> Finding:
+    try:
+        skew = (now - datetime.fromisoformat(str(hello.get("hub_time")))).total_seconds()
+    except (ValueError, TypeError):
+        return Finding("clock", False, "the hub tells no time; update the hub")
+    if abs(skew) > SKEW_SECONDS:
+        return Finding("clock", False, f"{skew:+.0f} s off the hub's; set this machine's clock")
+    return Finding("clock", True, "agrees with the hub's")

@@ -1,0 +1,171 @@
+"""The site's own settings (site.toml): what it lends and the limits that the hub cannot move."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from federation.site.folder import Folder
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Epsilon = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+File = Annotated[Path, Field(strict=False)]  # TOML has texts, not paths
+
+
+class ConfigError(ValueError):
+    """site.toml cannot be used; the text says which key of which file, and what to do."""
+
+
+class Section(BaseModel):
+    """A table of site.toml: unknown keys are refused, values are not guessed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class HubSection(Section):
+    """How to reach the hub; the URL itself is pinned by enrolment."""
+
+    url: str | None = None
+    proxy: str | None = None
+    ca_file: File | None = None
+
+
+class Dataset(Section):
+    """One data file that the institution lends, and how much of its privacy may ever be spent.
+
+    `lineage` names the people in the file: a filtered or renamed copy keeps the lineage of its
+    origin, because it spends the same people's budget.
+    """
+
+    name: Name
+    file: File
+    lineage: Name = ""
+    lifetime_epsilon: Epsilon = 10.0
+    lifetime_delta: Annotated[float, Field(ge=1e-10, lt=1)] = 1e-5
+
+    @property
+    def root(self) -> str:
+        """The lineage that is charged."""
+        return self.lineage or self.name
+
+
+class Limits(Section):
+    """What a study may ask of this site at most, whatever the hub signs."""
+
+    max_epsilon_per_study: Epsilon = 10.0
+    min_noise_multiplier: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.3
+    max_rounds: Annotated[int, Field(ge=1)] = 1000
+    architectures: list[Name] = []
+    min_cohort: Annotated[int, Field(ge=1)] = 1
+    secure_aggregation: Literal["optional", "required"] = "optional"
+    approved_protocols: list[Digest] | None = None
+
+
+class SiteConfig(Section):
+    """All of site.toml."""
+
+    hub: HubSection = HubSection()
+    dataset: list[Dataset] = []
+    limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [dataset.name for dataset in self.dataset]
+        if len(set(names)) != len(names):
+            raise ValueError("two datasets have the same name; rename one")
+        budgets: dict[str, tuple[float, float]] = {}
+        for dataset in self.dataset:
+            budget = (dataset.lifetime_epsilon, dataset.lifetime_delta)
+            if budgets.setdefault(dataset.root, budget) != budget:
+                raise ValueError(
+                    f"two datasets of lineage {dataset.root!r} declare different lifetimes; "
+                    "give both the same lifetime_epsilon and lifetime_delta"
+                )
+        return self
+
+    def lent(self, name: str) -> Dataset | None:
+        """The dataset called `name`, or None when this site does not lend it."""
+        return next((dataset for dataset in self.dataset if dataset.name == name), None)
+
+
+def read_config(folder: Folder) -> SiteConfig:
+    """Read and check site.toml; relative paths in it are relative to the folder.
+
+    Raises:
+        ConfigError: one clear message with file, key and advice.
+    """
+    path = folder.config
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"{path} is missing; write it (enrol leaves an example) and name your datasets in it"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read ({type(error).__name__}); fix it") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}; correct that line") from error
+    return _resolved(_checked(path, document), folder.path)
+
+
+def _checked(path: Path, document: Mapping[str, Any]) -> SiteConfig:
+    try:
+        return SiteConfig.model_validate(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the file as a whole"
+        advice = _ADVICE.get(first["type"], "correct the value")
+        raise ConfigError(f"{path}: {key}: {first['msg']}; {advice}") from error
+
+
+_ADVICE = {
+    "extra_forbidden": "remove the key or correct its spelling",
+    "missing": "add the key",
+    "value_error": "see the example that enrol writes",
+}
+
+
+def _resolved(config: SiteConfig, base: Path) -> SiteConfig:
+    datasets = [
+        dataset.model_copy(update={"file": base / dataset.file}) for dataset in config.dataset
+    ]
+    hub = config.hub
+    if hub.ca_file is not None:
+        hub = hub.model_copy(update={"ca_file": base / hub.ca_file})
+    return config.model_copy(update={"dataset": datasets, "hub": hub})
+
+
+def example_config() -> str:
+    """A site.toml that explains itself; every value shown under [limits] is the default."""
+    return EXAMPLE
+
+
+EXAMPLE = """\
+# Settings of this site. They belong to the institution: the hub can neither read nor change them.
+
+[hub]
+# url = "https://hub.example.org"      # written by enrol into hub.json; here it only overrides
+# proxy = "http://proxy.example.org:3128"   # no proxy is used unless named here
+# ca_file = "hospital-ca.pem"          # only where the hub's certificate is from your own authority
+
+# One table for each data file that you lend. `lineage` names the people in it: a filtered or
+# renamed copy keeps the lineage of the original, because it spends the same people's privacy.
+# [[dataset]]
+# name = "heart"
+# file = "heart.csv"                   # relative to this folder, or absolute
+# lineage = "heart"                    # default: the name
+# lifetime_epsilon = 10.0              # all studies together, for the life of the data
+# lifetime_delta = 1e-5                # below one over the number of patients
+
+[limits]
+max_epsilon_per_study = 10.0           # computed here, from the protocol, never taken from the hub
+min_noise_multiplier = 0.3
+max_rounds = 1000
+architectures = []                     # empty: every architecture that this software knows
+min_cohort = 1                         # institutions in the study
+secure_aggregation = "optional"        # "required" refuses studies without it
+# approved_protocols = ["sha-256 digest"]   # if present, only these run, whatever the hub says
+"""

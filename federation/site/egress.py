@@ -1,0 +1,244 @@
+"""THE GATE: everything that leaves a site passes here; nothing else can send.
+
+It lets out four things: a priced value that matches the charge of its open assignment, a refusal
+with a reason from the closed list, the offer of what is lent, and step k of K. In order: match,
+check, sign, store (synced), journal, send. Texts of exceptions never pass.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from accounting.dp.events import PrivacyEvent
+from federation.protocol.canonical import canonical_json, digest
+from federation.protocol.keys import SigningKey
+from federation.protocol.messages import (
+    Assignment,
+    Contribution,
+    Message,
+    Offer,
+    Reason,
+    Refusal,
+    moment,
+    sign,
+    timestamp,
+)
+from federation.protocol.priced import Priced
+from federation.protocol.tensors import TensorError, Tensors, check_like, norm, pack
+from federation.site import SOFTWARE
+from federation.site.config import SiteConfig
+from federation.site.journal import Entry, Journal, JournalFull, Kind, Slot
+from federation.site.outbox import Outbox, Parcel
+from federation.site.refused import Refused
+from federation.site.transport.client import (
+    AccessRefused,
+    Client,
+    HubAbsent,
+    RequestRejected,
+)
+from federation.site.transport.sending import Sending
+
+PROGRESS_SECONDS = 0.3
+QUIET_SECONDS = 10.0
+CLOSED = frozenset({404, 409, 410})  # the hub will not ask for this answer again
+
+log = structlog.get_logger()
+
+
+class GateClosed(RuntimeError):
+    """A value that may not leave was brought to the gate: a defect, never the hub's doing."""
+
+
+@dataclass(frozen=True)
+class Permit:
+    """One open assignment with the charge that pays for it and the shape of its answer."""
+
+    assignment: Assignment
+    slot: Slot
+    charge: Entry
+    event: PrivacyEvent
+    like: Tensors
+    largest_norm: float
+
+
+class Gate:
+    """The only holder of the sending side."""
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        key: SigningKey,
+        site: str,
+        journal: Journal,
+        outbox: Outbox,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._sending = Sending(client)
+        self._key = key
+        self._site = site
+        self._journal = journal
+        self._outbox = outbox
+        self._clock = clock
+        self._quiet_until = 0.0
+
+    def offer(self, config: SiteConfig) -> None:
+        """Say what is lent. All errors are those of `Client.request`."""
+        lent = [
+            {
+                "name": dataset.name,
+                "lineage": dataset.root,
+                "epsilon": repr(dataset.lifetime_epsilon),
+                "delta": repr(dataset.lifetime_delta),
+            }
+            for dataset in config.dataset
+        ]
+        offer = Offer(
+            site=self._site, datasets=lent, software=SOFTWARE, offered_at=timestamp(self._clock())
+        )
+        self._sending.offer(sign(offer, self._key))
+
+    def start_progress(self) -> None:
+        """A new round begins: its first step is not worth a request yet."""
+        self._quiet_until = time.monotonic() + PROGRESS_SECONDS
+
+    def progress(self, assignment: str, step: int, steps: int) -> bool:
+        """Step k of K, seldom; True when the hub has closed the assignment. Never fails a round."""
+        if time.monotonic() < self._quiet_until:
+            return False
+        self._quiet_until = time.monotonic() + PROGRESS_SECONDS
+        try:
+            self._sending.progress(assignment, step, steps)
+        except RequestRejected as error:
+            return error.status in CLOSED
+        except (HubAbsent, AccessRefused):
+            self._quiet_until = time.monotonic() + QUIET_SECONDS
+        return False
+
+    def release(self, permit: Permit, priced: Priced) -> bool:
+        """Let a priced value out; True when the hub needs nothing more of this assignment.
+
+        Raises:
+            GateClosed: it is not what was charged for; nothing was stored or sent.
+            JournalFull, OSError: it could not be stored; nothing was sent.
+            HubAbsent, AccessRefused: it is stored, and will be sent when asked for again.
+        """
+        _check_priced(permit, priced)
+        data = pack(priced.tensors)
+        parcel = Parcel(sign(self._contribution(permit, priced, data), self._key), data)
+        asked = permit.assignment
+        self._outbox.store(asked.assignment, parcel, expires=moment(asked.expires_at))
+        return self._depart(asked, permit.slot, parcel)
+
+    def refuse(self, assignment: Assignment, slot: Slot, refused: Refused) -> bool:
+        """Decline; `accessed` says whether this assignment was charged, so data may have been read.
+
+        A stored answer is never replaced. When the disk takes nothing any more the refusal is
+        still sent, for without it the hub would wait in vain. Errors as for `release`.
+        """
+        refusal = Refusal(
+            **self._head(assignment),
+            reason=refused.reason,
+            accessed=self._accessed(assignment),
+        )
+        parcel = Parcel(sign(refusal, self._key), None)
+        try:
+            if self._outbox.find(assignment.assignment) is None:
+                self._outbox.store(
+                    assignment.assignment, parcel, expires=moment(assignment.expires_at)
+                )
+        except OSError as error:
+            log.error("refusal_not_stored", kind=type(error).__name__)
+        return self._depart(assignment, slot, parcel, refused.reason)
+
+    def resend(self, assignment: Assignment, slot: Slot, parcel: Parcel) -> bool:
+        """Send the stored answer again, byte for byte: no second charge, no second noise."""
+        return self._depart(assignment, slot, parcel)
+
+    def _depart(
+        self, assignment: Assignment, slot: Slot, parcel: Parcel, reason: Reason | None = None
+    ) -> bool:
+        """Journal first, then send: what may have left is always written."""
+        kind = Kind.REFUSED if parcel.tensors is None else Kind.RELEASED
+        self._note(kind, slot, tensors=parcel.tensors, reason=reason or "")
+        verdict, done = self._deliver(assignment.assignment, parcel)
+        self._note(Kind.ACKNOWLEDGED, slot, tensors=parcel.tensors, reason=verdict)
+        log.info(
+            "answer_delivered",
+            study=assignment.study,
+            round=assignment.round,
+            phase=assignment.phase,
+            kind=str(kind),
+            verdict=verdict,
+        )
+        return done
+
+    def _deliver(self, assignment: str, parcel: Parcel) -> tuple[str, bool]:
+        try:
+            if parcel.tensors is not None:
+                self._sending.tensors(assignment, parcel.tensors)
+            answer = self._sending.answer(assignment, parcel.envelope)
+        except RequestRejected as error:
+            log.warning("answer_rejected", status=error.status, error=error.error)
+            return f"rejected {error.status}", error.status in CLOSED
+        return ("accepted" if answer.get("accepted") is True else "not accepted"), True
+
+    def _note(self, kind: Kind, slot: Slot, *, tensors: bytes | None, reason: str) -> None:
+        """Write `kind` once for each assignment. A refusal leaves even when the disk is full."""
+        if kind in self._journal.about(slot.assignment):
+            return
+        left = digest(tensors) if tensors is not None else ""
+        try:
+            self._journal.append(kind, slot, at=self._clock(), tensors_digest=left, reason=reason)
+        except JournalFull:
+            if kind is Kind.RELEASED:
+                raise
+            log.error("journal_full", entry=str(kind))
+
+    def _contribution(self, permit: Permit, priced: Priced, data: bytes) -> Message:
+        return Contribution(
+            **self._head(permit.assignment),
+            protocol_digest=permit.assignment.protocol_digest,
+            model_digest=permit.assignment.model_digest,
+            tensors_digest=digest(data),
+            events=tuple(event.to_json() for event in priced.events),
+            journal={"sequence": permit.charge.sequence, "digest": permit.charge.digest},
+        )
+
+    def _head(self, assignment: Assignment) -> dict[str, Any]:
+        return {
+            "assignment": assignment.assignment,
+            "site": self._site,
+            "study": assignment.study,
+            "round": assignment.round,
+            "attempt": assignment.attempt,
+            "phase": assignment.phase,
+            "answered_at": timestamp(self._clock()),
+        }
+
+    def _accessed(self, assignment: Assignment) -> bool:
+        return Kind.CHARGED in self._journal.about(assignment.assignment)
+
+
+def _text(event: PrivacyEvent) -> str:
+    return canonical_json(event.to_json()).decode()
+
+
+def _check_priced(permit: Permit, priced: Priced) -> None:
+    if type(priced) is not Priced:
+        raise GateClosed("only a priced value may leave")
+    if priced.events != (permit.event,):
+        raise GateClosed("the value cost something else than what was charged for it")
+    charged = (permit.charge.kind, permit.charge.assignment, permit.charge.event)
+    if charged != (Kind.CHARGED, permit.assignment.assignment, _text(permit.event)):
+        raise GateClosed("the charge belongs to another assignment or event")
+    try:
+        check_like(priced.tensors, permit.like)
+    except TensorError as error:
+        raise GateClosed("the value has another shape than its phase allows") from error
+    if not norm(priced.tensors) <= permit.largest_norm:
+        raise GateClosed("the value is larger than clipped gradients and noise can make it")

@@ -1,0 +1,16 @@
+"""Parts loaded when first needed: torch and the accountants cost seconds and most of the memory."""
+
+from importlib import import_module
+from typing import Any
+
+PLD = "accounting.dp.accountants:epsilon"
+FITS = "accounting.dp.filters:fits"
+INITIAL_TENSORS = "federation.learning.initial:initial_tensors"
+TRAIN = "federation.learning.training:train"
+HISTOGRAM = "federation.learning.evaluation:histogram"
+
+
+def load(entry: str) -> Any:
+    """The object named `module:attribute`."""
+    module, _, attribute = entry.partition(":")
+    return getattr(import_module(module), attribute)

@@ -1,0 +1,124 @@
+"""The site's own limits: what it refuses whatever the hub signs and whoever approved it."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from accounting.dp.events import PrivacyEvent
+from federation.protocol import plans
+from federation.protocol.document import Protocol
+from federation.protocol.messages import Reason
+from federation.site.config import Dataset, Limits
+from federation.site.entry_points import FITS, PLD, load
+from federation.site.refused import Refused
+
+
+@dataclass(frozen=True)
+class Request:
+    """One event that a study asks for, and what was charged before it (by this study; by all)."""
+
+    protocol: Protocol
+    protocol_digest: str
+    dataset: Dataset
+    event: PrivacyEvent
+    of_study: tuple[PrivacyEvent, ...]
+    of_lineage: tuple[PrivacyEvent, ...]
+
+
+def check_limits(limits: Limits, request: Request) -> None:
+    """Return when `request` breaks no limit. Raises Refused with the first that it breaks."""
+    for check in _CHECKS:
+        check(limits, request)
+
+
+def _approved(limits: Limits, request: Request) -> None:
+    listed = limits.approved_protocols
+    if listed is not None and request.protocol_digest not in listed:
+        raise Refused(
+            Reason.NOT_APPROVED,
+            f"limits.approved_protocols does not list {request.protocol_digest}",
+        )
+    if limits.secure_aggregation == "required":
+        # The closed list has no reason of its own for it; a study by secure aggregation would
+        # come in other phases than the plain ones that this version knows.
+        raise Refused(
+            Reason.NOT_APPROVED, "limits.secure_aggregation is required; this study has none"
+        )
+
+
+def _architecture(limits: Limits, request: Request) -> None:
+    name = request.protocol.model.architecture
+    if limits.architectures and name not in limits.architectures:
+        raise Refused(Reason.LIMIT_ARCHITECTURE, f"limits.architectures does not list {name!r}")
+
+
+def _rounds(limits: Limits, request: Request) -> None:
+    count = request.protocol.rounds.count
+    if count > limits.max_rounds:
+        raise Refused(Reason.LIMIT_ROUNDS, f"{count} rounds; limits.max_rounds is below that")
+
+
+def _cohort(limits: Limits, request: Request) -> None:
+    size = len(request.protocol.cohort)
+    if size < limits.min_cohort:
+        raise Refused(Reason.LIMIT_COHORT, f"{size} institutions; limits.min_cohort is above that")
+
+
+def _noise(limits: Limits, request: Request) -> None:
+    least = min(event.noise_multiplier for event in _plan(request))
+    if least < limits.min_noise_multiplier:
+        raise Refused(
+            Reason.LIMIT_NOISE,
+            f"noise_multiplier {least} in the plan; limits.min_noise_multiplier is above that",
+        )
+
+
+def _epsilon(limits: Limits, request: Request) -> None:
+    """The whole plan must fit, and so must what repeated attempts add to it.
+
+    δ is the smaller of the study's and this dataset's own: a large δ would make any ε look small.
+    """
+    delta = min(request.protocol.privacy.target_delta, request.dataset.lifetime_delta)
+    histories = [_plan(request)]
+    asked = (*request.of_study, request.event)
+    if Counter(map(_price, asked)) - Counter(map(_price, histories[0])):
+        histories.append(asked)
+    for history in histories:
+        figure = load(PLD)(history, delta, accountant="pld")
+        if figure.epsilon > limits.max_epsilon_per_study:
+            raise Refused(
+                Reason.LIMIT_EPSILON,
+                f"epsilon {figure.shown()} at delta {delta} ({figure.accountant}); "
+                "limits.max_epsilon_per_study is below that",
+            )
+
+
+def _lifetime(limits: Limits, request: Request) -> None:
+    dataset = request.dataset
+    verdict = load(FITS)(
+        (*request.of_lineage, request.event), dataset.lifetime_epsilon, dataset.lifetime_delta
+    )
+    if not verdict.fits:
+        raise Refused(
+            Reason.LIMIT_LIFETIME,
+            f"the lifetime budget of lineage {dataset.root!r} does not hold this event",
+        )
+
+
+def _plan(request: Request) -> tuple[PrivacyEvent, ...]:
+    return tuple(plans.plan_events(request.protocol))
+
+
+def _price(event: PrivacyEvent) -> tuple[float, float, int]:
+    return (event.noise_multiplier, event.sample_rate, event.steps)
+
+
+_CHECKS: Iterable[Callable[[Limits, Request], None]] = (
+    _approved,
+    _architecture,
+    _rounds,
+    _cohort,
+    _noise,
+    _lifetime,
+    _epsilon,
+)

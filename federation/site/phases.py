@@ -1,0 +1,122 @@
+"""What a site can be asked for: one row per phase, with the mechanism that answers it."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from accounting.dp.events import PrivacyEvent
+from federation.protocol import plans
+from federation.protocol.document import Protocol
+from federation.protocol.priced import Priced
+from federation.protocol.tensors import Tensors
+from federation.site.datasets import Split
+from federation.site.entry_points import HISTOGRAM, TRAIN, load
+
+NOISE_TAIL = 10.0  # in standard deviations
+
+
+@dataclass(frozen=True)
+class Work:
+    """All that a phase computes from; `stop_asked` raises when the work is to be abandoned."""
+
+    protocol: Protocol
+    tensors: Tensors
+    data: Split
+    event: PrivacyEvent
+    step_done: Callable[[int], None]
+    stop_asked: Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """`entry` computes, given `arguments`; its result must be shaped as `result` says."""
+
+    entry: str
+    arguments: Callable[[Work], Mapping[str, Any]]
+    result: Callable[[Protocol, Tensors], Tensors]
+    price: Callable[[PrivacyEvent, Protocol, str], PrivacyEvent]
+    largest_norm: Callable[[Work], float]
+
+    def run(self, work: Work) -> Priced:
+        """Compute. The value comes together with the events that it cost."""
+        priced: Priced = load(self.entry)(
+            protocol=work.protocol,
+            tensors=work.tensors,
+            noise_multiplier=work.event.noise_multiplier,
+            **self.arguments(work),
+        )
+        return priced
+
+
+def _training(work: Work) -> Mapping[str, Any]:
+    return {
+        "data": work.data.train,
+        "batch_denominator": work.event.batch_denominator,
+        "step_done": work.step_done,
+        "cancelled": work.stop_asked,
+    }
+
+
+def _evaluation(work: Work) -> Mapping[str, Any]:
+    return {"data": work.data.holdout}
+
+
+def _update(protocol: Protocol, model: Tensors) -> Tensors:
+    return model
+
+
+def _histogram(protocol: Protocol, model: Tensors) -> Tensors:
+    classes = len(protocol.data.target.classes)
+    rows = protocol.evaluation.bins if classes == 2 else classes
+    return {"histogram": np.zeros((rows, classes), np.float32)}
+
+
+def _with_denominator(event: PrivacyEvent, protocol: Protocol, site: str) -> PrivacyEvent:
+    return replace(event, batch_denominator=plans.batch_denominator(protocol, site))
+
+
+def _as_planned(event: PrivacyEvent, protocol: Protocol, site: str) -> PrivacyEvent:
+    return event
+
+
+def _largest_update(work: Work) -> float:
+    """No update of clipped gradients and Gaussian noise is longer, except with chance < 1e-20.
+
+    Each step moves the weights by at most the clipped sum of all units plus the noise, whose
+    length passes noise_multiplier·max_grad_norm·(√d + 10) with chance exp(−50) (Gaussian
+    concentration). A longer one means that clipping or the denominator was forgotten.
+    """
+    training, event = work.protocol.training, work.event
+    dimensions = sum(tensor.size for tensor in work.tensors.values())
+    if training.optimiser == "adam":
+        # One step moves no weight by more than lr·(1 − β1)/√(1 − β2) = 3.2·lr.
+        return event.steps * training.learning_rate * 3.2 * math.sqrt(dimensions)
+    noise = event.noise_multiplier * (math.sqrt(dimensions) + NOISE_TAIL)
+    gradient = training.max_grad_norm * (work.data.train.n_units + noise)
+    kept = training.momentum if training.optimiser == "momentum" else 0.0
+    denominator = event.batch_denominator or 1.0
+    return event.steps * training.learning_rate * gradient / denominator / (1 - kept)
+
+
+def _largest_histogram(work: Work) -> float:
+    """All units in one cell, plus noise."""
+    cells = sum(tensor.size for tensor in _histogram(work.protocol, work.tensors).values())
+    noise = work.event.noise_multiplier * (math.sqrt(cells) + NOISE_TAIL)
+    return work.data.holdout.n_units + noise
+
+
+PHASES: Mapping[str, Phase] = {
+    "train": Phase(TRAIN, _training, _update, _with_denominator, _largest_update),
+    "evaluate": Phase(HISTOGRAM, _evaluation, _histogram, _as_planned, _largest_histogram),
+}
+
+
+def price(protocol: Protocol, number: int, phase: str, site: str) -> PrivacyEvent:
+    """What one site pays for `phase` of round `number`, by the protocol alone.
+
+    Raises KeyError when the protocol has no such phase in that round.
+    """
+    return PHASES[phase].price(plans.round_events(protocol, number)[phase], protocol, site)

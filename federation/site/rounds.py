@@ -1,0 +1,293 @@
+"""One assignment from envelope to answer: checked, charged, computed, brought to the gate.
+
+Every step may be cut off by kill -9 and the whole may run twice; docs/adr/0002-site-retry.md
+says why that releases one result for one charge.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from federation.learning import architectures
+from federation.protocol.canonical import digest
+from federation.protocol.contract import ContractError
+from federation.protocol.document import Protocol
+from federation.protocol.messages import (
+    Assignment,
+    MessageError,
+    Reason,
+    moment,
+    open_envelope,
+)
+from federation.protocol.tensors import TensorError, Tensors, unpack
+from federation.site.approvals import Approvals
+from federation.site.config import Dataset, SiteConfig
+from federation.site.datasets import Datasets
+from federation.site.egress import Gate, Permit
+from federation.site.entry_points import INITIAL_TENSORS, load
+from federation.site.journal import Entry, Journal, JournalFull, Kind, Slot
+from federation.site.limits import Request, check_limits
+from federation.site.outbox import Outbox
+from federation.site.phases import PHASES, Phase, Work, price
+from federation.site.pin import Pin
+from federation.site.refused import Refused
+from federation.site.transport.client import RequestRejected
+from federation.site.transport.receiving import Receiving
+
+CLOCK_TOLERANCE = timedelta(seconds=5)  # a time server may set a clock back a little
+
+log = structlog.get_logger()
+
+
+class Abandoned(Exception):
+    """This worker is asked to end; the assignment stays open and comes again."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the executor works with."""
+
+    config: SiteConfig
+    pin: Pin
+    journal: Journal
+    outbox: Outbox
+    approvals: Approvals
+    datasets: Datasets
+    receiving: Receiving
+    gate: Gate
+    clock: Callable[[], datetime]
+    stopping: Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A checked assignment, ready to be charged and computed."""
+
+    assignment: Assignment
+    slot: Slot
+    protocol: Protocol
+    dataset: Dataset
+    phase: Phase
+    request: Request
+    tensors: Tensors
+
+
+class Executor:
+    """Answers assignments, one at a time."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def handle(self, envelope: bytes) -> bool:
+        """Answer one assignment; False when it stays unanswered and will come again.
+
+        Raises the errors of `Client.request` when the hub is away in the middle.
+        """
+        try:
+            assignment = open_envelope(envelope, self._parts.pin.hub_key, Assignment)
+        except MessageError as error:
+            # Nothing in it can be trusted, so nothing in it is answered, not even its id.
+            log.error("assignment_ignored", why=str(error), advice="is this our hub? run check")
+            return False
+        slot = _slot(assignment, envelope)
+        try:
+            return self._answer(assignment, slot)
+        except Refused as refused:
+            return self._decline(assignment, slot, refused)
+        except Abandoned:
+            log.info("round_abandoned", study=assignment.study, round=assignment.round)
+            return False
+
+    def give_up(self, envelope: bytes) -> bool:
+        """Decline after a failure of our own; its text stays here."""
+        assignment = open_envelope(envelope, self._parts.pin.hub_key, Assignment)
+        slot = _slot(assignment, envelope)
+        refused = Refused(Reason.LOCAL_FAILURE, "see the failure above")
+        return self._decline(assignment, slot, refused)
+
+    def _decline(self, assignment: Assignment, slot: Slot, refused: Refused) -> bool:
+        log.warning(
+            "assignment_refused",
+            study=assignment.study,
+            round=assignment.round,
+            phase=assignment.phase,
+            reason=str(refused.reason),
+            why=refused.local,
+        )
+        return self._parts.gate.refuse(assignment, slot, refused)
+
+    def _answer(self, assignment: Assignment, slot: Slot) -> bool:
+        parts = self._parts
+        if assignment.addressee != parts.pin.institution:
+            raise Refused(Reason.NOT_ADDRESSED, "the assignment is addressed to another site")
+        self._check_fresh(slot)
+        parcel = parts.outbox.find(assignment.assignment)
+        if parcel is not None:
+            return parts.gate.resend(assignment, slot, parcel)
+        self._check_time(assignment)
+        self._check_unanswered(assignment)
+        job = self._prepared(assignment, slot)
+        return self._computed(job)
+
+    def _check_fresh(self, slot: Slot) -> None:
+        """One (study, round, attempt, phase) belongs to one message, byte for byte."""
+        journal = self._parts.journal
+        charge = journal.charge_of(slot)
+        known = [*journal.about(slot.assignment).values(), *([charge] if charge else [])]
+        if any(_slot_of(entry) != slot for entry in known):
+            raise Refused(Reason.REPLAYED, "this round was asked for before, by another message")
+
+    def _check_time(self, assignment: Assignment) -> None:
+        now, latest = self._parts.clock(), self._parts.journal.latest
+        if latest is not None and now < latest - CLOCK_TOLERANCE:
+            raise Refused(
+                Reason.CLOCK, "the clock shows less than the journal's last entry; set it (NTP)"
+            )
+        if now >= moment(assignment.expires_at):
+            raise Refused(Reason.EXPIRED, "the assignment came after its time")
+
+    def _check_unanswered(self, assignment: Assignment) -> None:
+        """The journal says that it was answered, but the answer is not in the outbox."""
+        entries = self._parts.journal.about(assignment.assignment)
+        if Kind.REFUSED in entries:
+            raise Refused(Reason(entries[Kind.REFUSED].reason), "refused before")
+        if Kind.RELEASED in entries:
+            raise Refused(
+                Reason.LOCAL_FAILURE, "this was released once and its bytes are gone from outbox/"
+            )
+
+    def _prepared(self, assignment: Assignment, slot: Slot) -> Job:
+        parts = self._parts
+        approval = parts.approvals.under(assignment, parts.receiving)
+        protocol = approval.protocol
+        dataset = parts.config.lent(approval.statement.dataset)
+        if dataset is None:
+            raise Refused(
+                Reason.DATA_MISMATCH,
+                f"site.toml lends no dataset {approval.statement.dataset!r}, which was approved",
+            )
+        request = self._request(assignment, slot, protocol, dataset)
+        check_limits(parts.config.limits, request)
+        tensors = self._model(assignment, protocol)
+        phase = PHASES[assignment.phase]
+        return Job(assignment, slot, protocol, dataset, phase, request, tensors)
+
+    def _request(
+        self, assignment: Assignment, slot: Slot, protocol: Protocol, dataset: Dataset
+    ) -> Request:
+        if assignment.round > protocol.rounds.count:
+            raise Refused(Reason.LIMIT_ROUNDS, "the protocol has no round of that number")
+        try:
+            event = price(protocol, assignment.round, assignment.phase, self._parts.pin.institution)
+        except KeyError as error:
+            raise Refused(
+                Reason.NOT_APPROVED, "the protocol has no such phase in this round"
+            ) from error
+        journal = self._parts.journal
+        own = journal.charge_of(slot)
+        return Request(
+            protocol=protocol,
+            protocol_digest=assignment.protocol_digest,
+            dataset=dataset,
+            event=event,
+            of_study=journal.charged_events(study=assignment.study, but=own),
+            of_lineage=journal.charged_events(lineage=dataset.root, but=own),
+        )
+
+    def _model(self, assignment: Assignment, protocol: Protocol) -> Tensors:
+        """The hub's tensors, shaped like the protocol's own first model."""
+        try:
+            architectures.check(protocol)
+            data = self._parts.receiving.model(assignment.assignment)
+            if digest(data) != assignment.model_digest:
+                raise Refused(Reason.MODEL_MISMATCH, "the model is not the one that the hub signed")
+            return unpack(data, load(INITIAL_TENSORS)(protocol))
+        except (architectures.ArchitectureError, TensorError) as error:
+            raise Refused(Reason.MODEL_MISMATCH, str(error)) from error
+        except RequestRejected as error:
+            raise Refused(Reason.MODEL_MISMATCH, "the hub does not hand the model out") from error
+
+    def _computed(self, job: Job) -> bool:
+        charge = self._charged(job)
+        parts = self._parts
+        parts.gate.start_progress()
+        try:
+            data = parts.datasets.read(job.dataset.file, job.protocol)
+        except ContractError as error:
+            raise Refused(Reason.DATA_MISMATCH, str(error)) from error
+        stop = _Stop(job, parts)
+        work = Work(job.protocol, job.tensors, data, job.request.event, stop.step_done, stop.asked)
+        priced = job.phase.run(work)
+        permit = Permit(
+            job.assignment,
+            job.slot,
+            charge,
+            job.request.event,
+            job.phase.result(job.protocol, job.tensors),
+            job.phase.largest_norm(work),
+        )
+        return parts.gate.release(permit, priced)
+
+    def _charged(self, job: Job) -> Entry:
+        """The charge, on disk. One that a crash left behind still pays: nothing has left for it."""
+        journal = self._parts.journal
+        found = journal.charge_of(job.slot)
+        if found is not None:
+            return found
+        try:
+            return journal.append(
+                Kind.CHARGED,
+                job.slot,
+                at=self._parts.clock(),
+                lineage=job.dataset.root,
+                protocol_digest=job.assignment.protocol_digest,
+                event=job.request.event,
+            )
+        except JournalFull as error:
+            raise Refused(Reason.JOURNAL_FULL, str(error)) from error
+
+
+class _Stop:
+    """Reports steps, and ends the work when the worker or the hub wants it ended."""
+
+    def __init__(self, job: Job, parts: Parts) -> None:
+        self._job = job
+        self._parts = parts
+        self._closed = False
+
+    def step_done(self, step: int) -> None:
+        """Step k of K is public, because K is set by the protocol."""
+        steps = self._job.request.event.steps
+        self._closed |= self._parts.gate.progress(self._job.assignment.assignment, step, steps)
+
+    def asked(self) -> bool:
+        """Raise, rather than say yes: what stopped the work decides what is answered."""
+        if self._parts.stopping():
+            raise Abandoned
+        if self._closed:
+            raise Refused(Reason.CANCELLED, "the hub has closed this assignment")
+        return False
+
+
+def _slot(assignment: Assignment, envelope: bytes) -> Slot:
+    return Slot(
+        assignment.study,
+        assignment.round,
+        assignment.attempt,
+        assignment.phase,
+        assignment.assignment,
+        digest(envelope),
+    )
+
+
+def _slot_of(entry: Entry) -> Slot:
+    return Slot(
+        entry.study,
+        entry.round,
+        entry.attempt,
+        entry.phase,
+        entry.assignment,
+        entry.message_digest,
+    )

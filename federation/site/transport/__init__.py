@@ -1,0 +1,1 @@
+"""How the site speaks with the hub: outwards only, one kept-alive connection, signed requests."""
