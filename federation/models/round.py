@@ -21,6 +21,7 @@ class Round(models.Model):
     reason = models.TextField(blank=True)
     phase = models.CharField(max_length=20)
     phase_deadline = models.DateTimeField()
+    quorum = models.PositiveIntegerField(default=1)  # contributions needed; a person may lower it
     protocol_digest = models.CharField(max_length=64)
     opened_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)

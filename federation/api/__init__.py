@@ -1,0 +1,1 @@
+"""The site API: what site workers, and nobody else, ask over HTTP."""

@@ -1,0 +1,67 @@
+"""The phases of a round as a table: which model each gives out, what answers it, what it needs.
+
+The engine (services/opening, services/advancing) knows phases, not kinds of rounds: a phase is a
+set of signed assignments with one deadline, each answered at most once.
+
+| phase    | opened by                      | answered by                    | closed when |
+|----------|--------------------------------|--------------------------------|-------------|
+| train    | the round itself               | an update, shaped as the model | all settled |
+| evaluate | train, if the protocol says so | a histogram of scores          | all settled |
+
+Settled: answered, refused, unused, or lost at the deadline.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from federation.protocol.document import Protocol
+from federation.protocol.tensors import Tensors
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One row of the table.
+
+    `gives` names the digest of the checkpoint that sites get; `checkpoint` is that checkpoint's
+    number, counted from the round's. Only a `decisive` phase fails its round when fewer than
+    the quorum answer: a model without site metrics is still a model.
+    """
+
+    name: str
+    gives: Literal["digest", "reported_digest"]
+    checkpoint: int
+    decisive: bool
+    wanted: Callable[[Protocol, int], bool]
+    answer: Callable[[Protocol, Tensors], Tensors]
+
+
+def _histogram(protocol: Protocol, model: Tensors) -> Tensors:
+    """Zeros shaped [bins, 2] for two classes, else [K, K] (predicted × true)."""
+    classes = len(protocol.data.target.classes)
+    rows = protocol.evaluation.bins if classes == 2 else classes
+    return {"histogram": np.zeros((rows, classes), dtype=np.float32)}
+
+
+TRAIN = Phase("train", "digest", -1, True, lambda protocol, number: True, lambda p, model: model)
+EVALUATE = Phase("evaluate", "reported_digest", 0, False, Protocol.evaluates, _histogram)
+PHASES = (TRAIN, EVALUATE)
+
+
+def phases_of(protocol: Protocol, number: int) -> tuple[Phase, ...]:
+    """The phases of round `number` (from 1), in order."""
+    return tuple(phase for phase in PHASES if phase.wanted(protocol, number))
+
+
+def phase(name: str) -> Phase:
+    """The phase of that name; KeyError when there is none."""
+    return {row.name: row for row in PHASES}[name]
+
+
+def following(protocol: Protocol, number: int, name: str) -> Phase | None:
+    """The phase after `name` in round `number`, None after the last one."""
+    names = phases_of(protocol, number)
+    index = [row.name for row in names].index(name) + 1
+    return names[index] if index < len(names) else None

@@ -1,0 +1,130 @@
+"""A study's rounds as people watch them: each attempt, each site, its phase and its progress."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from federation import phases
+from federation.models import Assignment, AssignmentStatus, Round, RoundStatus
+from studies.models import Study
+from studies.selectors.protocols import protocol_of
+
+
+@dataclass(frozen=True)
+class SiteCell:
+    """One institution in one phase of one attempt.
+
+    `state`: open, taken, answered, rejected, refused, lost or unused. `step` of `steps` is
+    public: the protocol sets `steps`.
+    """
+
+    institution: str  # slug
+    name: str
+    phase: str
+    state: str
+    step: int
+    steps: int
+    reason: str
+    taken_at: datetime | None
+    answered_at: datetime | None
+
+    @property
+    def percent(self) -> int:
+        """How far it is, 0 to 100."""
+        return 100 if self.state == "answered" else 100 * self.step // max(1, self.steps)
+
+
+@dataclass(frozen=True)
+class RoundRow:
+    """One attempt at one round; `seconds` until it closed, None while it is open."""
+
+    number: int
+    attempt: int
+    status: str
+    reason: str
+    phase: str
+    phases: tuple[str, ...]
+    quorum: int
+    opened_at: datetime
+    closed_at: datetime | None
+    phase_deadline: datetime
+    sites: tuple[SiteCell, ...]
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall-clock seconds from opening to closing."""
+        return self.closed_at and (self.closed_at - self.opened_at).total_seconds()
+
+    @property
+    def contributors(self) -> tuple[str, ...]:
+        """Slugs of the institutions whose answer to the first phase was accepted."""
+        first = self.phases[0] if self.phases else ""
+        return tuple(c.institution for c in self.sites if (c.phase, c.state) == (first, "answered"))
+
+
+def timeline(study: Study, last: int | None = None) -> list[RoundRow]:
+    """Every attempt, oldest first; `last` keeps only that many of the newest. Two queries."""
+    rounds = study.rounds.order_by("-number", "-attempt")
+    chosen = list(rounds[:last] if last else rounds)[::-1]
+    cells: dict[int, list[SiteCell]] = {round_.pk: [] for round_ in chosen}
+    rows = Assignment.objects.filter(round__in=cells).select_related("institution", "contribution")
+    for row in rows.defer("message", "contribution__message").order_by("institution__name", "id"):
+        cells[row.round_id].append(_cell(row))
+    return [_row(study, round_, cells[round_.pk]) for round_ in chosen]
+
+
+def current(study: Study) -> RoundRow | None:
+    """The newest attempt, None before the first."""
+    newest = timeline(study, last=1)
+    return newest[0] if newest else None
+
+
+def holding_up(study: Study) -> list[SiteCell]:
+    """Who the open round waits for: sites that have not answered its current phase."""
+    newest = current(study)
+    if newest is None or newest.status != RoundStatus.OPEN:
+        return []
+    waiting = (AssignmentStatus.OPEN, AssignmentStatus.TAKEN)
+    return [c for c in newest.sites if c.phase == newest.phase and c.state in waiting]
+
+
+def can_close_below_quorum(study: Study) -> RoundRow | None:
+    """The failed attempt that `rounds.close_with` may be offered for, None when there is none."""
+    newest = current(study)
+    if newest is None or newest.status != RoundStatus.FAILED or study.status != "paused":
+        return None
+    fewest = min(2, len(protocol_of(study).cohort))
+    return newest if len(newest.contributors) >= fewest else None
+
+
+def _row(study: Study, round_: Round, cells: Iterable[SiteCell]) -> RoundRow:
+    names = tuple(p.name for p in phases.phases_of(protocol_of(study), round_.number))
+    return RoundRow(
+        number=round_.number,
+        attempt=round_.attempt,
+        status=round_.status,
+        reason=round_.reason,
+        phase=round_.phase,
+        phases=names,
+        quorum=round_.quorum,
+        opened_at=round_.opened_at,
+        closed_at=round_.closed_at,
+        phase_deadline=round_.phase_deadline,
+        sites=tuple(cells),
+    )
+
+
+def _cell(row: Assignment) -> SiteCell:
+    answered = row.status == AssignmentStatus.ANSWERED
+    rejected = answered and not row.contribution.accepted
+    return SiteCell(
+        institution=row.institution.slug,
+        name=row.institution.name,
+        phase=row.phase,
+        state="rejected" if rejected else row.status,
+        step=row.step,
+        steps=row.steps,
+        reason=row.reason,
+        taken_at=row.taken_at,
+        answered_at=row.answered_at,
+    )

@@ -1,0 +1,82 @@
+"""A study's models: who contributed to each, what they are worth, how long they took."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from federation.models import Checkpoint, RoundStatus
+from federation.services import blobs
+from studies.models import Study
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """One checkpoint. `public` and `sites` are metrics or None; the reported model is measured."""
+
+    number: int
+    digest: str
+    reported_digest: str
+    contributors: tuple[str, ...]
+    public: dict[str, Any] | None
+    sites: dict[str, Any] | None
+    at: datetime
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The metrics to show: public rows if there are any, else the sites' histograms."""
+        return self.public or self.sites or {}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A study's result in one row; `seconds` from its start to its end (or last model)."""
+
+    rounds: int
+    attempts: int
+    contributors: tuple[str, ...]
+    last: ModelRow | None
+    seconds: float | None
+
+
+def checkpoints(study: Study) -> list[ModelRow]:
+    """All models, from 0 (the initial one)."""
+    return [_model(row) for row in study.checkpoints.order_by("number")]
+
+
+def latest(study: Study) -> ModelRow | None:
+    """The newest model, None before the study started."""
+    row = study.checkpoints.order_by("-number").first()
+    return row and _model(row)
+
+
+def utility(study: Study) -> list[ModelRow]:
+    """The models that were measured, by round: what the utility chart draws."""
+    return [row for row in checkpoints(study) if row.metrics]
+
+
+def tensors_path(row: ModelRow) -> Path:
+    """The reported model as a safetensors file, for download."""
+    return blobs.path(row.reported_digest)
+
+
+def summary(study: Study) -> Summary:
+    """Rounds done, attempts made, everybody who contributed, the last model, the time it took."""
+    rows = checkpoints(study)
+    closed = study.rounds.filter(status=RoundStatus.CLOSED).count()
+    names = sorted({name for row in rows for name in row.contributors})
+    end = study.ended_at or (rows[-1].at if rows else None)
+    seconds = (end - study.started_at).total_seconds() if end and study.started_at else None
+    return Summary(closed, study.rounds.count(), tuple(names), rows[-1] if rows else None, seconds)
+
+
+def _model(row: Checkpoint) -> ModelRow:
+    return ModelRow(
+        number=row.number,
+        digest=row.digest,
+        reported_digest=row.reported_digest,
+        contributors=tuple(row.contributors),
+        public=row.metrics.get("public"),
+        sites=row.metrics.get("sites"),
+        at=row.at,
+    )

@@ -1,0 +1,1 @@
+"""What writes: rounds, deliveries, contributions, blobs and the hub's key."""

@@ -1,0 +1,305 @@
+"""The one maker of progress: looks at a study's rows, does what they call for, commits, repeats.
+
+Each step is computed without a lock and committed in a short transaction that holds the study's
+row and looks again (fencing): whoever comes second, after a crash or in a second worker, finds
+the rows changed and does nothing. Killing the process anywhere costs the step's time: blobs are
+synced before a row names them, and a reservation, its assignment and its round are one commit.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+import structlog
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from accounting.keys import Move
+from accounting.models import EntryKind
+from accounting.services import ledger
+from federation import phases
+from federation.models import (
+    Assignment,
+    Checkpoint,
+    Contribution,
+    Round,
+    RoundStatus,
+)
+from federation.protocol.document import Protocol
+from federation.services import closing, opening, rounds, settling, verdicts
+from federation.services.facts import keys_of
+from federation.services.settling import UNSETTLED
+from studies.models import Participation, Study
+from studies.selectors.protocols import protocol_of
+from studies.selectors.readiness import active_participations
+from studies.services import events, studies
+from studies.states import StudyStatus
+
+log = structlog.get_logger(__name__)
+MAX_STEPS = 64  # a bound, not a plan: each step changes rows or another worker did
+ALIVE = (StudyStatus.RUNNING, StudyStatus.PAUSED)
+Step = Callable[[Study, Round | None, datetime], None]
+
+
+class _Overtaken(Exception):
+    """Somebody else changed the rows meanwhile; look again."""
+
+
+def due() -> list[int]:
+    """Ids of the studies a sweep looks at: running ones, and any that has a round open."""
+    wanted = Q(status=StudyStatus.RUNNING) | Q(rounds__status=RoundStatus.OPEN)
+    return list(Study.objects.filter(wanted).order_by("id").values_list("id", flat=True).distinct())
+
+
+def advance(study_id: int, *, now: Callable[[], datetime] = timezone.now) -> int:
+    """Make all progress that the rows allow; returns the number of steps taken (0: nothing to do).
+
+    Idempotent: any number of calls, at once or one after the other, come to the same end.
+    """
+    for taken in range(MAX_STEPS):
+        study = Study.objects.filter(pk=study_id).first()
+        round_ = _newest(study) if study else None
+        step = _next(study, round_, now()) if study else None
+        if step is None:
+            return taken
+        try:
+            step(study, round_, now())
+        except _Overtaken:
+            log.info("overtaken", study=study.slug, step=step.__name__)
+    return MAX_STEPS
+
+
+def _newest(study: Study) -> Round | None:
+    newest = study.rounds.order_by("-number", "-attempt").first()
+    if newest is not None:
+        newest.study = study
+    return newest
+
+
+def _next(study: Study, round_: Round | None, now: datetime) -> Step | None:
+    """The step that the rows call for; None when they wait for a site or for a person."""
+    if round_ is not None and round_.status == RoundStatus.OPEN:
+        return _next_of_open(study, round_, now)
+    if study.status != StudyStatus.RUNNING:
+        return None
+    done = round_ is not None and round_.status == RoundStatus.CLOSED
+    if done and round_.number >= protocol_of(study).rounds.count:
+        return _complete
+    return _open
+
+
+def _next_of_open(study: Study, round_: Round, now: datetime) -> Step | None:
+    if study.status not in ALIVE or round_.protocol_digest != study.protocol_digest:
+        return _stand_down
+    waiting = Assignment.objects.filter(
+        round=round_, phase=round_.phase, status__in=UNSETTLED
+    ).values_list("institution_id", "expires_at")
+    if not waiting:
+        return _close
+    active = {part.institution_id for part in active_participations(study)}
+    gone = any(site not in active or expires <= now for site, expires in waiting)
+    return _settle if gone else None
+
+
+@contextmanager
+def _locked(study: Study, round_: Round | None) -> Iterator[Study]:
+    """A transaction on the study's row in which nothing differs from what the step looked at.
+
+    NO KEY: sites' transactions insert events that refer to the study and must not wait.
+    Raises _Overtaken, which rolls back.
+    """
+    with transaction.atomic():
+        row = Study.objects.select_for_update(no_key=True).get(pk=study.pk)
+        newest = _newest(row)
+        if (row.status, row.protocol_digest) != (study.status, study.protocol_digest):
+            raise _Overtaken
+        if _place(newest) != _place(round_):
+            raise _Overtaken
+        yield row
+
+
+def _place(round_: Round | None) -> tuple[int, str, str, int] | None:
+    return round_ and (round_.pk, round_.status, round_.phase, round_.quorum)
+
+
+def _open(study: Study, round_: Round | None, now: datetime) -> None:
+    """Open the next round or the next attempt; a budget that it would break ends the study."""
+    protocol, parts = protocol_of(study), active_participations(study)
+    if len(parts) < protocol.quorum:
+        _hold(study, round_, verdicts.too_few(protocol, [str(p.institution) for p in parts]))
+        return
+    try:
+        first = _first_model(study)
+    except closing.CannotMake as error:
+        _hold(study, round_, str(error))
+        return
+    ledger.warm(opening.reservations(study, protocol, parts))
+    with _locked(study, round_) as row:
+        try:
+            with transaction.atomic():
+                _prepare(row, first, now)
+                opening.seal(row, protocol, parts)
+                opening.open_round(row, protocol, parts, now)
+        except ledger.BudgetExceeded as error:
+            studies.exhaust(row, reason=verdicts.exhausted(opening.next_number(row)[0], error))
+        except ledger.LedgerRefusal as error:
+            studies.hold(row, reason=str(error))
+    _look_ahead(study, protocol, parts)
+
+
+def _look_ahead(study: Study, protocol: Protocol, parts: list[Participation]) -> None:
+    """Derive the next round's figures while the sites train, off the critical path."""
+    number = opening.next_number(study)[0] + 1
+    if number <= protocol.rounds.count:
+        ledger.warm(opening.reservations(study, protocol, parts, (number, 1)))
+
+
+def _first_model(study: Study) -> closing.Model | None:
+    """The initial model where there is none yet; checks shapes when the protocol was revised."""
+    newest = Checkpoint.objects.filter(study=study).order_by("-number").first()
+    if newest is None:
+        return closing.first_model(study)
+    if not study.rounds.filter(protocol_digest=study.protocol_digest).exists():
+        closing.check_fits(study, newest.digest)
+    return None
+
+
+def _prepare(study: Study, first: closing.Model | None, now: datetime) -> None:
+    if first is not None:
+        _checkpoint(study, 0, first, now)
+
+
+def _settle(study: Study, round_: Round, now: datetime) -> None:
+    """End what is overdue, and what belongs to institutions that take part no more."""
+    active = {part.institution_id for part in active_participations(study)}
+    with _locked(study, round_) as row:
+        rows = settling.unsettled(round_)
+        gone = [a for a in rows if a.institution_id not in active]
+        late = [a for a in rows if a.institution_id in active and a.expires_at <= now]
+        settling.settle(gone, "the institution takes part no more", now)
+        settling.settle(late, "no answer before the deadline", now)
+        log.info("settled", study=row.slug, late=len(late), gone=len(gone))
+
+
+def _stand_down(study: Study, round_: Round, now: datetime) -> None:
+    """The study ended or was revised while a round was open: give back what nobody touched."""
+    reason = f"the study is {study.status}"
+    if study.status in ALIVE:
+        reason = "the protocol was revised"
+    with _locked(study, round_) as row:
+        round_.study = row
+        settling.settle(settling.unsettled(round_), reason, now)
+        settling.fail(round_, reason, now)
+
+
+def _close(study: Study, round_: Round, now: datetime) -> None:
+    phase = phases.phase(round_.phase)
+    got = rounds.accepted(round_, phase.name).count()
+    if phase.decisive and got < round_.quorum:
+        _fail(study, round_, verdicts.below_quorum(round_), now)
+        return
+    try:
+        if phase is phases.TRAIN:
+            _commit_model(study, round_, closing.next_model(round_), now)
+        else:
+            _commit_metrics(study, round_, closing.site_metrics(round_), now)
+    except closing.CannotMake as error:
+        _fail(study, round_, str(error), now)
+
+
+def _commit_model(study: Study, round_: Round, made: closing.Model, now: datetime) -> None:
+    with _locked(study, round_) as row:
+        round_.study = row
+        _checkpoint(row, round_.number, made, now)
+        _acknowledge(round_, made.digest, now)
+        if made.metrics:
+            events.record("model_evaluated", study=row, round=round_.number, on="public rows")
+        _go_on(row, round_, list(made.contributors), now)
+
+
+def _commit_metrics(study: Study, round_: Round, sites: dict, now: datetime) -> None:
+    with _locked(study, round_) as row:
+        round_.study = row
+        checkpoint = Checkpoint.objects.get(study=row, number=round_.number)
+        checkpoint.metrics = {**checkpoint.metrics, "sites": sites}
+        checkpoint.save(update_fields=["metrics"])
+        _acknowledge(round_, checkpoint.reported_digest, now)
+        events.record(
+            "model_evaluated", study=row, round=round_.number, on="the sites' hold-out rows"
+        )
+        _go_on(row, round_, checkpoint.contributors, now)
+
+
+def _go_on(study: Study, round_: Round, contributors: list[str], now: datetime) -> None:
+    """Open the round's next phase, or close the round after its last one."""
+    protocol = closing.protocol_at(round_)
+    phase = phases.following(protocol, round_.number, round_.phase)
+    refusal = phase and _open_phase(study, round_, phase, now)
+    if phase and not refusal:
+        return
+    round_.status, round_.closed_at, round_.reason = RoundStatus.CLOSED, now, refusal or ""
+    round_.save(update_fields=["status", "closed_at", "reason"])
+    events.record(
+        "round_closed",
+        study=study,
+        round=round_.number,
+        attempt=round_.attempt,
+        contributors=contributors,
+    )
+    if refusal and study.status == StudyStatus.RUNNING:
+        studies.exhaust(study, reason=refusal)
+
+
+def _open_phase(study: Study, round_: Round, phase: phases.Phase, now: datetime) -> str:
+    """Ask those who were asked in this round and still take part; returns a refusal, or ''."""
+    asked = set(round_.assignments.values_list("institution_id", flat=True))
+    parts = [p for p in active_participations(study) if p.institution_id in asked]
+    try:
+        with transaction.atomic():
+            opening.open_phase(round_, phase, closing.protocol_at(round_), parts, now)
+    except ledger.LedgerRefusal as error:
+        return f"Round {round_.number} ended without phase {phase.name}: {error}"
+    return ""
+
+
+def _checkpoint(study: Study, number: int, made: closing.Model, now: datetime) -> None:
+    Checkpoint.objects.create(
+        study=study,
+        number=number,
+        digest=made.digest,
+        reported_digest=made.reported_digest,
+        contributors=list(made.contributors),
+        metrics=made.metrics,
+        at=now,
+    )
+
+
+def _acknowledge(round_: Round, model_digest: str, now: datetime) -> None:
+    """What was released became part of a model: for each contribution used, in one batch."""
+    used = Contribution.objects.filter(
+        assignment__round=round_, assignment__phase=round_.phase, accepted=True
+    ).select_related("assignment__institution", "assignment__round__study")
+    rows = [contribution.assignment for contribution in used]
+    keys = keys_of(rows)
+    facts = {"model_digest": model_digest}
+    ledger.record([Move(keys[r.id], EntryKind.ACKNOWLEDGED, facts) for r in rows], now=now)
+
+
+def _fail(study: Study, round_: Round, reason: str, now: datetime) -> None:
+    """The attempt has no model: a person decides what is next."""
+    with _locked(study, round_) as row:
+        round_.study = row
+        settling.fail(round_, reason, now)
+        if row.status == StudyStatus.RUNNING:
+            studies.hold(row, reason=reason)
+
+
+def _hold(study: Study, round_: Round | None, reason: str) -> None:
+    with _locked(study, round_) as row:
+        studies.hold(row, reason=reason)
+
+
+def _complete(study: Study, round_: Round | None, now: datetime) -> None:
+    with _locked(study, round_) as row:
+        studies.complete(row)

@@ -1,0 +1,161 @@
+"""What a closed phase makes: the next model, its average, its metrics. Imports torch; only tasks.
+
+Nothing here writes a row: results are computed first, without any lock, and committed by
+services/advancing in a short transaction that checks that nothing changed meanwhile.
+"""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from federation import phases
+from federation.learning import averaging, evaluation, metrics, strategies
+from federation.learning.initial import initial_tensors
+from federation.models import Checkpoint, Round
+from federation.protocol import contract
+from federation.protocol.document import DataContract, Protocol
+from federation.protocol.tensors import TensorError, Tensors, check_like, pack, unpack
+from federation.services import blobs, rounds
+from studies.models import Study
+from studies.selectors.protocols import protocol_of, read
+
+LEAST_SITES = 3  # no figure over fewer contributions is shown anywhere (SECURITY 5.14)
+
+
+class CannotMake(Exception):
+    """The phase cannot be closed with what is stored; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model in the blob store, before its checkpoint row."""
+
+    digest: str
+    reported_digest: str
+    contributors: tuple[str, ...] = ()
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+
+def first_model(study: Study) -> Model:
+    """The model that round 1 starts from, by the protocol alone, with its public metrics."""
+    protocol = protocol_of(study)
+    tensors = initial_tensors(protocol)
+    digest = blobs.put(pack(tensors))
+    return Model(digest, digest, metrics=_public(study, protocol, tensors))
+
+
+def check_fits(study: Study, digest: str) -> None:
+    """Raise CannotMake unless the model `digest` has the shapes of the study's protocol."""
+    try:
+        check_like(_load(digest), initial_tensors(protocol_of(study)))
+    except TensorError as error:
+        raise CannotMake(
+            f"the revised protocol describes another model than the rounds so far ({error}); "
+            "write a new study"
+        ) from error
+
+
+def next_model(round_: Round) -> Model:
+    """Aggregate the accepted updates of `round_`, average the iterates, evaluate on public rows.
+
+    Raises CannotMake when a stored blob is missing or damaged.
+    """
+    study = round_.study
+    protocol = protocol_at(round_)
+    given = Checkpoint.objects.get(study=study, number=round_.number - 1)
+    model = _load(given.digest)
+    updates = {
+        row.assignment.institution.slug: _load(row.tensors_digest, model)
+        for row in rounds.accepted(round_, phases.TRAIN.name)
+    }
+    weights = {slug: _weight(protocol, slug) for slug in updates}
+    strategy = strategies.get(protocol.aggregation.strategy)
+    made = strategy.aggregate(model, updates, weights)
+    digest = blobs.put(pack(made))
+    reported = _reported(round_, protocol, made)
+    return Model(
+        digest,
+        blobs.put(pack(reported)),
+        tuple(sorted(updates)),
+        _public(study, protocol, reported),
+    )
+
+
+def site_metrics(round_: Round) -> dict[str, Any]:
+    """Metrics of the reported model, from the sum of the sites' noised histograms.
+
+    The sum's noise is that of all contributors together. Fewer than LEAST_SITES contributions
+    give no figure, only who contributed.
+    """
+    protocol = protocol_at(round_)
+    like = phases.EVALUATE.answer(protocol, {})
+    rows = list(rounds.accepted(round_, phases.EVALUATE.name))
+    noise = protocol.evaluation.noise_multiplier or 0.0
+    found: dict[str, Any] = {
+        "contributors": [row.assignment.institution.slug for row in rows],
+        "noise_standard_deviation": noise * len(rows) ** 0.5,
+        "noised": True,
+    }
+    if len(rows) < LEAST_SITES:
+        return found | {"withheld": f"fewer than {LEAST_SITES} institutions contributed"}
+    total = sum(_load(row.tensors_digest, like)["histogram"].astype(np.float64) for row in rows)
+    return found | metrics.from_histogram(total)
+
+
+def protocol_at(round_: Round) -> Protocol:
+    """The protocol that `round_` was opened under, even if it was revised since."""
+    study, digest = round_.study, round_.protocol_digest
+    if digest == study.protocol_digest:
+        return protocol_of(study)
+    return read(study.revisions.filter(protocol_digest=digest).latest("number").document)
+
+
+def _load(digest: str, like: Tensors | None = None) -> Tensors:
+    try:
+        return unpack(blobs.read(digest), like)
+    except FileNotFoundError as error:
+        raise CannotMake(
+            f"tensors {digest[:12]}… are missing from the blob store; restore the file"
+        ) from error
+    except TensorError as error:
+        raise CannotMake(f"tensors {digest[:12]}… are damaged: {error}") from error
+
+
+def _weight(protocol: Protocol, slug: str) -> float:
+    declared = protocol.aggregation.weights == "declared"
+    return float(protocol.member(slug).cohort_size) if declared else 1.0
+
+
+def _reported(round_: Round, protocol: Protocol, made: Tensors) -> Tensors:
+    if protocol.training.iterate_averaging != "last_half":
+        return made
+    taken = averaging.window(round_.number)
+    earlier = Checkpoint.objects.filter(
+        study=round_.study, number__gt=round_.number - taken, number__lt=round_.number
+    )
+    models = [_load(digest) for digest in earlier.values_list("digest", flat=True)] + [made]
+    # last_half looks at the last `taken` only: the others need not be read from disk.
+    return averaging.last_half([made] * (round_.number - len(models)) + models)
+
+
+def _public(study: Study, protocol: Protocol, tensors: Tensors) -> dict[str, Any]:
+    if not study.public_evaluation:
+        return {}
+    try:
+        rows = _public_rows(Path(study.public_evaluation.path), protocol.data.model_dump_json())
+    except (contract.ContractError, FileNotFoundError) as error:
+        raise CannotMake(f"the public evaluation file cannot be used: {error}") from error
+    scores = evaluation.predict(protocol=protocol, tensors=tensors, features=rows.features)
+    return {"public": {**metrics.from_scores(scores, rows.targets), "rows": len(rows.targets)}}
+
+
+@lru_cache(maxsize=8)
+def _public_rows(file: Path, data: str) -> contract.Encoded:
+    """The public rows, encoded once per file and contract: each row counts, whoever's it is."""
+    declared = DataContract.model_validate_json(data)
+    by_row = {"unit": "row", "patient_column": None, "max_rows_per_patient": None}
+    declared = declared.model_copy(update=by_row)
+    return contract.encode(contract.read_csv(file, declared), declared, keyed_order=None)

@@ -1,0 +1,56 @@
+"""What rows mean to the other parts: ledger keys, limits and the events a phase must cost."""
+
+from dataclasses import replace
+
+from accounting.dp.events import PrivacyEvent
+from accounting.keys import Key, Limit
+from federation.models import Assignment, Round
+from federation.protocol import plans
+from federation.protocol.document import Protocol
+from studies.models import Participation, Study
+
+
+def study_limit(protocol: Protocol) -> Limit:
+    """The study's own budget at each institution."""
+    return Limit(plans.epsilon_budget(protocol), protocol.privacy.target_delta)
+
+
+def expected_event(protocol: Protocol, number: int, phase: str, institution: str) -> PrivacyEvent:
+    """The one event that this phase costs at this institution, in full.
+
+    Training divides by the institution's *declared* size: a public constant, never a count.
+    """
+    event = plans.round_events(protocol, number)[phase]
+    if phase != "train":
+        return event
+    return replace(event, batch_denominator=plans.batch_denominator(protocol, institution))
+
+
+def key_of(study: Study, part: Participation, round_: Round, phase: str) -> Key:
+    """The ledger key of one phase of one attempt at one institution."""
+    return Key(
+        study.slug, part.institution.slug, part.lineage, round_.number, round_.attempt, phase
+    )
+
+
+def keys_of(assignments: list[Assignment]) -> dict[int, Key]:
+    """Ledger keys by assignment id, with one query for the lineages of their institutions.
+
+    The assignments' rounds, studies and institutions should be selected beforehand.
+    """
+    studies = {a.round.study_id for a in assignments}
+    lineages = {
+        (p.study_id, p.institution_id): p.lineage
+        for p in Participation.objects.filter(study__in=studies)
+    }
+    return {
+        a.id: Key(
+            a.round.study.slug,
+            a.institution.slug,
+            lineages[a.round.study_id, a.institution_id],
+            a.round.number,
+            a.round.attempt,
+            a.phase,
+        )
+        for a in assignments
+    }

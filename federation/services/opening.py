@@ -1,0 +1,159 @@
+"""Opening a round and its phases: reserve for everybody or nobody, write assignments, then ring."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Max
+
+from accounting.keys import Key, Reservation
+from accounting.services import ledger
+from federation import phases
+from federation.models import Assignment, Checkpoint, Round
+from federation.protocol import messages, plans
+from federation.protocol.document import Protocol
+from federation.services import bell
+from federation.services.facts import expected_event, key_of, study_limit
+from federation.services.hub_key import hub_key
+from studies.models import Participation, Study
+from studies.services import events
+
+Parts = Sequence[Participation]
+
+
+class _Undo(Exception):
+    """Rolls the trial reservation back; never leaves this module."""
+
+
+def next_number(study: Study) -> tuple[int, int]:
+    """(round, attempt) that would be opened next: after the last model, after the last attempt."""
+    last = Checkpoint.objects.filter(study=study).aggregate(last=Max("number"))["last"]
+    number = (last or 0) + 1
+    tried = study.rounds.filter(number=number).aggregate(last=Max("attempt"))["last"]
+    return number, (tried or 0) + 1
+
+
+def reservations(
+    study: Study, protocol: Protocol, parts: Parts, place: tuple[int, int] | None = None
+) -> list[Reservation]:
+    """What the next round, or that of `place` (round, attempt), reserves in all its phases."""
+    number, attempt = place or next_number(study)
+    round_ = Round(study=study, number=number, attempt=attempt)
+    names = [phase.name for phase in phases.phases_of(protocol, number)]
+    return [_reservation(protocol, round_, part, name) for name in names for part in parts]
+
+
+def seal(study: Study, protocol: Protocol, parts: Parts) -> None:
+    """Write the whole plan into the ledger for each institution; once per protocol digest."""
+    for part in parts:
+        ledger.seal(
+            study=study.slug,
+            institution=part.institution.slug,
+            lineage=part.lineage,
+            plan_events=plans.plan_events(protocol),
+            protocol_digest=study.protocol_digest,
+            unit=protocol.data.unit,
+            study_limit=study_limit(protocol),
+        )
+
+
+def open_round(study: Study, protocol: Protocol, parts: Parts, now: datetime) -> Round:
+    """Open the next round with its first phase; the caller holds the study's lock.
+
+    Raises:
+        BudgetExceeded: one of this round's events (of any of its phases) fits a budget no more;
+            nothing is reserved then, for anybody.
+        NotLent: a dataset has no lifetime budget.
+    """
+    number, attempt = next_number(study)
+    first, *later = phases.phases_of(protocol, number)
+    if later:
+        _try(reservations(study, protocol, parts))
+    round_ = Round.objects.create(
+        study=study,
+        number=number,
+        attempt=attempt,
+        phase=first.name,
+        phase_deadline=_deadline(protocol, now),
+        quorum=protocol.quorum,
+        protocol_digest=study.protocol_digest,
+        opened_at=now,
+    )
+    open_phase(round_, first, protocol, parts, now)
+    events.record("round_opened", study=study, round=number, attempt=attempt)
+    return round_
+
+
+def open_phase(
+    round_: Round, phase: phases.Phase, protocol: Protocol, parts: Parts, now: datetime
+) -> None:
+    """Reserve, write one signed assignment per institution, ring after commit.
+
+    Raises BudgetExceeded or NotLent before anything is written.
+    """
+    ledger.reserve_all([_reservation(protocol, round_, part, phase.name) for part in parts])
+    round_.phase, round_.phase_deadline = phase.name, _deadline(protocol, now)
+    round_.save(update_fields=["phase", "phase_deadline"])
+    checkpoint = Checkpoint.objects.get(study=round_.study, number=round_.number + phase.checkpoint)
+    model_digest = getattr(checkpoint, phase.gives)
+    Assignment.objects.bulk_create(
+        _assignment(round_, phase, protocol, part, model_digest, now) for part in parts
+    )
+    bell.ring(part.institution.slug for part in parts)
+
+
+def _try(requests: list[Reservation]) -> None:
+    """Ask whether all phases fit together, leaving no trace: later ones reserve when they open."""
+    try:
+        with transaction.atomic():
+            ledger.reserve_all(requests)
+            raise _Undo
+    except _Undo:
+        return
+
+
+def _reservation(protocol: Protocol, round_: Round, part: Participation, phase: str) -> Reservation:
+    key: Key = key_of(round_.study, part, round_, phase)
+    event = expected_event(protocol, round_.number, phase, part.institution.slug)
+    return Reservation(key, event, round_.study.protocol_digest, study_limit(protocol))
+
+
+def _deadline(protocol: Protocol, now: datetime) -> datetime:
+    return now + timedelta(seconds=protocol.rounds.deadline_seconds)
+
+
+def _assignment(
+    round_: Round,
+    phase: phases.Phase,
+    protocol: Protocol,
+    part: Participation,
+    model_digest: str,
+    now: datetime,
+) -> Assignment:
+    slug, uid = part.institution.slug, secrets.token_hex(16)
+    event = expected_event(protocol, round_.number, phase.name, slug)
+    message = messages.Assignment(
+        assignment=uid,
+        addressee=slug,
+        study=round_.study.slug,
+        round=round_.number,
+        attempt=round_.attempt,
+        phase=phase.name,
+        issued_at=messages.timestamp(now),
+        expires_at=messages.timestamp(round_.phase_deadline),
+        protocol_digest=round_.protocol_digest,
+        model_digest=model_digest,
+        parameters={"event": event.to_json()},
+    )
+    return Assignment(
+        uid=uid,
+        round=round_,
+        phase=phase.name,
+        institution=part.institution,
+        model_digest=model_digest,
+        message=messages.sign(message, hub_key()),
+        steps=event.steps,
+        issued_at=now,
+        expires_at=round_.phase_deadline,
+    )
