@@ -1,0 +1,70 @@
+"""A protocol as the text of a study file."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tomli_w
+
+from federation.protocol.document import Member, Protocol
+from federation.protocol.study_sections import InstitutionEntry
+
+WIDEST_LINE = 100
+_PLAIN = ("model", "training", "privacy", "aggregation", "rounds", "evaluation")
+
+
+def write(protocol: Protocol, institutions: Sequence[InstitutionEntry] = ()) -> str:
+    """The protocol as a study file, without its sealed plan: `parse` gives it back, equal."""
+    document = protocol.model_dump(mode="json", exclude_none=True, exclude={"plan", "cohort"})
+    data = document["data"]
+    columns, target = data.pop("columns"), data.pop("target")
+    study = {key: document[key] for key in ("name", "purpose")}
+    known = {entry.slug: entry for entry in institutions}
+    return "\n".join(
+        [
+            _toml({"study": study, "data": data}),
+            *(f"[[data.column]]\n{_toml(column)}" for column in columns),
+            f"[data.target]\n{_toml(target)}",
+            _toml({key: document[key] for key in _PLAIN}),
+            *(_institution(member, known.get(member.institution)) for member in protocol.cohort),
+        ]
+    )
+
+
+def _institution(member: Member, entry: InstitutionEntry | None) -> str:
+    name = entry.name if entry else member.institution
+    table: dict[str, Any] = {"name": name, "slug": member.institution}
+    table["cohort_size"] = member.cohort_size
+    if entry and entry.data:
+        table["data"] = str(entry.data)
+    if entry:
+        table["dataset"] = entry.dataset
+    text = f"[[institution]]\n{_toml(table)}"
+    if entry and entry.limits:
+        text += f"\n[institution.limits]\n{_toml(entry.limits)}"
+    return text
+
+
+def _toml(table: dict[str, Any]) -> str:
+    """TOML with short lists on one line; tomli_w gives every element a line of its own."""
+    lines: list[str] = []
+    pending: list[str] = []
+    # Without multi-line strings, which tomli_w writes only on demand, an indented line and a
+    # lone bracket always belong to a list.
+    for line in tomli_w.dumps(table).splitlines():
+        pending.append(line)
+        opened = line.endswith("[") and not line.startswith("[") if len(pending) == 1 else True
+        if not opened or line == "]":
+            lines += _joined(pending)
+            pending = []
+    return "\n".join(lines) + "\n" if lines else ""
+
+
+def _joined(lines: list[str]) -> list[str]:
+    text = lines[0]
+    for line in lines[1:]:
+        piece = line.strip()
+        if piece.startswith("]"):
+            text = text.removesuffix(",") + piece
+        else:
+            text += piece if text.endswith("[") else f" {piece}"
+    return [text] if len(text) <= WIDEST_LINE else lines
