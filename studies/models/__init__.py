@@ -1,5 +1,6 @@
 """The rows of who agreed to what, one model per file."""
 
+from studies.models.append_only import AppendOnly, Written
 from studies.models.approval import Approval
 from studies.models.enrolment import EnrolmentToken
 from studies.models.event import Event
@@ -11,6 +12,7 @@ from studies.models.revision import Revision
 from studies.models.study import Study
 
 __all__ = [
+    "AppendOnly",
     "Approval",
     "EnrolmentToken",
     "Event",
@@ -21,4 +23,5 @@ __all__ = [
     "Revision",
     "Role",
     "Study",
+    "Written",
 ]

@@ -2,8 +2,10 @@
 
 from django.db import models
 
+from studies.models.append_only import AppendOnly
 
-class Approval(models.Model):
+
+class Approval(AppendOnly):
     """Append-only: a decision binds to the digest it was given for, and to no other."""
 
     participation = models.ForeignKey(

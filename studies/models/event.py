@@ -2,8 +2,10 @@
 
 from django.db import models
 
+from studies.models.append_only import AppendOnly
 
-class Event(models.Model):
+
+class Event(AppendOnly):
     """Append-only; `id` orders events, times are only shown."""
 
     kind = models.CharField(max_length=40)  # studies.services.events.KINDS

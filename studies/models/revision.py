@@ -2,8 +2,10 @@
 
 from django.db import models
 
+from studies.models.append_only import AppendOnly
 
-class Revision(models.Model):
+
+class Revision(AppendOnly):
     """One protocol document, kept for good; the newest equals Study.document."""
 
     study = models.ForeignKey("studies.Study", models.CASCADE, related_name="revisions")

@@ -47,14 +47,15 @@ def name_of(person: Person | None) -> str:
 
 def study_timeline(person: Visitor, study: Study, limit: int = SHOWN) -> list[Line]:
     """The study's newest events that the person may read, newest first."""
-    return _lines(events_for(person, study), limit)
+    return lines(events_for(person, study), limit)
 
 
 def home_timeline(person: Visitor, limit: int = SHOWN) -> list[Line]:
     """The newest of all events that the person may read, newest first."""
-    return _lines(all_events_for(person), limit)
+    return lines(all_events_for(person), limit)
 
 
-def _lines(rows, limit: int) -> list[Line]:
+def lines(rows, limit: int) -> list[Line]:
+    """The newest `limit` of these events, newest first."""
     rows = rows.select_related("by", "institution", "study").order_by("-id")[:limit]
     return [Line(row.pk, row.kind, row.at, sentence(row), row.study) for row in rows]

@@ -1,0 +1,75 @@
+"""Every model is declared mutable or written once; a new one that is neither fails here."""
+
+import pytest
+from django.apps import apps
+from django.db import DatabaseError, connection, transaction
+
+from studies import triggers
+from studies.models import AppendOnly, Approval, Event, Revision, Written
+from studies.services import participations
+
+MUTABLE = {
+    "EnrolmentToken",  # used_at, expires_at
+    "Institution",  # key, offer, last_seen
+    "Membership",  # deleted when a role is taken away; the event stays
+    "Participation",  # status
+    "Person",
+    "Study",  # status, document (its revisions keep every version)
+}
+WRITTEN_ONCE = {"Approval", "Event", "Revision"}
+
+
+def test_every_model_is_declared():
+    models = {model.__name__: model for model in apps.get_app_config("studies").get_models()}
+    assert set(models) == MUTABLE | WRITTEN_ONCE
+    assert {name for name, model in models.items() if issubclass(model, AppendOnly)} == WRITTEN_ONCE
+    assert {apps.get_model("studies", name)._meta.db_table for name in WRITTEN_ONCE} == set(
+        triggers.TABLES
+    )
+
+
+@pytest.fixture
+def rows(submitted, part, cast):
+    participations.decline(part("cleveland"), by=cast.carla)
+    return {model.__name__: model.objects.first() for model in (Approval, Event, Revision)}
+
+
+@pytest.mark.parametrize("name", sorted(WRITTEN_ONCE))
+def test_django_refuses_to_change_them(name, rows):
+    row = rows[name]
+    with pytest.raises(Written, match="never changed"):
+        row.save()
+    with pytest.raises(Written, match="never deleted"):
+        row.delete()
+    with pytest.raises(Written, match="never changed"):
+        type(row).objects.filter(pk=row.pk).update(pk=row.pk)
+    with pytest.raises(Written, match="never changed"):
+        type(row).objects.bulk_update([row], ["id"])
+    with pytest.raises(Written, match="never deleted"):
+        type(row).objects.filter(pk=row.pk).delete()
+
+
+@pytest.mark.parametrize("verb", ["UPDATE {table} SET id = id", "DELETE FROM {table}"])
+@pytest.mark.parametrize("name", sorted(WRITTEN_ONCE))
+def test_the_database_refuses_too(name, verb, rows):
+    table = rows[name]._meta.db_table
+    with (
+        pytest.raises(DatabaseError, match="append-only"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(verb.format(table=table))
+    assert type(rows[name]).objects.filter(pk=rows[name].pk).exists()
+
+
+def test_a_study_with_a_history_cannot_be_deleted(submitted):
+    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+        submitted.delete()
+
+
+def test_an_unknown_engine_is_refused(db):
+    class Oracle:
+        vendor = "oracle"
+
+    with pytest.raises(NotImplementedError, match="no append-only triggers for oracle"):
+        triggers.execute(Oracle(), triggers.INSTALL)
