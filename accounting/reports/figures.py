@@ -1,0 +1,52 @@
+"""Numbers as the report writes them: exact decimal strings, and beside them the rounded-up ones."""
+
+import math
+from collections.abc import Sequence
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from accounting.dp.accountants import epsilon
+from accounting.dp.events import PrivacyEvent
+from accounting.dp.figures import Figure, Unbounded
+
+OTHER_DELTAS = ("1e-4", "1e-5", "1e-6", "1e-7", "1e-8", "1e-9")
+
+
+def figure(found: Figure, unit: str, scope: str) -> dict[str, str]:
+    """An ε with everything that belongs to it; never one without the other."""
+    return {
+        "epsilon": repr(found.epsilon),
+        "shown": found.shown(),
+        "delta": f"{found.delta:g}",
+        "accountant": found.accountant,
+        "version": found.version,
+        "discretisation": found.discretisation,
+        "unit": unit,
+        "scope": scope,
+    }
+
+
+def left(budget: float, spent: float) -> str:
+    """What remains of a budget, rounded down."""
+    rest = Decimal(repr(max(0.0, budget - spent)))
+    return str(rest.quantize(Decimal("0.001"), rounding=ROUND_FLOOR))
+
+
+def percent_sure(spent: float) -> str:
+    """An attacker's best posterior from 50 %, e^ε/(1+e^ε), in per cent, rounded up to tenths.
+
+    Kairouz, Oh and Viswanath 2015 (arXiv 1311.0776): the trade-off of (ε, 0).
+    """
+    share = 100.0 / (1.0 + math.exp(-spent))
+    return str(Decimal(repr(share)).quantize(Decimal("0.1"), rounding=ROUND_CEILING))
+
+
+def at_other_deltas(events: Sequence[PrivacyEvent]) -> list[dict[str, str]]:
+    """ε of the same history at δ = 1e-4 … 1e-9."""
+    return [{"delta": delta, "shown": _shown(events, float(delta))} for delta in OTHER_DELTAS]
+
+
+def _shown(events: Sequence[PrivacyEvent], delta: float) -> str:
+    try:
+        return epsilon(events, delta).shown()
+    except Unbounded:
+        return "not bounded by this accountant"

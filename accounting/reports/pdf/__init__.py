@@ -1,0 +1,1 @@
+"""The report as a PDF that a hospital's board can read."""
