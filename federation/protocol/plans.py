@@ -1,0 +1,147 @@
+"""What each round of a protocol releases and costs, and the sealed noise of the whole study."""
+
+from accounting.dp.accountants import epsilon
+from accounting.dp.calibration import calibrate
+from accounting.dp.events import Mechanism, PrivacyEvent
+from accounting.dp.schedules import shape
+from federation.protocol.document import Plan, Protocol
+
+TRAIN = "train"
+EVALUATE = "evaluate"
+ACCOUNTANT = "pld"
+
+
+class NotSealed(ValueError):
+    """The protocol has no plan yet, so the noise of its rounds is not known."""
+
+
+def round_events(
+    protocol: Protocol, number: int, institution: str | None = None
+) -> dict[str, PrivacyEvent]:
+    """What round `number` (from 1) costs each unit at one site, by phase.
+
+    With `institution`, the events also tell that site's batch denominator, which is public and
+    no part of the price.
+
+    Raises:
+        NotSealed: the protocol has no plan.
+        ValueError: there is no such round.
+        KeyError: the institution is not in the cohort.
+    """
+    if protocol.plan is None:
+        raise NotSealed("the protocol has no sealed plan; submit the study first")
+    if not 1 <= number <= protocol.rounds.count:
+        raise ValueError(f"there is no round {number}; the study has {protocol.rounds.count}")
+    noise = protocol.plan.noise_multipliers[number - 1]
+    events = {TRAIN: _training(protocol, noise, institution)}
+    if protocol.evaluates(number):
+        events[EVALUATE] = _evaluation(protocol)
+    return events
+
+
+def batch_denominator(protocol: Protocol, institution: str) -> float:
+    """sample_rate * declared cohort_size: a public constant, where a batch's size is private.
+
+    Raises KeyError when the institution is not in the cohort.
+    """
+    return protocol.training.sample_rate * protocol.member(institution).cohort_size
+
+
+def plan_events(protocol: Protocol) -> tuple[PrivacyEvent, ...]:
+    """The events of all rounds in order. Raises NotSealed."""
+    return tuple(
+        event
+        for number in range(1, protocol.rounds.count + 1)
+        for event in round_events(protocol, number).values()
+    )
+
+
+def seal(protocol: Protocol) -> Protocol:
+    """The protocol with its plan: the noise of every round, and the ε that all rounds cost.
+
+    From a target ε the noise is calibrated with the histograms' events counted in; from a noise
+    multiplier it is that number times the schedule's factor of the round.
+
+    Raises:
+        ValueError: the target cannot be reached, for instance because the histograms alone cost
+            more; the text says so.
+    """
+    multipliers = _multipliers(protocol)
+    events = [_training(protocol, noise, None) for noise in multipliers]
+    events += evaluation_events(protocol)
+    figure = epsilon(events, protocol.privacy.target_delta, ACCOUNTANT)
+    plan = Plan(
+        noise_multipliers=list(multipliers),
+        epsilon=repr(figure.epsilon),
+        accountant=figure.accountant,
+        version=figure.version,
+    )
+    return protocol.model_copy(update={"plan": plan})
+
+
+def unsealed(protocol: Protocol) -> Protocol:
+    """The protocol without its plan, as it was written."""
+    return protocol.model_copy(update={"plan": None})
+
+
+def evaluation_events(protocol: Protocol) -> list[PrivacyEvent]:
+    """The histograms of all rounds that end with one."""
+    numbers = range(1, protocol.rounds.count + 1)
+    return [_evaluation(protocol) for number in numbers if protocol.evaluates(number)]
+
+
+def epsilon_budget(protocol: Protocol) -> float:
+    """The ε at which the study ends at a site: as declared, else the target, else the plan's.
+
+    Raises NotSealed when only the plan could tell.
+    """
+    privacy = protocol.privacy
+    declared = privacy.epsilon_budget or privacy.target_epsilon
+    if declared is not None:
+        return declared
+    if protocol.plan is None:
+        raise NotSealed("the ε of a study with a noise multiplier is known once it is submitted")
+    return float(protocol.plan.epsilon)
+
+
+def _multipliers(protocol: Protocol) -> tuple[float, ...]:
+    privacy, training = protocol.privacy, protocol.training
+    factors = shape(privacy.schedule, protocol.rounds.count)
+    if privacy.noise_multiplier is not None:
+        return tuple(privacy.noise_multiplier * factor for factor in factors)
+    return calibrate(
+        target_epsilon=privacy.target_epsilon,
+        delta=privacy.target_delta,
+        shape=factors,
+        sample_rate=training.sample_rate,
+        steps_per_round=training.local_steps,
+        fixed=tuple(evaluation_events(protocol)),
+    )
+
+
+def _training(protocol: Protocol, noise: float, institution: str | None) -> PrivacyEvent:
+    training = protocol.training
+    denominator = None if institution is None else batch_denominator(protocol, institution)
+    return PrivacyEvent(
+        Mechanism.POISSON_GAUSSIAN,
+        noise_multiplier=noise,
+        sample_rate=training.sample_rate,
+        steps=training.local_steps,
+        max_grad_norm=training.max_grad_norm,
+        batch_denominator=denominator,
+        unit=protocol.data.unit,
+    )
+
+
+def _evaluation(protocol: Protocol) -> PrivacyEvent:
+    noise = protocol.evaluation.noise_multiplier
+    if noise is None:
+        raise ValueError("evaluation.noise_multiplier is missing")
+    return PrivacyEvent(
+        Mechanism.GAUSSIAN,
+        noise_multiplier=noise,
+        sample_rate=1.0,
+        steps=1,
+        max_grad_norm=1.0,
+        unit=protocol.data.unit,
+    )
