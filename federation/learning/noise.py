@@ -27,12 +27,13 @@ class Keystream:
         return np.frombuffer(self._cipher.update(bytes(8 * count)), dtype=np.uint64)
 
     def uniform(self, count: int) -> Floats:
-        """The next `count` numbers in the open interval (0, 1), each of 53 bits."""
-        return ((self.words(count) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+        """The next `count` numbers in the open interval (0, 1), each of 52 bits."""
+        # One bit more and the largest would round to 1, whose inversion is infinite.
+        return ((self.words(count) >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
 
 
 def gaussian(stream: Keystream, count: int) -> Floats:
-    """`count` standard normal draws by inversion, each from 53 uniform bits.
+    """`count` standard normal draws by inversion, each from 52 uniform bits.
 
     This is the grade "float noise, CSPRNG": the key is secret, but floating point can only take
     some values (Mironov 2012), which the hardened grade avoids and this one does not.
