@@ -2,13 +2,14 @@
 
 from django.urls import path
 
-from studies.views import home
+from federation.views import closing, downloads, panels
 
-_soon = home.home
+STUDY = "studies/<slug:slug>/"
 urlpatterns = [
-    path("studies/<slug:slug>/panels/rounds/", _soon, name="panel-rounds"),
-    path("studies/<slug:slug>/panels/utility/", _soon, name="panel-utility"),
-    path("studies/<slug:slug>/panels/progress/", _soon, name="panel-progress"),
-    path("studies/<slug:slug>/model.safetensors", _soon, name="model-download"),
-    path("studies/<slug:slug>/model-card.md", _soon, name="model-card"),
+    path(STUDY + "panels/rounds/", panels.rounds, name="panel-rounds"),
+    path(STUDY + "panels/utility/", panels.utility, name="panel-utility"),
+    path(STUDY + "panels/progress/", panels.progress, name="panel-progress"),
+    path(STUDY + "close-round/", closing.close_below_quorum, name="round-close"),
+    path(STUDY + "model.safetensors", downloads.tensors, name="model-download"),
+    path(STUDY + "model-card.md", downloads.card, name="model-card"),
 ]

@@ -29,7 +29,7 @@ BADGES = {
     # institutions
     "online": Badge("Online", "plug-connected", "good"),
     "offline": Badge("Offline", "plug-connected-x", "wait"),
-    "unenrolled": Badge("Not enrolled", "circle-dashed", "plain"),
+    "not enrolled": Badge("Not enrolled", "circle-dashed", "plain"),
     # rounds and assignments
     "open": Badge("Waiting for the site", "circle-dashed", "wait"),
     "taken": Badge("Computing", "circle-dot", "live"),
@@ -37,6 +37,7 @@ BADGES = {
     "refused": Badge("Refused", "ban", "bad"),
     "lost": Badge("No answer", "alert-triangle", "bad"),
     "unused": Badge("Not used", "circle-dashed", "plain"),
+    "rejected": Badge("Rejected", "x", "bad"),
     "closed": Badge("Closed", "check", "good"),
 }
 

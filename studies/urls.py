@@ -1,30 +1,33 @@
 """The addresses of logging in, institutions and studies."""
 
-from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
-from studies.views import home
+from studies.views import acting, approving, home, institutions, protocol, sessions, study, writing
 
-_soon = home.home
+STUDY = "studies/<slug:slug>/"
+PART = STUDY + "institutions/<slug:institution>/"
 urlpatterns = [
     path("", home.home, name="home"),
-    path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
-    path("logout/", LogoutView.as_view(), name="logout"),
-    path("institutions/", _soon, name="institutions"),
-    path("institutions/new/", _soon, name="institution-new"),
-    path("institutions/<slug:slug>/", _soon, name="institution"),
-    path("institutions/<slug:slug>/token/", _soon, name="institution-token"),
-    path("studies/", _soon, name="studies"),
-    path("studies/new/", _soon, name="study-new"),
-    path("studies/import/", _soon, name="study-import"),
-    path("studies/<slug:slug>/", _soon, name="study"),
-    path("studies/<slug:slug>/edit/", _soon, name="study-edit"),
-    path("studies/<slug:slug>/edit/import/", _soon, name="study-edit-import"),
-    path("studies/<slug:slug>/protocol/", _soon, name="study-protocol"),
-    path("studies/<slug:slug>/study.toml", _soon, name="study-export"),
-    path("studies/<slug:slug>/approve/<slug:institution>/", _soon, name="study-approve"),
-    path("studies/<slug:slug>/actions/<slug:action>/", _soon, name="study-action"),
-    path("studies/<slug:slug>/panels/head/", _soon, name="panel-head"),
-    path("studies/<slug:slug>/panels/participations/", _soon, name="panel-participations"),
-    path("studies/<slug:slug>/panels/events/", _soon, name="panel-events"),
+    path("panels/home/", home.sections, name="panel-home"),
+    path("login/", sessions.log_in, name="login"),
+    path("logout/", sessions.log_out, name="logout"),
+    path("institutions/", institutions.listing, name="institutions"),
+    path("new-institution/", institutions.register, name="institution-new"),
+    path("institutions/<slug:slug>/", institutions.detail, name="institution"),
+    path("institutions/<slug:slug>/token/", institutions.token, name="institution-token"),
+    path("institutions/<slug:slug>/revoke/", institutions.revoke, name="institution-revoke"),
+    path("studies/", study.listing, name="studies"),
+    path("new-study/", writing.new, name="study-new"),
+    path("new-study/import/", writing.import_new, name="study-import"),
+    path(STUDY, study.overview, name="study"),
+    path(STUDY + "edit/", writing.edit, name="study-edit"),
+    path(STUDY + "edit/import/", writing.import_edit, name="study-edit-import"),
+    path(STUDY + "protocol/", protocol.read, name="study-protocol"),
+    path(STUDY + "study.toml", protocol.export, name="study-export"),
+    path(STUDY + "actions/<slug:action>/", acting.act_on_study, name="study-action"),
+    path(STUDY + "panels/head/", study.head, name="panel-head"),
+    path(STUDY + "panels/participations/", study.participations, name="panel-participations"),
+    path(STUDY + "panels/events/", study.happenings, name="panel-events"),
+    path(PART + "approve/", approving.approve, name="study-approve"),
+    path(PART + "<slug:action>/", acting.act_on_participation, name="participation-action"),
 ]

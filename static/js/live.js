@@ -3,10 +3,13 @@
 (() => {
   const PATIENCE_MS = [500, 1000, 2000, 5000, 10000];
   const PING_MS = 25000;
+  const GATHER_MS = 250; // bursts are told once per kind, and the last of a burst is never lost
   const sign = () => document.querySelector("[data-live-sign]");
   let after = 0;
   let failures = 0;
   let beat = 0;
+  let gathering = 0;
+  const heard = new Set();
 
   const show = (state, text) => {
     const element = sign();
@@ -14,10 +17,17 @@
     element.dataset.state = state;
     element.textContent = text;
   };
-  const dispatch = (news) => {
+  const tell = () => {
+    gathering = 0;
+    const kinds = [...heard];
+    heard.clear();
+    kinds.forEach((kind) => document.body.dispatchEvent(new CustomEvent(`news:${kind}`)));
+    document.body.dispatchEvent(new CustomEvent("news", { detail: kinds }));
+  };
+  const hear = (news) => {
     after = Math.max(after, Number(news.id) || 0);
-    document.body.dispatchEvent(new CustomEvent(`news:${news.kind}`, { detail: news }));
-    document.body.dispatchEvent(new CustomEvent("news", { detail: news }));
+    heard.add(news.kind);
+    if (!gathering) gathering = setTimeout(tell, GATHER_MS);
   };
   const connect = () => {
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
@@ -25,13 +35,13 @@
     const socket = new WebSocket(`${scheme}//${location.host}${path}?after=${after}`);
     socket.addEventListener("open", () => {
       // What was missed without a row of its own (progress, say) is fetched once after a gap.
-      if (failures) document.body.dispatchEvent(new CustomEvent("news:reconnected"));
+      if (failures) hear({ kind: "reconnected" });
       failures = 0;
       show("live", "Live");
       beat = setInterval(() => socket.send("ping"), PING_MS);
     });
     socket.addEventListener("message", (message) => {
-      if (message.data.startsWith("{")) dispatch(JSON.parse(message.data));
+      if (message.data.startsWith("{")) hear(JSON.parse(message.data));
     });
     socket.addEventListener("close", (event) => {
       clearInterval(beat);

@@ -11,6 +11,7 @@
     if (button) button.setAttribute("aria-pressed", String(theme === "dark"));
   };
   apply();
+  document.documentElement.classList.add("scripted");
   system.addEventListener("change", apply);
   document.addEventListener("DOMContentLoaded", () => {
     apply();

@@ -68,6 +68,17 @@ def terms(delta: float | str, accountant: str, unit: str, scope: str) -> str:
     return " · ".join(part for part in parts if part)
 
 
+@register.simple_tag
+def stale_on(kinds: str) -> str:
+    """The hx-trigger of a panel: at once, after a lost connection, and on news of these kinds.
+
+    Bursts become one request: htmx keeps one delay per element.
+    """
+    wait = "from:body delay:80ms"
+    news = (f"news:{kind} {wait}" for kind in (*kinds.split(), "reconnected"))
+    return ", ".join(("load", *news))
+
+
 @register.filter
 def accountant_name(name: str) -> str:
     """The accountant's name as it is written in the literature."""

@@ -1,0 +1,1 @@
+"""The forms of the pages: they read what people typed, the protocol document judges it."""

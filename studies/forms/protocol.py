@@ -1,0 +1,183 @@
+"""The whole protocol as one set of forms, to the document and back."""
+
+from typing import Any
+
+from django import forms
+from django.core.files.uploadedfile import UploadedFile
+from django.forms import formset_factory
+from pydantic import ValidationError
+
+from federation.learning import architectures
+from federation.protocol.document import Protocol
+from studies.forms import sections
+from studies.forms.architecture import ArchitectureForm, ParametersForm
+from studies.forms.faults import spread_faults
+
+ColumnFormSet = formset_factory(
+    sections.ColumnForm, extra=0, min_num=1, validate_min=True, max_num=1000, can_delete=True
+)
+MemberFormSet = formset_factory(sections.MemberForm, extra=0, min_num=1, can_delete=True)
+SECTIONS = {
+    "study": sections.StudyForm,
+    "data": sections.DataForm,
+    "target": sections.TargetForm,
+    "model": ArchitectureForm,
+    "training": sections.TrainingForm,
+    "privacy": sections.PrivacyForm,
+    "rounds": sections.RoundsForm,
+    "evaluation": sections.EvaluationForm,
+}
+
+
+class ProtocolForms:
+    """All sections together; `protocol` is set by a successful `is_valid`.
+
+    `institutions` are (slug, name) pairs that may be invited; `current` is the protocol that is
+    being changed. What has no field (a public file's digest) is kept from `current`.
+    """
+
+    def __init__(
+        self,
+        data: Any = None,
+        files: Any = None,
+        *,
+        institutions: list[tuple[str, str]],
+        current: Protocol | None = None,
+    ) -> None:
+        initial = to_initial(current) if current else {}
+        self.current = current
+        self.protocol: Protocol | None = None
+        self.faults: list[str] = []
+        self.parts: dict[str, forms.Form] = {
+            name: form(data, files, prefix=name, initial=initial.get(name))
+            for name, form in SECTIONS.items()
+        }
+        self.columns = ColumnFormSet(data, prefix="columns", initial=initial.get("columns"))
+        self.members = MemberFormSet(
+            data,
+            prefix="members",
+            initial=initial.get("members"),
+            form_kwargs={"institutions": institutions},
+        )
+        self.parameters = [
+            ParametersForm(name, data, initial=initial.get(f"parameters-{name}"))
+            for name in architectures.names()
+        ]
+
+    def is_valid(self) -> bool:
+        """Whether every form and then the document itself is in order; faults lie on the fields."""
+        checked = [form.is_valid() for form in self._used()]  # all of them, to show every fault
+        if not all(checked):
+            return False
+        try:
+            self.protocol = Protocol.model_validate(self._document())
+        except ValidationError as error:
+            self.faults = spread_faults(self, error)
+            return False
+        try:
+            architectures.check(self.protocol)
+        except architectures.ArchitectureError as error:
+            self.faults = [str(error)]
+            return False
+        return True
+
+    def public_rows(self) -> UploadedFile | None:
+        """The public evaluation file that came with the form."""
+        return self.parts["evaluation"].cleaned_data["public_rows"]
+
+    def rows(self) -> list[forms.Form]:
+        """The columns that were not removed, in the document's order."""
+        return [row for row in self.columns.forms if not row.cleaned_data.get("DELETE")]
+
+    def invited(self) -> list[forms.Form]:
+        """The members that were not removed, in the document's order."""
+        return [row for row in self.members.forms if not row.cleaned_data.get("DELETE")]
+
+    def _chosen(self) -> ParametersForm:
+        """The parameters of the chosen architecture (of any, where the choice itself is wrong)."""
+        name = self.parts["model"]["architecture"].value()
+        chosen = [form for form in self.parameters if form.architecture.name == name]
+        return (chosen or self.parameters)[0]
+
+    def _used(self) -> list[Any]:
+        return [*self.parts.values(), self.columns, self.members, self._chosen()]
+
+    def _document(self) -> dict[str, Any]:
+        parts = {name: dict(form.cleaned_data) for name, form in self.parts.items()}
+        weights = parts["rounds"].pop("weights")
+        names, classes = parts["target"].pop("classes")
+        parts["training"]["class_weights"] = parts["training"]["class_weights"] or None
+        return {
+            **parts["study"],
+            "data": {
+                **parts["data"],
+                "columns": [_column(row.cleaned_data) for row in self.rows()],
+                "target": {**parts["target"], "classes": classes, "names": names},
+            },
+            "model": {**parts["model"], "parameters": self._chosen().parameters()},
+            "training": parts["training"],
+            "privacy": _privacy(parts["privacy"]),
+            "aggregation": {"weights": weights},
+            "rounds": parts["rounds"],
+            "evaluation": self._evaluation(parts["evaluation"]),
+            "cohort": [_member(row.cleaned_data) for row in self.invited()],
+        }
+
+    def _evaluation(self, values: dict[str, Any]) -> dict[str, Any]:
+        """A new file's digest is computed by the service that keeps it."""
+        replaced = values.pop("public_rows") is not None
+        removed = values.pop("forget_public_rows")
+        kept = self.current.evaluation.public_digest if self.current else None
+        return {**values, "public_digest": None if replaced or removed else kept}
+
+
+def _privacy(values: dict[str, Any]) -> dict[str, Any]:
+    shape = values.pop("shape")
+    if values["schedule"] == "custom":
+        values["schedule"] = shape
+    return values
+
+
+def _column(values: dict[str, Any]) -> dict[str, Any]:
+    shared = {key: values[key] for key in ("name", "kind", "outside", "missing")}
+    if values["kind"] == "category":
+        return {**shared, "categories": values["categories"]}
+    if values["missing"] == "constant":
+        shared["missing"] = values["missing_constant"]
+    numbers = {key: values[key] for key in ("unit", "low", "high", "centre", "spread")}
+    return {**shared, **numbers}
+
+
+def _member(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: values[key] for key in ("institution", "cohort_size")}
+
+
+def to_initial(protocol: Protocol) -> dict[str, Any]:
+    """The forms' initial values for a protocol: the inverse of reading them."""
+    document = protocol.model_dump(mode="json")
+    data, target = document["data"], protocol.data.target
+    own_shape = isinstance(protocol.privacy.schedule, list)
+    return {
+        "study": document,
+        "data": data,
+        "columns": [_column_initial(column) for column in data["columns"]],
+        "target": {"column": target.column, "classes": (target.names, target.classes)},
+        "model": document["model"],
+        f"parameters-{protocol.model.architecture}": protocol.model.parameters,
+        "training": document["training"],
+        "privacy": {
+            **document["privacy"],
+            "schedule": "custom" if own_shape else protocol.privacy.schedule,
+            "shape": protocol.privacy.schedule if own_shape else [],
+        },
+        "rounds": {**document["rounds"], **document["aggregation"]},
+        "evaluation": document["evaluation"],
+        "members": document["cohort"],
+    }
+
+
+def _column_initial(column: dict[str, Any]) -> dict[str, Any]:
+    missing = column["missing"]
+    if isinstance(missing, str):
+        return column
+    return {**column, "missing": "constant", "missing_constant": missing}

@@ -1,0 +1,206 @@
+"""One form per section of the protocol document; field names are the document's keys."""
+
+from django import forms
+
+from studies.forms.lists import ClassesField, ListField
+from studies.forms.styled import StyledForm
+
+
+def _choices(**labels: str) -> list[tuple[str, str]]:
+    return list(labels.items())
+
+
+def _decimal(**options: object) -> forms.FloatField:
+    """A number with any decimals (the browser would else insist on whole steps)."""
+    return forms.FloatField(widget=forms.NumberInput(attrs={"step": "any"}), **options)
+
+
+class StudyForm(StyledForm):
+    """What the study is called and why it is done."""
+
+    name = forms.CharField(max_length=200, help_text="Institutions see this in their invitation.")
+    purpose = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="What is learned, for whom, on what legal ground. Part of what is approved.",
+    )
+
+
+class DataForm(StyledForm):
+    """Whose privacy is protected, and how a missing value is written."""
+
+    unit = forms.ChoiceField(
+        label="Privacy unit",
+        choices=_choices(row="One row", patient="One patient (all of the patient's rows)"),
+        help_text="ε protects this unit. Choose patient where a person may have several rows.",
+    )
+    patient_column = forms.CharField(
+        required=False, help_text="The column that identifies a patient; it never leaves the site."
+    )
+    max_rows_per_patient = forms.IntegerField(
+        required=False, min_value=1, help_text="A site keeps at most this many rows of one patient."
+    )
+    missing_values = ListField(
+        required=False,
+        label="Written for missing",
+        initial=["", "?", "NA", "NaN", "nan"],
+        help_text='Separated by commas; "" is an empty cell.',
+    )
+
+
+class ColumnForm(StyledForm):
+    """One feature. Every scaling constant is declared here, so none is read from private rows."""
+
+    name = forms.CharField(max_length=200)
+    kind = forms.ChoiceField(choices=_choices(number="Number", category="Category"))
+    unit = forms.CharField(required=False, label="Unit of measure", help_text="mmHg, years, …")
+    low = _decimal(required=False, label="Lowest value", help_text="From knowledge, not from data.")
+    high = _decimal(required=False, label="Highest value")
+    centre = _decimal(
+        required=False, label="Public centre", help_text="Give with spread, or leave both empty."
+    )
+    spread = _decimal(required=False, label="Public spread")
+    categories = ListField(required=False, help_text="Separated by commas: 1, 2, 3, 4")
+    outside = forms.ChoiceField(
+        label="A value outside",
+        choices=_choices(
+            refuse="Refuse the data", clip="Clip to the bounds (number)", ignore="Ignore (category)"
+        ),
+    )
+    missing = forms.ChoiceField(
+        label="A missing value",
+        choices=_choices(
+            refuse="Refuse the data",
+            drop="Drop the row",
+            indicator="Indicator column (number)",
+            constant="Fill with a constant (number)",
+            category="A category of its own (category)",
+        ),
+    )
+    missing_constant = _decimal(required=False, label="The constant")
+
+
+class TargetForm(StyledForm):
+    """What the model predicts."""
+
+    column = forms.CharField(label="Target column", max_length=200)
+    classes = ClassesField(
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="One class a line, as name = raw values: “disease = 1, 2, 3, 4”.",
+    )
+
+
+class TrainingForm(StyledForm):
+    """Local DP-SGD, alike at every site."""
+
+    sample_rate = _decimal(
+        initial=0.5, help_text="Chance of each unit to be in a step's batch, above 0 up to 1."
+    )
+    local_steps = forms.IntegerField(initial=4, min_value=1, help_text="Steps per round and site.")
+    learning_rate = _decimal(initial=2.0)
+    max_grad_norm = _decimal(
+        initial=0.5, label="Clipping norm", help_text="No unit moves a step by more than this."
+    )
+    optimiser = forms.ChoiceField(choices=_choices(sgd="SGD", momentum="Momentum", adam="Adam"))
+    momentum = _decimal(initial=0.9, min_value=0, help_text="Used by the momentum optimiser.")
+    initialisation = forms.ChoiceField(
+        choices=_choices(zero="All zero", seeded="Random, from the seed"),
+        help_text="Zero suits logistic regression; networks with hidden layers need a seed.",
+    )
+    seed = forms.IntegerField(initial=0)
+    iterate_averaging = forms.ChoiceField(
+        label="Reported model",
+        choices=_choices(last_half="Mean of the last half of the rounds", none="The last round's"),
+        help_text="Averaging costs no privacy and steadies a noisy run.",
+    )
+    class_weights = ListField(
+        required=False, read=float, help_text="One per class, for rare classes. Empty: all alike."
+    )
+
+
+class PrivacyForm(StyledForm):
+    """The price: a target ε, or the noise itself."""
+
+    target_epsilon = _decimal(
+        required=False,
+        label="Target ε",
+        help_text="The noise is calibrated so that the whole study costs at most this (PLD).",
+    )
+    noise_multiplier = _decimal(
+        required=False, help_text="Instead of a target: the noise, in clipping norms."
+    )
+    target_delta = _decimal(
+        label="δ", initial=1e-3, help_text="Well below one over the units of the smallest site."
+    )
+    epsilon_budget = _decimal(
+        required=False,
+        label="Budget ε per site",
+        help_text="The study stops here. Empty: the target, or what the plan costs.",
+    )
+    schedule = forms.ChoiceField(
+        choices=_choices(
+            uniform="Same noise in every round",
+            harmonic="More noise first, less later",
+            custom="Own shape",
+        )
+    )
+    shape = ListField(
+        required=False, read=float, label="Own shape", help_text="One number per round: 1, 1, 0.5"
+    )
+
+
+class RoundsForm(StyledForm):
+    """How many rounds, who must answer and how answers become the next model."""
+
+    count = forms.IntegerField(label="Rounds", initial=10, min_value=1)
+    quorum = forms.IntegerField(
+        required=False,
+        min_value=1,
+        help_text="Sites that must contribute to a round. Empty: all of them.",
+    )
+    deadline_seconds = _decimal(
+        initial=600, label="Deadline in seconds", help_text="How long a phase waits for its sites."
+    )
+    weights = forms.ChoiceField(
+        label="Weight of a site",
+        choices=_choices(declared="By declared cohort size", equal="All alike"),
+    )
+
+
+class EvaluationForm(StyledForm):
+    """How well the model does, and what knowing that costs."""
+
+    every = forms.IntegerField(
+        initial=0,
+        min_value=0,
+        label="Ask the sites every … rounds",
+        help_text="0: never. Each answer is one noised histogram and is charged.",
+    )
+    holdout = _decimal(
+        initial=0, min_value=0, label="Hold-out share", help_text="Kept from training, 0 to 1."
+    )
+    bins = forms.IntegerField(initial=10, min_value=2, max_value=100, label="Bins of the histogram")
+    noise_multiplier = _decimal(required=False, label="Noise of the histogram")
+    public_rows = forms.FileField(
+        required=False,
+        label="Public rows (CSV)",
+        help_text="Rows that are public anyway; the hub scores each model on them at no cost.",
+    )
+    forget_public_rows = forms.BooleanField(
+        required=False, label="Score on no public rows any more"
+    )
+
+
+class MemberForm(StyledForm):
+    """One invited institution and the size it declares in public."""
+
+    institution = forms.ChoiceField()
+    cohort_size = forms.IntegerField(
+        min_value=1,
+        label="Declared size",
+        help_text="A public round figure, never the exact count.",
+    )
+
+    def __init__(self, *args: object, institutions: list[tuple[str, str]], **kwargs: object):
+        super().__init__(*args, **kwargs)
+        self.fields["institution"].choices = [("", "Choose …"), *institutions]

@@ -1,0 +1,23 @@
+"""How every form control looks, set in one place."""
+
+from typing import Any
+
+from django import forms
+
+CHECKS = (forms.CheckboxInput, forms.RadioSelect)
+SELECTS = (forms.Select,)
+
+
+class StyledForm(forms.Form):
+    """A form whose widgets carry Tabler's classes; the labels' marks are in the template."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.widget.attrs.setdefault("class", _class_of(field.widget))
+
+
+def _class_of(widget: forms.Widget) -> str:
+    if isinstance(widget, CHECKS):
+        return "form-check-input"
+    return "form-select" if isinstance(widget, SELECTS) else "form-control"

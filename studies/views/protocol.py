@@ -1,0 +1,60 @@
+"""The protocol: to read, to compare and to take away as a study file."""
+
+from dataclasses import dataclass
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from federation.learning import architectures
+from federation.protocol import diff, study_file
+from studies import access
+from studies.models import Revision, Study
+from studies.selectors.leaving import leaving
+from studies.selectors.protocols import changes_between, protocol_of, unsealed
+
+
+@dataclass(frozen=True)
+class Step:
+    """One revision with what it changed against the one before."""
+
+    revision: Revision
+    changes: list[diff.Change]
+
+
+@login_required
+@require_GET
+def read(request: HttpRequest, slug: str) -> HttpResponse:
+    """Every section in words, the sealed plan and the revisions."""
+    study = access.study_or_404(request.user, slug)
+    protocol = protocol_of(study)
+    context = {
+        "study": study,
+        "protocol": protocol,
+        "leaving": leaving(protocol),
+        "architecture": architectures.get(protocol.model.architecture),
+        "steps": _steps(study),
+        "leads": access.may_lead(request.user, study),
+    }
+    return render(request, "studies/protocol.html", context)
+
+
+@login_required
+@require_GET
+def export(request: HttpRequest, slug: str) -> HttpResponse:
+    """The protocol as a study file (TOML), without the plan that the hub derived."""
+    study = access.study_or_404(request.user, slug)
+    answer = HttpResponse(
+        study_file.write(unsealed(protocol_of(study))), content_type="application/toml"
+    )
+    answer["Content-Disposition"] = f'attachment; filename="{study.slug}.toml"'
+    return answer
+
+
+def _steps(study: Study) -> list[Step]:
+    """Newest first."""
+    rows = list(study.revisions.select_related("by"))
+    pairs = zip([None, *rows], rows, strict=False)
+    steps = [Step(new, changes_between(old, new) if old else []) for old, new in pairs]
+    return steps[::-1]
