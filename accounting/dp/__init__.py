@@ -1,0 +1,1 @@
+"""The mathematics of privacy loss: no Django, no torch, no input or output."""

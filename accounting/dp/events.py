@@ -1,0 +1,175 @@
+"""What was done to the data: the events that the ledger stores and every ε is derived from."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from typing import Any, Self
+
+SAMPLERS = ("poisson", "full_batch")
+NOISE_GRADES = ("float noise, CSPRNG", "hardened")
+NEIGHBOURING = ("add_remove",)
+
+_NUMBERS = ("noise_multiplier", "sample_rate", "max_grad_norm", "batch_denominator")
+_REQUIRED = frozenset({"mechanism", "noise_multiplier", "sample_rate", "steps"})
+
+
+class UnknownEvent(ValueError):
+    """The event is of a kind that no accountant here can price."""
+
+
+class Mechanism(StrEnum):
+    """The mechanisms that can be priced: Gaussian noise on a Poisson sample, or on all rows."""
+
+    POISSON_GAUSSIAN = "poisson_sampled_gaussian"
+    GAUSSIAN = "gaussian"
+
+
+@dataclass(frozen=True)
+class PrivacyEvent:
+    """`steps` equal releases of Gaussian noise on sums clipped to `max_grad_norm`.
+
+    `noise_multiplier` is the noise's standard deviation divided by `max_grad_norm`, the L2 norm
+    that one privacy unit may contribute to a sum; `sample_rate` is the probability with which
+    each unit takes part in a step. Mechanism, these two and `steps` decide ε; the rest describes.
+
+    Raises:
+        UnknownEvent: the mechanism, sampler, noise grade or neighbouring relation is not known.
+        ValueError: a number is out of its range.
+    """
+
+    mechanism: Mechanism
+    noise_multiplier: float
+    sample_rate: float
+    steps: int
+    max_grad_norm: float | None = None
+    batch_denominator: float | None = None
+    sampler: str = "poisson"
+    noise_grade: str = NOISE_GRADES[0]
+    unit: str = "row"
+    neighbouring: str = "add_remove"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be priced, and keep one form of each value."""
+        object.__setattr__(self, "mechanism", _mechanism(self.mechanism))
+        for name in _NUMBERS:
+            value = getattr(self, name)
+            if value is not None or name in _REQUIRED:
+                object.__setattr__(self, name, _positive(name, value))
+        _check_counts(self)
+        _check_words(self)
+
+    def to_json(self) -> dict[str, str | int | None]:
+        """All fields; numbers as the shortest decimal strings that read back exactly."""
+        document = asdict(self)
+        for name in _NUMBERS:
+            value = document[name]
+            document[name] = None if value is None else repr(value)
+        return document | {"mechanism": self.mechanism.value}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote.
+
+        Raises:
+            UnknownEvent: a key or a named kind is not known.
+            ValueError: a required key is missing, or a number is malformed or out of range.
+        """
+        _check_keys(document)
+        values = dict(document)
+        for name in _NUMBERS:
+            if values.get(name) is not None:
+                values[name] = number(name, values[name])
+        return cls(**values)
+
+
+def number(name: str, value: object) -> float:
+    """A float from a decimal string or a JSON number. Raises ValueError with the name in it."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError(f"{name} is {value!r}; give a number or a decimal string")
+    try:
+        return float(value)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{name} is {value!r}, which is not a decimal number") from error
+
+
+def merged(events: Iterable[PrivacyEvent]) -> tuple[PrivacyEvent, ...]:
+    """One event per (noise_multiplier, sample_rate), steps added, in one canonical order.
+
+    Descriptions are dropped; a sample rate of 1 is the plain Gaussian mechanism. Histories that
+    differ only by order or by splitting equal events give the same tuple, hence the same ε.
+    Most noise first: a schedule whose noise falls then extends its own merged history.
+    """
+    steps: Counter[tuple[float, float]] = Counter()
+    for event in events:
+        steps[event.noise_multiplier, event.sample_rate] += event.steps
+    order = sorted(steps, key=lambda key: (-key[0], key[1]))
+    return tuple(PrivacyEvent(_kind(q), noise, q, steps[noise, q]) for noise, q in order)
+
+
+def _kind(sample_rate: float) -> Mechanism:
+    return Mechanism.GAUSSIAN if sample_rate == 1.0 else Mechanism.POISSON_GAUSSIAN
+
+
+def _mechanism(value: object) -> Mechanism:
+    try:
+        return Mechanism(value)
+    except ValueError as error:
+        known = ", ".join(Mechanism)
+        raise UnknownEvent(
+            f"mechanism {value!r} has no known price; record one of: {known}"
+        ) from error
+
+
+def _positive(name: str, value: object) -> float:
+    if isinstance(value, str) or isinstance(value, bool) or not hasattr(value, "__float__"):
+        raise ValueError(f"{name} is {value!r}; give a positive number")
+    size = float(value)
+    if not math.isfinite(size) or size <= 0:
+        raise ValueError(f"{name} is {value!r}; it must be finite and greater than 0")
+    return size
+
+
+def _check_counts(event: PrivacyEvent) -> None:
+    if event.sample_rate > 1:
+        raise ValueError(
+            f"sample_rate is {event.sample_rate}; it is a probability, so give 0 < sample_rate <= 1"
+        )
+    if event.mechanism is Mechanism.GAUSSIAN and event.sample_rate != 1:
+        raise ValueError(
+            f"a {event.mechanism} event uses every row, but sample_rate is {event.sample_rate}; "
+            f"give 1.0, or record {Mechanism.POISSON_GAUSSIAN}"
+        )
+    if isinstance(event.steps, bool) or not isinstance(event.steps, int) or event.steps < 1:
+        raise ValueError(f"steps is {event.steps!r}; give a whole number of at least 1")
+
+
+def _check_words(event: PrivacyEvent) -> None:
+    known = {"sampler": SAMPLERS, "noise_grade": NOISE_GRADES, "neighbouring": NEIGHBOURING}
+    for name, choices in known.items():
+        if getattr(event, name) not in choices:
+            raise UnknownEvent(
+                f"{name} {getattr(event, name)!r} is not known; give one of: {', '.join(choices)}"
+            )
+    if event.sampler == "full_batch" and event.sample_rate != 1:
+        raise UnknownEvent(
+            f"sampler full_batch with sample_rate {event.sample_rate}: no amplification can be "
+            "claimed without Poisson sampling; give sample_rate 1.0"
+        )
+    if not isinstance(event.unit, str) or not event.unit:
+        raise ValueError("unit is empty; name the privacy unit, for instance 'row' or 'patient'")
+
+
+def _check_keys(document: Mapping[str, Any]) -> None:
+    if not isinstance(document, Mapping):
+        raise ValueError(f"an event is a JSON object, not {type(document).__name__}")
+    unknown = sorted(set(document) - {field.name for field in fields(PrivacyEvent)})
+    if unknown:
+        raise UnknownEvent(
+            f"unknown keys in a privacy event: {', '.join(unknown)}; an event is priced only when "
+            "every part of it is understood"
+        )
+    missing = sorted(_REQUIRED - set(document))
+    if missing:
+        raise ValueError(f"a privacy event lacks: {', '.join(missing)}")

@@ -1,0 +1,77 @@
+"""Whether a history still fits a limit: asked before a round may run."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from accounting.dp import accountants
+from accounting.dp.accountants import rdp
+from accounting.dp.events import PrivacyEvent, merged
+from accounting.dp.figures import Figure, Unbounded, bounded, check_delta
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether `figure` is within `limit`; the figure says which accountant decided."""
+
+    fits: bool
+    figure: Figure
+    limit: float
+
+
+def spent(events: Iterable[PrivacyEvent], delta: float) -> Figure:
+    """What a history cost, by the reference accountant. Raises as `accountants.epsilon`."""
+    return accountants.epsilon(events, delta, "pld")
+
+
+def fits(events: Iterable[PrivacyEvent], epsilon_limit: float, delta: float) -> Verdict:
+    """Whether a history *fixed beforehand* stays within (epsilon_limit, delta).
+
+    RDP is an upper bound and costs microseconds: where it fits, no more is asked. Otherwise PLD
+    decides. For parameters chosen after looking at earlier results use `fits_adaptively`.
+
+    Raises:
+        ValueError: delta or the limit is out of range.
+        Unbounded: RDP does not fit and PLD finds no bound.
+    """
+    history = merged(events)
+    _check_limit(epsilon_limit)
+    quick = _quick(history, delta)
+    if quick is not None and quick.epsilon <= epsilon_limit:
+        return Verdict(True, quick, epsilon_limit)
+    figure = spent(history, delta)
+    return Verdict(figure.epsilon <= epsilon_limit, figure, epsilon_limit)
+
+
+def fits_adaptively(
+    events: Iterable[PrivacyEvent], epsilon_limit: float, delta: float, order: float
+) -> Verdict:
+    """Whether a history stays within the limit although its parameters were chosen on the way.
+
+    A Rényi filter at one order sealed in advance (Feldman and Zrnic 2021, arXiv 2008.11193):
+    `order` is one of `rdp.ORDERS` and must not change while the budget lives. Raises ValueError
+    for another order.
+    """
+    check_delta(delta)
+    _check_limit(epsilon_limit)
+    at = np.flatnonzero(rdp.ORDERS == order)
+    if at.size == 0:
+        raise ValueError(f"order {order} is not on the grid; seal one of accountants.rdp.ORDERS")
+    losses = rdp.to_epsilons(rdp.composed(merged(events)), delta)
+    epsilon = bounded(float(losses[at[0]]), "rdp")
+    version = rdp.RdpAccountant.version
+    figure = Figure(epsilon, delta, "rdp", version, f"order {order:g}, sealed in advance")
+    return Verdict(epsilon <= epsilon_limit, figure, epsilon_limit)
+
+
+def _quick(history: tuple[PrivacyEvent, ...], delta: float) -> Figure | None:
+    try:
+        return accountants.epsilon(history, delta, "rdp")
+    except Unbounded:
+        return None
+
+
+def _check_limit(epsilon_limit: float) -> None:
+    if not epsilon_limit > 0:
+        raise ValueError(f"epsilon_limit is {epsilon_limit!r}; give a number greater than 0")
