@@ -20,6 +20,7 @@ atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 VALKEY_PORT = free_port()
 VALKEY = embedded_valkey(FOLDER / "valkey", VALKEY_PORT)
 
+(FOLDER / "hub" / "static").mkdir(parents=True)  # config.asgi serves it
 os.environ["CLOISTER_VAR"] = str(FOLDER / "hub")
 os.environ["CLOISTER_REDIS_URL"] = VALKEY.url
 os.environ.setdefault("OMP_NUM_THREADS", "1")
