@@ -18,11 +18,6 @@ def read(document: str) -> Protocol:
     return Protocol.model_validate_json(document)
 
 
-def unsealed(protocol: Protocol) -> Protocol:
-    """The protocol as its author wrote it, without the plan that the hub derived."""
-    return protocol.model_copy(update={"plan": None})
-
-
 def changes_between(older: Revision, newer: Revision) -> list[diff.Change]:
     """Field by field, what `newer` says otherwise than `older`."""
     return diff.differences(read(older.document), read(newer.document))

@@ -16,9 +16,9 @@ def sealed(protocol: Protocol) -> Protocol:
     """The protocol with its plan of noise; raises ProtocolRefused with the key that is wrong."""
     try:
         architectures.check(protocol)
-    except architectures.ArchitectureError as error:
+        return plans.seal(protocol)
+    except ValueError as error:  # ArchitectureError, or a target that no noise reaches
         raise ProtocolRefused(str(error)) from error
-    return plans.seal(protocol)
 
 
 def with_evaluation(protocol: Protocol, file: File | None) -> Protocol:

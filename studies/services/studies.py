@@ -8,8 +8,9 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from federation.protocol.document import Protocol
+from federation.protocol.plans import unsealed
 from studies.models import Person, Revision, Study
-from studies.selectors.protocols import protocol_of, unsealed
+from studies.selectors.protocols import protocol_of
 from studies.selectors.readiness import active_participations, obstacles
 from studies.services import documents, engine, events, participations
 from studies.services.errors import ChangedMeanwhile, NotReady

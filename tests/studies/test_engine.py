@@ -1,26 +1,40 @@
 """The engine is woken by the task's name after commit; a broker that is away stops nobody."""
 
 import json
+from collections.abc import Iterator
 
+import celery
 import pytest
 import redis
+from celery import Celery
 
-from config.celery import app
 from studies.models import Study
-from studies.services import studies
+from studies.services import participations, studies
+
+AWAY = "redis://127.0.0.1:1/0"
 
 
 @pytest.fixture
-def broker(valkey, monkeypatch):
-    """The hub's own Celery application as the current one, on the real broker."""
+def current_app() -> Iterator[Celery]:
+    """A Celery application with the hub's settings as the current one."""
+    app = Celery("hub", set_as_current=False)
+    app.config_from_object("django.conf:settings", namespace="CELERY")
+    before = celery.current_app._get_current_object()
     app.set_current()
+    yield app
+    before.set_current()
+    app.close()
+
+
+@pytest.fixture
+def broker(valkey, current_app) -> Iterator[redis.Redis]:
+    """The hub's queue on the real broker."""
+    current_app.conf.broker_url = valkey
     client = redis.Redis.from_url(valkey)
     client.delete("hub")
     yield client
     client.delete("hub")
     client.close()
-    app.pool.force_close_all()
-    app._pool = None
 
 
 def waiting(client) -> list:
@@ -35,13 +49,22 @@ def test_a_start_wakes_the_engine_after_commit(approved, cast, broker, committed
     assert waiting(broker) == [("federation.advance", f"[{approved.pk}]")]
 
 
-def test_with_the_broker_away_the_study_starts_all_the_same(approved, cast, committed):
-    app.set_current()
-    kept = app.conf.broker_url
-    app.conf.broker_url = "redis://127.0.0.1:1/0"
-    try:
-        with committed():
-            studies.start(approved, by=cast.ada)
-    finally:
-        app.conf.broker_url = kept
+def test_with_the_broker_away_the_study_starts_all_the_same(approved, cast, committed, current_app):
+    current_app.conf.broker_url = AWAY
+    with committed():
+        studies.start(approved, by=cast.ada)
     assert Study.objects.get().status == "running"
+
+
+@pytest.mark.parametrize("act", [studies.pause, studies.withdraw])
+def test_every_move_that_matters_to_rounds_wakes_it(act, running, cast, broker, committed):
+    with committed():
+        act(running, by=cast.ada)
+    assert waiting(broker) == [("federation.advance", f"[{running.pk}]")]
+
+
+def test_a_withdrawing_institution_wakes_it(running, cast, broker, committed):
+    row = running.participations.get(institution__slug="cleveland")
+    with committed():
+        participations.withdraw(row, by=cast.carla)
+    assert waiting(broker) == [("federation.advance", f"[{running.pk}]")]
