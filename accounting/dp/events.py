@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Self, SupportsFloat
 
 SAMPLERS = ("poisson", "full_batch")
 NOISE_GRADES = ("float noise, CSPRNG", "hardened")
@@ -112,7 +112,7 @@ def _kind(sample_rate: float) -> Mechanism:
     return Mechanism.GAUSSIAN if sample_rate == 1.0 else Mechanism.POISSON_GAUSSIAN
 
 
-def _mechanism(value: object) -> Mechanism:
+def _mechanism(value: str) -> Mechanism:
     try:
         return Mechanism(value)
     except ValueError as error:
@@ -123,7 +123,7 @@ def _mechanism(value: object) -> Mechanism:
 
 
 def _positive(name: str, value: object) -> float:
-    if isinstance(value, str) or isinstance(value, bool) or not hasattr(value, "__float__"):
+    if isinstance(value, str | bool) or not isinstance(value, SupportsFloat):
         raise ValueError(f"{name} is {value!r}; give a positive number")
     size = float(value)
     if not math.isfinite(size) or size <= 0:

@@ -55,7 +55,7 @@ def fits_adaptively(
     """
     check_delta(delta)
     _check_limit(epsilon_limit)
-    at = np.flatnonzero(rdp.ORDERS == order)
+    at = np.flatnonzero(np.equal(rdp.ORDERS, order))
     if at.size == 0:
         raise ValueError(f"order {order} is not on the grid; seal one of accountants.rdp.ORDERS")
     losses = rdp.to_epsilons(rdp.composed(merged(events)), delta)

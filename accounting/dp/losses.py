@@ -94,7 +94,7 @@ def _mass(
     bounds = loss.connect_dots_bounds()
     lowest = int(np.floor(bounds.epsilon_lower / interval))
     highest = int(np.ceil(bounds.epsilon_upper / interval))
-    deltas = divergences(loss, np.arange(lowest, highest + 1) * interval)
+    deltas = divergences(loss, np.arange(lowest, highest + 1, dtype=np.float64) * interval)
     return pld_pmf.create_pmf_pessimistic_connect_dots_fixed_gap(
         interval, lowest, highest, deltas
     ).to_dense_pmf()
