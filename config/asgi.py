@@ -13,13 +13,16 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django_application = get_asgi_application()
 
 from config.celery import app as celery_app  # noqa: E402  (tasks are sent by name through it)
+from federation.api.asgi import with_site_api  # noqa: E402  (needs the app registry)
 from studies.routing import websocket_urlpatterns  # noqa: E402  (needs the app registry)
 
 celery_app.set_default()
 application = ProtocolTypeRouter(
     {
         "http": ServeStaticASGI(
-            django_application, root=str(settings.STATIC_ROOT), prefix=settings.STATIC_URL
+            with_site_api(django_application),
+            root=str(settings.STATIC_ROOT),
+            prefix=settings.STATIC_URL,
         ),
         "websocket": AllowedHostsOriginValidator(
             AuthMiddlewareStack(URLRouter(websocket_urlpatterns))

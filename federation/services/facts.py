@@ -1,7 +1,5 @@
 """What rows mean to the other parts: ledger keys, limits and the events a phase must cost."""
 
-from dataclasses import replace
-
 from accounting.dp.events import PrivacyEvent
 from accounting.keys import Key, Limit
 from federation.models import Assignment, Round
@@ -16,14 +14,8 @@ def study_limit(protocol: Protocol) -> Limit:
 
 
 def expected_event(protocol: Protocol, number: int, phase: str, institution: str) -> PrivacyEvent:
-    """The one event that this phase costs at this institution, in full.
-
-    Training divides by the institution's *declared* size: a public constant, never a count.
-    """
-    event = plans.round_events(protocol, number)[phase]
-    if phase != "train":
-        return event
-    return replace(event, batch_denominator=plans.batch_denominator(protocol, institution))
+    """The one event that this phase costs at this institution, in full."""
+    return plans.round_events(protocol, number, institution)[phase]
 
 
 def key_of(study: Study, part: Participation, round_: Round, phase: str) -> Key:
