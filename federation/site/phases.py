@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,6 @@ class Phase:
     entry: str
     arguments: Callable[[Work], Mapping[str, Any]]
     result: Callable[[Protocol, Tensors], Tensors]
-    price: Callable[[PrivacyEvent, Protocol, str], PrivacyEvent]
     largest_norm: Callable[[Work], float]
 
     def run(self, work: Work) -> Priced:
@@ -74,14 +73,6 @@ def _histogram(protocol: Protocol, model: Tensors) -> Tensors:
     return {"histogram": np.zeros((rows, classes), np.float32)}
 
 
-def _with_denominator(event: PrivacyEvent, protocol: Protocol, site: str) -> PrivacyEvent:
-    return replace(event, batch_denominator=plans.batch_denominator(protocol, site))
-
-
-def _as_planned(event: PrivacyEvent, protocol: Protocol, site: str) -> PrivacyEvent:
-    return event
-
-
 def _largest_update(work: Work) -> float:
     """No update of clipped gradients and Gaussian noise is longer, except with chance < 1e-20.
 
@@ -109,14 +100,16 @@ def _largest_histogram(work: Work) -> float:
 
 
 PHASES: Mapping[str, Phase] = {
-    "train": Phase(TRAIN, _training, _update, _with_denominator, _largest_update),
-    "evaluate": Phase(HISTOGRAM, _evaluation, _histogram, _as_planned, _largest_histogram),
+    "train": Phase(TRAIN, _training, _update, _largest_update),
+    "evaluate": Phase(HISTOGRAM, _evaluation, _histogram, _largest_histogram),
 }
 
 
 def price(protocol: Protocol, number: int, phase: str, site: str) -> PrivacyEvent:
     """What one site pays for `phase` of round `number`, by the protocol alone.
 
-    Raises KeyError when the protocol has no such phase in that round.
+    Raises KeyError when the protocol, or this worker, has no such phase in that round.
     """
-    return PHASES[phase].price(plans.round_events(protocol, number)[phase], protocol, site)
+    if phase not in PHASES:
+        raise KeyError(phase)
+    return plans.round_events(protocol, number, site)[phase]

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from federation.learning import architectures
+from federation.protocol import plans
 from federation.protocol.canonical import digest
 from federation.protocol.contract import ContractError
 from federation.protocol.document import Protocol
@@ -181,9 +182,9 @@ class Executor:
             raise Refused(Reason.LIMIT_ROUNDS, "the protocol has no round of that number")
         try:
             event = price(protocol, assignment.round, assignment.phase, self._parts.pin.institution)
-        except KeyError as error:
+        except (KeyError, plans.NotSealed) as error:
             raise Refused(
-                Reason.NOT_APPROVED, "the protocol has no such phase in this round"
+                Reason.NOT_APPROVED, "the protocol has no such phase in this round, or no plan"
             ) from error
         journal = self._parts.journal
         own = journal.charge_of(slot)

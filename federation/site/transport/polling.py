@@ -7,7 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from federation.site.transport.client import AccessRefused, HubAbsent, RequestRejected
-from federation.site.transport.receiving import Receiving
+from federation.site.transport.receiving import WAIT_SECONDS, Receiving
 
 FIRST_SECONDS = 0.25
 LONGEST_SECONDS = 15.0
@@ -39,10 +39,9 @@ class Polling:
     def next(self) -> bytes | None:
         """The next assignment's envelope, or None when this wait brought nothing."""
         try:
-            if not self._in_touch:
-                self._arrived()
-                self._back()
-            return self._receiving.assignment()
+            if self._in_touch:
+                return self._receiving.assignment(WAIT_SECONDS)
+            return self._first()
         except HubAbsent as error:
             self._away("hub_absent", str(error))
             self._sleep(max(error.retry_after, self._backoff()))
@@ -50,6 +49,16 @@ class Polling:
             self._away("hub_refuses_this_site", str(error))
             self._sleep(_jittered(REFUSED_SECONDS))
         return None
+
+    def _first(self) -> bytes | None:
+        """The first poll returns at once: only after it is the hub known to work again."""
+        self._arrived()
+        envelope = self._receiving.assignment(0)
+        log.info("hub_reached", after_failures=self._failures)
+        self._in_touch = True
+        self._failures = 0
+        self._said = ""
+        return envelope
 
     def answered(self, done: bool) -> None:
         """After each assignment: one that stays unanswered comes again at once, so wait for it."""
@@ -64,12 +73,6 @@ class Polling:
             advice = _ADVICE[event]
             log.warning(event, why=why, advice=advice)
             self._said = event + why
-
-    def _back(self) -> None:
-        log.info("hub_reached", after_failures=self._failures)
-        self._in_touch = True
-        self._failures = 0
-        self._said = ""
 
     def _backoff(self) -> float:
         self._failures += 1

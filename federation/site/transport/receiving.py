@@ -18,7 +18,7 @@ class Receiving:
         """Who the hub thinks we are, its key and its time."""
         return self._client.request("GET", "hello", seconds=10).json()
 
-    def assignment(self, wait: int = WAIT_SECONDS) -> bytes | None:
+    def assignment(self, wait: int) -> bytes | None:
         """The oldest unanswered assignment's envelope; None when `wait` seconds brought none."""
         answer = self._client.request("GET", f"assignments?wait={wait}", seconds=wait + 15)
         return answer.body if answer.status == 200 else None

@@ -1,0 +1,1 @@
+"""The site worker against a small real hub over real HTTP."""
