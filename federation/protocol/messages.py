@@ -103,7 +103,8 @@ class Message:
         """
         if not isinstance(document, dict):
             raise MessageError("a message is a JSON object")
-        if document.get("type") != cls.type or document.get("version") != VERSION:
+        # Python says True == 1 == 1.0; the wire does not.
+        if (document.get("type"), repr(document.get("version"))) != (cls.type, repr(VERSION)):
             raise MessageError(f"expected a message of type {cls.type!r}, version {VERSION}")
         _check_names(document, {"type", "version"} | {entry.name for entry in fields(cls)})
         return cls(**cls._values(document))
