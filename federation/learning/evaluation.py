@@ -25,7 +25,7 @@ def predict(*, protocol: Protocol, tensors: Tensors, features: NDArray[np.float3
     parts = [np.empty((0, len(protocol.data.target.classes)))]
     with torch.no_grad():
         for first in range(0, len(features), _CHUNK_ROWS):
-            rows = torch.from_numpy(np.ascontiguousarray(features[first : first + _CHUNK_ROWS]))
+            rows = torch.tensor(features[first : first + _CHUNK_ROWS], dtype=torch.float32)
             parts.append(_probabilities(module(rows).double()).numpy())
     return np.concatenate(parts)
 

@@ -1,6 +1,7 @@
 """The demonstration's files are FLamby's split, and its study learns what its README says."""
 
 import csv
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -88,10 +89,9 @@ def test_the_study_reaches_its_readme(study):
 def test_more_privacy_is_visibly_worse(study):
     privacy = study.protocol.privacy.model_copy(update={"target_epsilon": 0.1})
     strict = study.protocol.model_copy(update={"privacy": privacy})
-    worse = [
-        outcome(study.__class__(strict, study.institutions, study.public_file)) for _ in range(6)
-    ]
-    assert np.mean([r["auc"] for r in worse]) < 0.86
+    results = [outcome(replace(study, protocol=strict)) for _ in range(8)]
+    # Single runs: .80 ± .05; a mean of eight above .86 was seen once in 100 000 resamplings.
+    assert np.mean([r["auc"] for r in results]) < 0.86
 
 
 def test_the_plan_spends_what_it_says(study):

@@ -120,3 +120,13 @@ def test_predictions_are_probabilities(classes):
     assert probabilities.shape == (70_000, classes)
     assert probabilities.sum(axis=1) == pytest.approx(np.ones(70_000))
     assert (probabilities >= 0).all()
+
+
+def test_read_only_features_are_read():
+    features = rows(5).features
+    features.flags.writeable = False
+    study = protocol()
+    assert predict(protocol=study, tensors=initial_tensors(study), features=features).shape == (
+        5,
+        2,
+    )

@@ -34,7 +34,8 @@ class Mlp:
     title = "Multi-layer perceptron"
     description = (
         "Hidden layers that can learn interactions between features. More parameters share the "
-        "same noise: worth it from some thousand rows per site."
+        "same noise: worth it from some thousand rows per site. With initialisation 'zero' only "
+        "the output layer starts at zero; the hidden ones are seeded, or they could never learn."
     )
     Parameters: type[Parameters] = MlpParameters
     presets: dict[str, dict[str, Any]] = {
