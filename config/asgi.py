@@ -12,11 +12,9 @@ from servestatic import ServeStaticASGI
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django_application = get_asgi_application()
 
-from config.celery import app as celery_app  # noqa: E402  (tasks are sent by name through it)
 from federation.api.asgi import with_site_api  # noqa: E402  (needs the app registry)
 from studies.routing import websocket_urlpatterns  # noqa: E402  (needs the app registry)
 
-celery_app.set_default()
 application = ProtocolTypeRouter(
     {
         "http": ServeStaticASGI(

@@ -1,0 +1,95 @@
+"""The ledger's pages: the overview, one study's entries, verification, the export."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from accounting.models import LedgerHead
+from accounting.selectors import overview, spending, visible
+from accounting.selectors.export import ledger_text
+from accounting.services.verification import verify
+from studies import access
+from studies.services import events
+
+LATEST, PER_PAGE = 12, 50
+
+
+@login_required
+@require_GET
+def index(request: HttpRequest) -> HttpResponse:
+    """Lifetime budgets, losses per study, the newest entries and the last verdict."""
+    _require(request)
+    studies = access.studies_for(request.user).exclude(status="draft")
+    context = {
+        "budgets": [spending.remaining_of(row) for row in visible.budgets(request.user)],
+        "studies": [
+            (study, overview.losses(study, access.institutions_in(request.user, study)))
+            for study in studies
+        ],
+        "lines": overview.lines(visible.entries(request.user).order_by("-sequence")[:LATEST]),
+        "head": LedgerHead.objects.filter(pk=1).first(),
+        "verdict": overview.last_verdict(),
+        "may_verify": access.may_verify_ledger(request.user),
+    }
+    return render(request, "accounting/ledger.html", context)
+
+
+@login_required
+@require_GET
+def study(request: HttpRequest, slug: str) -> HttpResponse:
+    """One study's entries, oldest first, with the digests that chain them."""
+    found = access.study_or_404(request.user, slug)
+    page = Paginator(visible.entries(request.user, found).order_by("sequence"), PER_PAGE).get_page(
+        request.GET.get("page")
+    )
+    context = {
+        "study": found,
+        "page": page,
+        "lines": overview.lines(page.object_list),
+        "losses": overview.losses(found, access.institutions_in(request.user, found)),
+    }
+    return render(request, "accounting/study.html", context)
+
+
+@login_required
+@require_POST
+def check(request: HttpRequest) -> HttpResponse:
+    """Verify the whole ledger now, and keep who did and what came out as an event."""
+    _require(request)
+    if not access.may_verify_ledger(request.user):
+        raise PermissionDenied("compliance officers verify the ledger")
+    verdict = verify()
+    kind = "ledger_verified" if verdict.ok else "ledger_broken"
+    with transaction.atomic():
+        events.record(
+            kind,
+            by=request.user,
+            entries=verdict.entries,
+            head=verdict.head,
+            **({} if verdict.ok else {"reason": verdict.sentence()}),
+        )
+    tell = messages.success if verdict.ok else messages.error
+    tell(request, verdict.sentence())
+    return redirect("ledger")
+
+
+@login_required
+@require_GET
+def export(request: HttpRequest, slug: str) -> HttpResponse:
+    """Every entry of the study that the person may read, with bodies and digests, as JSON."""
+    found = access.study_or_404(request.user, slug)
+    rows = visible.entries(request.user, found)
+    text = ledger_text(found.slug, rows, complete=access.sees_whole(request.user, found))
+    answer = HttpResponse(text, content_type="application/json")
+    answer["Content-Disposition"] = f'attachment; filename="{found.slug}-ledger.json"'
+    return answer
+
+
+def _require(request: HttpRequest) -> None:
+    if not visible.may_open_ledger(request.user):
+        raise Http404
