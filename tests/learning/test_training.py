@@ -140,7 +140,7 @@ def test_sixteen_steps_are_quick():
     run(study, data)
     seconds = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         run(study, data)
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 0.2  # 0.02 s alone on one core; the margin is for a busy machine
+        seconds.append(time.process_time() - start)
+    assert min(seconds) < 0.1  # of processor time; 0.02 on the machine this was written on
