@@ -127,9 +127,10 @@ def class_index(cells: np.ndarray, groups: Sequence[Sequence[str]]) -> np.ndarra
     A text that is exactly declared comes first; else numbers are compared as numbers, so that
     "1.0" in the data is the declared "1" (unless two groups would then be meant).
     """
-    lookup = _lookup(groups)
+    exact = {text.strip(): place for place, group in enumerate(groups) for text in group}
+    numeric = _by_number(exact)
     distinct, codes = distinct_texts(cells)
-    places = [lookup.get(text, lookup.get(plain_number(text), -1)) for text in distinct]
+    places = [exact.get(text, numeric.get(plain_number(text), -1)) for text in distinct]
     return np.array(places, dtype=np.int64)[codes]
 
 
@@ -144,13 +145,11 @@ def distinct_texts(cells: np.ndarray) -> tuple[list[str], np.ndarray]:
     return list(places), numbers
 
 
-def _lookup(groups: Sequence[Sequence[str]]) -> dict[str, int]:
-    exact = {text.strip(): place for place, group in enumerate(groups) for text in group}
-    numeric: dict[str, set[int]] = {}
+def _by_number(exact: dict[str, int]) -> dict[str, int]:
+    groups: dict[str, set[int]] = {}
     for text, place in exact.items():
-        numeric.setdefault(plain_number(text), set()).add(place)
-    clear = {text: min(places) for text, places in numeric.items() if len(places) == 1}
-    return clear | exact
+        groups.setdefault(plain_number(text), set()).add(place)
+    return {text: min(places) for text, places in groups.items() if len(places) == 1}
 
 
 def plain_number(text: str) -> str:
