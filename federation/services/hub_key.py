@@ -1,6 +1,7 @@
 """The hub's own signing key: made on first use, read ever after, never shown."""
 
 import os
+import secrets
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -17,10 +18,10 @@ def hub_key() -> SigningKey:
 
 @lru_cache(maxsize=4)
 def _load_or_create(file: Path) -> SigningKey:
-    """Two processes may start at once: linking lets one key win, and both read that one."""
+    """Two processes or threads may come at once: linking lets one key win, all read that one."""
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        mine = file.with_name(f"{file.name}.{os.getpid()}")
+        mine = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
         SigningKey.generate().save(mine)
         with suppress(FileExistsError):
             os.link(mine, file)
