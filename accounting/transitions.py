@@ -10,7 +10,8 @@ _K = EntryKind
 ALLOWED: dict[str, tuple[str, ...]] = {
     "": (_K.RESERVED,),
     _K.RESERVED: (_K.CHARGED, _K.LOST, _K.REFUSED, _K.ABORTED),
-    _K.CHARGED: (_K.RELEASED, _K.LOST, _K.REFUSED),
+    # charged → aborted only with the site's signed word that it read nothing (`evidence`)
+    _K.CHARGED: (_K.RELEASED, _K.LOST, _K.REFUSED, _K.ABORTED),
     _K.RELEASED: (_K.ACKNOWLEDGED, _K.REFUSED),
     _K.ACKNOWLEDGED: (),
     _K.LOST: (),

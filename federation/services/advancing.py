@@ -258,6 +258,7 @@ def _open_phase(study: Study, round_: Round, phase: phases.Phase, now: datetime)
     try:
         with transaction.atomic():
             opening.open_phase(round_, phase, closing.protocol_at(round_), parts, now)
+            events.news("step_done", study=study)
     except ledger.LedgerRefusal as error:
         return f"Round {round_.number} ended without phase {phase.name}: {error}"
     return ""
