@@ -1,73 +1,185 @@
-"""The model card: what a downloaded model is, who made it, what it cost, what it must not be."""
+"""The model card: what the model is, what it was trained on, what it cost, what it is not for.
+
+Markdown, after Mitchell et al. 2019 (arXiv 1810.03993). Every ε stands with its accountant, its δ
+and its unit; every metric says on whose rows it was measured.
+"""
 
 from typing import Any
 
-from accounting.selectors.spending import study_loss
-from federation.selectors.models import ModelRow
-from federation.selectors.models import summary as summary_of
+from accounting.selectors import spending
+from federation.protocol.document import Protocol
+from federation.selectors import models
 from studies.models import Study
 from studies.selectors.protocols import protocol_of
-from studies.templatetags.cloister import terms
 
-METRICS = ("accuracy", "auc", "sensitivity", "specificity", "log_loss")
+UNITS = {"row": "one row", "patient": "one patient"}
+SHOWN = ("accuracy", "auc", "log_loss", "sensitivity", "specificity")
+SHORT = {"auc": "AUC", "log_loss": "log loss"}
 
 
-def model_card(study: Study, model: ModelRow) -> str:
-    """Markdown for `model`, with an ε per contributing institution by the ledger's events."""
+class NoModel(Exception):
+    """The study has made no model yet."""
+
+
+def model_card(study: Study) -> str:
+    """The card of the study's newest reported model. Raises NoModel."""
+    row = models.latest(study)
+    if row is None:
+        raise NoModel(f"{study} has no model yet; start it and wait for its first round")
     protocol = protocol_of(study)
-    parts = [
-        f"# {study.name}",
-        protocol.purpose or "No purpose was stated.",
-        _facts(study, model),
-        "## Intended use",
-        "Research within the purpose above. Not a medical device; not validated for decisions "
-        "about single people.",
-        "## How well it does",
-        _metrics("Public rows at the hub", model.public),
-        _metrics("Noised histograms of the sites", model.sites),
-        "## What it cost in privacy",
-        _costs(study),
-        "## Data",
-        _features(study),
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    sections = (
+        _head(study, protocol, row),
+        _data(protocol),
+        _training(protocol, row),
+        _privacy(study, protocol),
+        _utility(row),
+        _contributors(study),
+        _limits(protocol),
+    )
+    return "\n\n".join(sections) + "\n"
 
 
-def _facts(study: Study, model: ModelRow) -> str:
-    protocol, done = protocol_of(study), summary_of(study)
+def _head(study: Study, protocol: Protocol, row: models.ModelRow) -> str:
+    lines = [f"# {_line(protocol.name)}", ""]
+    if protocol.purpose:
+        lines += [_line(protocol.purpose), ""]
     return "\n".join(
-        (
-            f"- Study: `{study.slug}`, status {study.status}, {done.rounds} rounds closed",
-            f"- Model: round {model.number}, safetensors with SHA-256 `{model.reported_digest}`",
-            f"- Protocol: SHA-256 `{study.protocol_digest}`",
-            f"- Architecture: {protocol.model.architecture} {protocol.model.parameters or ''}",
-            f"- Contributors to its round: {', '.join(model.contributors) or 'none'}",
-        )
+        [
+            *lines,
+            f"- Model: round {row.number} of {protocol.rounds.count}, {row.at:%Y-%m-%d %H:%M} UTC",
+            f"- SHA-256 of model.safetensors: `{row.reported_digest}`",
+            f"- Study: `{study.slug}` ({study.status}), protocol `{study.protocol_digest}`",
+            f"- Architecture: {protocol.model.architecture} {_plain(protocol.model.parameters)}",
+        ]
     )
 
 
-def _metrics(title: str, metrics: dict[str, Any] | None) -> str:
-    if not metrics:
-        return ""
-    if "withheld" in metrics:
-        return f"{title}: withheld, {metrics['withheld']}."
-    rows = [(name, metrics[name]) for name in METRICS if metrics.get(name) is not None]
-    lines = [f"| {name.replace('_', ' ')} | {value:.3f} |" for name, value in rows]
-    return "\n".join((f"| {title} | |", "|---|---|", *lines)) if lines else ""
+def _data(protocol: Protocol) -> str:
+    rows = [[_line(c.name), c.kind, _values(c), _missing(c)] for c in protocol.data.columns]
+    target = protocol.data.target
+    cap = protocol.data.max_rows_per_patient
+    unit = UNITS[protocol.data.unit] + (f", at most {cap} rows each" if cap else "")
+    return "\n".join(
+        [
+            "## Data contract",
+            "",
+            _table(["feature", "kind", "declared values", "missing"], rows),
+            "",
+            f"- Target: {_line(target.column)}, classes {', '.join(map(_line, target.labels))}",
+            f"- Unit of privacy: {unit}",
+            "- Scaling uses the declared values only, never a site's own mean or spread.",
+        ]
+    )
 
 
-def _costs(study: Study) -> str:
-    protocol = protocol_of(study)
-    delta, unit = protocol.privacy.target_delta, protocol.data.unit
-    lines = []
+def _training(protocol: Protocol, row: models.ModelRow) -> str:
+    training = protocol.training
+    averaged = training.iterate_averaging == "last_half"
+    return "\n".join(
+        [
+            "## Training",
+            "",
+            f"DP-SGD at each site, {protocol.aggregation.strategy} at the hub "
+            f"({protocol.aggregation.weights} weights).",
+            "",
+            f"- {training.local_steps} local steps a round, {row.number} rounds, "
+            f"{training.optimiser}, learning rate {training.learning_rate:g}",
+            f"- Sample rate {training.sample_rate:g} (Poisson), max_grad_norm "
+            f"{training.max_grad_norm:g}",
+            f"- Reported model: {'mean of the last half of the rounds' if averaged else 'last round'}",
+        ]
+    )
+
+
+def _privacy(study: Study, protocol: Protocol) -> str:
+    delta = protocol.privacy.target_delta
+    rows = []
     for member in protocol.cohort:
-        figure = study_loss(study.slug, member.institution, delta)
-        words = terms(figure.delta, figure.accountant, unit, "this study")
-        lines.append(f"- {member.institution}: ε = {figure.shown()} ({words})")
-    return "\n".join(lines)
+        figure = spending.study_loss(study.slug, member.institution, delta)
+        source = f"{figure.accountant} {figure.version}"
+        rows.append([member.institution, figure.shown(), f"{delta:g}", source])
+    return "\n".join(
+        [
+            "## Privacy",
+            "",
+            _table(["institution", "ε spent", "δ", "accountant"], rows),
+            "",
+            f"For {UNITS[protocol.data.unit]} added or removed, against everybody who sees what "
+            "left the institution, the hub included; it assumes honest site software. Every site "
+            "added its full noise itself. ε is composed over all rounds and site evaluations of "
+            "this study, lost attempts included; other studies on the same rows add to it.",
+        ]
+    )
 
 
-def _features(study: Study) -> str:
-    data = protocol_of(study).data
-    names = ", ".join(column.name for column in data.columns)
-    return f"Features in this order: {names}. Target: {data.target.column}."
+def _utility(row: models.ModelRow) -> str:
+    blocks = ["## Metrics"]
+    if row.public:
+        blocks.append(_measured(f"On {row.public['rows']} public rows at the hub", row.public))
+    if row.sites and "withheld" not in row.sites:
+        noise = row.sites["noise_standard_deviation"]
+        text = (
+            f"On the hold-out rows of {len(row.sites['contributors'])} institutions, from the sum "
+            f"of their noised histograms (standard deviation of the noise per cell {noise:.3g})"
+        )
+        blocks.append(_measured(text, row.sites))
+    if len(blocks) == 1:
+        blocks.append("This model was not measured.")
+    return "\n\n".join(blocks)
+
+
+def _measured(where: str, found: dict[str, Any]) -> str:
+    rows = [[SHORT.get(n, n), f"{found[n]:.3f}"] for n in SHOWN if found.get(n) is not None]
+    return f"{where}:\n\n{_table(['metric', 'value'], rows)}"
+
+
+def _contributors(study: Study) -> str:
+    rows = [
+        [str(row.number), ", ".join(row.contributors) or "none (initial model)"]
+        for row in models.checkpoints(study)
+    ]
+    return f"## Contributors\n\n{_table(['model', 'institutions'], rows)}"
+
+
+def _limits(protocol: Protocol) -> str:
+    return "\n".join(
+        [
+            "## Limits of use",
+            "",
+            "- Research use for the purpose above; not a medical device, not for decisions about "
+            "single people without clinical validation.",
+            "- Holds only for data that meet the contract; values outside the declared ones were "
+            "not seen in training.",
+            "- Differential privacy bounds what the model tells about each unit; it does not make "
+            "the model anonymous data, and says nothing about groups.",
+            f"- Quality differs between institutions; classes: "
+            f"{', '.join(map(_line, protocol.data.target.labels))}.",
+        ]
+    )
+
+
+def _values(column: Any) -> str:
+    if column.kind == "category":
+        return ", ".join(map(_line, column.categories))
+    unit = f" {_line(column.unit)}" if column.unit else ""
+    return f"{column.low:g} to {column.high:g}{unit}"
+
+
+def _missing(column: Any) -> str:
+    fills = isinstance(column.missing, int | float)
+    return f"filled with {column.missing:g}" if fills else str(column.missing)
+
+
+def _plain(parameters: dict[str, Any]) -> str:
+    return ", ".join(f"{_line(name)} = {_line(value)}" for name, value in parameters.items())
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _line(text: object) -> str:
+    """Text from a protocol, so that it cannot break out of its cell or become markup."""
+    plain = " ".join(str(text).split())
+    return plain.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

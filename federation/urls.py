@@ -2,10 +2,12 @@
 
 from django.urls import path
 
-from federation.views import closing, downloads, panels
+from federation.views import closing, downloads, houses, panels
 
 STUDY = "studies/<slug:slug>/"
 urlpatterns = [
+    path("institutions/<slug:slug>/panels/house/", houses.house, name="panel-house"),
+    path("panels/verdict/", houses.verdict, name="panel-verdict"),
     path(STUDY + "panels/rounds/", panels.rounds, name="panel-rounds"),
     path(STUDY + "panels/utility/", panels.utility, name="panel-utility"),
     path(STUDY + "panels/progress/", panels.progress, name="panel-progress"),

@@ -1,7 +1,6 @@
 """Fields that hold a list as comma-separated text, with quotes where a value has a comma."""
 
 import csv
-import io
 import re
 from collections.abc import Callable
 from typing import Any
@@ -21,10 +20,12 @@ def split(text: str) -> list[str]:
 
 def join(values: list[Any]) -> str:
     """The inverse of `split`."""
-    line = io.StringIO()
-    quoting = csv.QUOTE_ALL if any("=" in str(value) for value in values) else csv.QUOTE_MINIMAL
-    csv.writer(line, quoting=quoting).writerow(values)
-    return line.getvalue().strip().replace('",', '", ') if values else ""
+    return ", ".join(_quoted(str(value)) for value in values)
+
+
+def _quoted(value: str) -> str:
+    plain = value and value == value.strip() and not set(value) & set(',"=')
+    return value if plain else '"' + value.replace('"', '""') + '"'
 
 
 class ListField(forms.CharField):

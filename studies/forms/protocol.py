@@ -52,6 +52,8 @@ class ProtocolForms:
             name: form(data, files, prefix=name, initial=initial.get(name))
             for name, form in SECTIONS.items()
         }
+        if not (current and current.evaluation.public_digest):
+            del self.parts["evaluation"].fields["forget_public_rows"]
         self.columns = ColumnFormSet(data, prefix="columns", initial=initial.get("columns"))
         self.members = MemberFormSet(
             data,
@@ -126,7 +128,7 @@ class ProtocolForms:
     def _evaluation(self, values: dict[str, Any]) -> dict[str, Any]:
         """A new file's digest is computed by the service that keeps it."""
         replaced = values.pop("public_rows") is not None
-        removed = values.pop("forget_public_rows")
+        removed = values.pop("forget_public_rows", False)
         kept = self.current.evaluation.public_digest if self.current else None
         return {**values, "public_digest": None if replaced or removed else kept}
 

@@ -93,6 +93,8 @@ class TargetForm(StyledForm):
 class TrainingForm(StyledForm):
     """Local DP-SGD, alike at every site."""
 
+    shown = {"momentum": ("optimiser", "momentum"), "seed": ("initialisation", "seeded")}
+
     sample_rate = _decimal(
         initial=0.5, help_text="Chance of each unit to be in a step's batch, above 0 up to 1."
     )
@@ -120,6 +122,8 @@ class TrainingForm(StyledForm):
 
 class PrivacyForm(StyledForm):
     """The price: a target ε, or the noise itself."""
+
+    shown = {"shape": ("schedule", "custom")}
 
     target_epsilon = _decimal(
         required=False,

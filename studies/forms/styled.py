@@ -1,6 +1,6 @@
 """How every form control looks, set in one place."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 
@@ -9,7 +9,12 @@ SELECTS = (forms.Select,)
 
 
 class StyledForm(forms.Form):
-    """A form whose widgets carry Tabler's classes; the labels' marks are in the template."""
+    """A form whose widgets carry Tabler's classes.
+
+    `shown` names fields that matter only for some values of another: field → (other, values).
+    """
+
+    shown: ClassVar[dict[str, tuple[str, str]]] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -1,9 +1,12 @@
 """Tags and filters of every template: statuses, icons, prices, times and digests alike."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from decimal import ROUND_CEILING, Decimal
 from typing import Any, Protocol
 
 from django import template
+from django.forms import BoundField
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html
@@ -79,6 +82,18 @@ def stale_on(kinds: str) -> str:
     return ", ".join(("load", *news))
 
 
+@register.simple_tag
+def shown_when(field: BoundField) -> SafeString:
+    """The attributes by which a script shows a field only where another's value wants it."""
+    rule = getattr(field.form, "shown", {}).get(field.name)
+    if rule is None:
+        return format_html("")
+    other, values = rule
+    return format_html(
+        ' data-shown-by="{}" data-shown-for="{}"', field.form.add_prefix(other), values
+    )
+
+
 @register.filter
 def accountant_name(name: str) -> str:
     """The accountant's name as it is written in the literature."""
@@ -94,7 +109,31 @@ def number(value: float | str | None) -> str:
 @register.filter
 def rate(value: float | None) -> str:
     """A utility figure to three places, or a dash where it is undefined."""
-    return "–" if value is None else f"{float(value):.3f}"
+    return "–" if value in (None, "") else f"{float(value):.3f}"
+
+
+@register.filter
+def epsilon(value: str | float) -> str:
+    """An ε for people: three places, rounded up, so never less than what it stands for."""
+    return str(Decimal(str(value)).quantize(Decimal("0.001"), rounding=ROUND_CEILING))
+
+
+@register.filter
+def label(value: str) -> str:
+    """A status in words, without its badge."""
+    return badge(value).label.lower()
+
+
+@register.filter
+def plain(value: Any) -> str:
+    """A value of the protocol as people write it: lists with commas, tables as name: value."""
+    if value is None:
+        return "–"
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key}: {plain(item)}" for key, item in value.items() if item is not None)
+    if isinstance(value, list | tuple):
+        return ", ".join(plain(item) for item in value) or "(none)"
+    return number(value) if isinstance(value, float) else str(value) or "(empty)"
 
 
 @register.filter

@@ -12,6 +12,7 @@ from studies.selectors.actions import participation_actions
 from studies.selectors.leaving import leaving
 from studies.selectors.protocols import changes_since_decision, protocol_of
 from studies.services import participations as service
+from studies.templatetags.cloister import number
 from studies.views.gates import attempt
 
 
@@ -54,12 +55,19 @@ def _approve(request: HttpRequest, part: Participation, form: ApproveForm) -> bo
 
 
 def _form(request: HttpRequest | None, part: Participation) -> ApproveForm:
-    choices = [(row["name"], row["name"]) for row in _offered(part)]
+    choices = [(row["name"], _described(row)) for row in _offered(part)]
     posted = request.POST if request and request.method == "POST" else None
     initial = {"protocol_digest": part.study.protocol_digest}
     if len(choices) == 1:
         initial["dataset"] = choices[0][0]
     return ApproveForm(posted, datasets=choices, initial=initial)
+
+
+def _described(row: dict[str, str]) -> str:
+    """A dataset with what its owner allows it to spend, ever."""
+    if "epsilon" not in row or "delta" not in row:
+        return row["name"]
+    return f"{row['name']} (lifetime budget ε ≤ {row['epsilon']} at δ = {number(row['delta'])})"
 
 
 def _offered(part: Participation) -> list[dict[str, str]]:

@@ -11,8 +11,9 @@ from federation.learning import architectures
 from federation.protocol import diff, study_file
 from studies import access
 from studies.models import Revision, Study
+from studies.selectors.actions import study_actions
 from studies.selectors.leaving import leaving
-from studies.selectors.protocols import changes_between, protocol_of, unsealed
+from studies.selectors.protocols import changes_between, protocol_of
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ def read(request: HttpRequest, slug: str) -> HttpResponse:
         "architecture": architectures.get(protocol.model.architecture),
         "steps": _steps(study),
         "leads": access.may_lead(request.user, study),
+        "may_revise": any(a.name == "revise" for a in study_actions(request.user, study)),
     }
     return render(request, "studies/protocol.html", context)
 
@@ -45,9 +47,7 @@ def read(request: HttpRequest, slug: str) -> HttpResponse:
 def export(request: HttpRequest, slug: str) -> HttpResponse:
     """The protocol as a study file (TOML), without the plan that the hub derived."""
     study = access.study_or_404(request.user, slug)
-    answer = HttpResponse(
-        study_file.write(unsealed(protocol_of(study))), content_type="application/toml"
-    )
+    answer = HttpResponse(study_file.write(protocol_of(study)), content_type="application/toml")
     answer["Content-Disposition"] = f'attachment; filename="{study.slug}.toml"'
     return answer
 

@@ -67,7 +67,13 @@ def participations(request: HttpRequest, slug: str) -> HttpResponse:
         }
         for row in rows
     ]
-    context = {"study": study, "seats": seats, "cohort": protocol_of(study).cohort}
+    protocol = protocol_of(study)
+    context = {
+        "study": study,
+        "seats": seats,
+        "cohort": protocol.cohort,
+        "unit": protocol.data.unit,
+    }
     return render(request, "studies/panels/participations.html", context)
 
 
