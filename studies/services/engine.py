@@ -11,6 +11,7 @@ from studies.models import Study
 
 log = structlog.get_logger(__name__)
 ADVANCE = "federation.advance"
+ONCE_MORE = {"max_retries": 1, "interval_start": 0.0}  # the kept connection may have gone stale
 
 
 def wake(study: Study) -> None:
@@ -23,6 +24,6 @@ def wake(study: Study) -> None:
 
 def _send(study_id: int) -> None:
     try:
-        celery.current_app.send_task(ADVANCE, [study_id])
+        celery.current_app.send_task(ADVANCE, [study_id], retry_policy=ONCE_MORE)
     except OperationalError as error:
         log.warning("engine_not_woken", study=study_id, error=type(error).__name__)

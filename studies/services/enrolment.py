@@ -22,7 +22,7 @@ PUBLIC_KEY = re.compile(r"[0-9a-f]{64}")
 def issue_token(institution: Institution, *, by: Person, now: datetime | None = None) -> str:
     """Return a new enrolment token, in plain text this once; older unused ones expire at once."""
     now = now or timezone.now()
-    institution.refresh_from_db(from_queryset=Institution.objects.select_for_update())
+    institution.refresh_from_db(from_queryset=Institution.objects.select_for_update(no_key=True))
     _void_unused(institution, now)
     token = secrets.token_urlsafe(TOKEN_BYTES)
     EnrolmentToken.objects.create(
@@ -46,8 +46,8 @@ def enrol(token: str, public_key: str, *, now: datetime | None = None) -> Instit
     now = now or timezone.now()
     if not PUBLIC_KEY.fullmatch(public_key):
         raise EnrolmentRefused("the public key must be 64 lower-case hexadecimal digits (Ed25519)")
+    institution = _institution_of(token)
     row = _use_up(token, now)
-    institution = Institution.objects.select_for_update().get(pk=row.institution_id)
     previous = institution.site_key
     institution.site_key, institution.enrolled_at = public_key, now
     institution.last_seen = now
@@ -65,7 +65,7 @@ def enrol(token: str, public_key: str, *, now: datetime | None = None) -> Instit
 @transaction.atomic
 def revoke_key(institution: Institution, *, by: Person, now: datetime | None = None) -> None:
     """Unpin the site's key at once; the site may come back only with a new token."""
-    institution.refresh_from_db(from_queryset=Institution.objects.select_for_update())
+    institution.refresh_from_db(from_queryset=Institution.objects.select_for_update(no_key=True))
     if not institution.site_key:
         raise EnrolmentRefused(f"{institution} has no enrolled site; there is no key to revoke")
     _void_unused(institution, now or timezone.now())
@@ -82,11 +82,19 @@ def fingerprint(public_key: str) -> str:
     return hashlib.sha256(bytes.fromhex(public_key)).hexdigest()[:16]
 
 
+def _institution_of(token: str) -> Institution:
+    """The token's institution, locked: always before its tokens, so that nobody deadlocks."""
+    rows = Institution.objects.select_for_update(no_key=True)
+    found = EnrolmentToken.objects.filter(token_digest=_digest(token))
+    institution = rows.filter(pk__in=found.values("institution")).first()
+    if institution is None:
+        raise EnrolmentRefused("this token is not known; ask for a new one")
+    return institution
+
+
 def _use_up(token: str, now: datetime) -> EnrolmentToken:
     rows = EnrolmentToken.objects.select_for_update(of=("self",)).select_related("issued_by")
-    row = rows.filter(token_digest=_digest(token)).first()
-    if row is None:
-        raise EnrolmentRefused("this token is not known; ask for a new one")
+    row = rows.get(token_digest=_digest(token))
     if row.used_at is not None:
         raise EnrolmentRefused("this token was used already; ask for a new one")
     if row.expires_at <= now:

@@ -42,6 +42,8 @@ def register(*, name: str, slug: str | None = None, by: Person) -> Institution:
 def seen(institution: Institution, *, now: datetime | None = None) -> None:
     """Note that the site called; news goes out only when it comes back from being offline."""
     now = now or timezone.now()
+    if institution.last_seen and now - institution.last_seen < SEEN_EVERY:
+        return  # without a transaction: a long poll must not take SQLite's write lock
     stale = Q(last_seen=None) | Q(last_seen__lt=now - SEEN_EVERY)
     with transaction.atomic():
         if not Institution.objects.filter(stale, pk=institution.pk).update(last_seen=now):
@@ -58,7 +60,7 @@ def receive_offer(institution: Institution, offer: dict[str, Any]) -> None:
     The event is recorded only when the datasets changed: sites repeat their offer at every start.
     """
     _check_datasets(offer.get("datasets"))
-    institution.refresh_from_db(from_queryset=Institution.objects.select_for_update())
+    institution.refresh_from_db(from_queryset=Institution.objects.select_for_update(no_key=True))
     changed = institution.offer.get("datasets") != offer["datasets"]
     institution.offer = offer
     institution.save(update_fields=["offer"])

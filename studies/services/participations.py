@@ -75,7 +75,10 @@ def convene(study: Study, cohort: list[Institution], *, by: Person) -> None:
     1. Every institution of the cohort is invited: newly, or its earlier decision is reopened.
     2. One that left the cohort is withdrawn if it ever decided; else its invitation is removed.
     """
-    rows = {row.institution_id: row for row in study.participations.select_for_update(of=("self",))}
+    rows = {
+        row.institution_id: row
+        for row in study.participations.select_for_update(of=("self",), no_key=True)
+    }
     for institution in cohort:
         _invite(study, institution, rows.pop(institution.pk, None), by)
     for row in rows.values():
@@ -102,8 +105,10 @@ def _drop(row: Participation, by: Person) -> None:
 
 def _lock(participation: Participation, action: str) -> None:
     """Lock the study, then the participation (always in this order), and look at both again."""
-    study = Study.objects.select_for_update().get(pk=participation.study_id)
-    participation.refresh_from_db(from_queryset=Participation.objects.select_for_update())
+    study = Study.objects.select_for_update(no_key=True).get(pk=participation.study_id)
+    participation.refresh_from_db(
+        from_queryset=Participation.objects.select_for_update(no_key=True)
+    )
     participation.study = study
     if study.status not in TIMELY[action]:
         raise IllegalMove(f"cannot {action} while the study is {study.status}")

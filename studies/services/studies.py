@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.core.files.base import File
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
@@ -23,17 +23,26 @@ ENDED = (
     StudyStatus.FAILED,
 )
 SLUG_LENGTH = 70  # leaves room for a number: names may repeat, slugs may not
+SLUG_TRIES = 10
 
 
-@transaction.atomic
 def create(*, protocol: Protocol, by: Person, public_evaluation: File | None = None) -> Study:
     """Keep a new draft led by `by`; a plan in the document is left out until submission.
 
     Raises ProtocolRefused when the public evaluation file is not the one that is named.
     """
     protocol = documents.with_evaluation(unsealed(protocol), public_evaluation)
-    Person.objects.select_for_update().get(pk=by.pk)  # two drafts at once: two slugs
-    study = Study(slug=_free_slug(protocol.name), lead=by)
+    for _ in range(SLUG_TRIES):
+        try:
+            return _create(_free_slug(protocol.name), protocol, by, public_evaluation)
+        except IntegrityError:
+            continue  # somebody else took the slug between looking and writing
+    raise ChangedMeanwhile("many studies of this name are being written; try again")
+
+
+@transaction.atomic
+def _create(slug: str, protocol: Protocol, by: Person, public_evaluation: File | None) -> Study:
+    study = Study(slug=slug, lead=by)
     documents.keep_evaluation(study, protocol, public_evaluation)
     _write(study, protocol, by)
     events.record("study_created", study=study, by=by)
@@ -65,6 +74,7 @@ def revise(
         )
         if invites:
             participations.convene(study, cohort, by=by)
+            engine.wake(study)  # a round that was open under the old protocol has to stand down
     return study
 
 
@@ -161,8 +171,11 @@ def fail(study: Study, *, reason: str) -> Study:
 
 
 def _lock(study: Study) -> None:
-    """Lock the row and look at it again; the caller's object is brought up to date."""
-    study.refresh_from_db(from_queryset=Study.objects.select_for_update())
+    """Lock the row and look at it again; the caller's object is brought up to date.
+
+    NO KEY: sites' transactions insert events that refer to the study and must not wait.
+    """
+    study.refresh_from_db(from_queryset=Study.objects.select_for_update(no_key=True))
 
 
 def _lock_unchanged(study: Study) -> None:

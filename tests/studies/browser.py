@@ -4,8 +4,8 @@ import json
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
-from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
+from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
@@ -28,7 +28,7 @@ class Tab:
     async def __aenter__(self) -> Self:
         headers = [(b"origin", self.origin.encode()), (b"host", b"localhost")]
         if self.person is not None:
-            self.session = await sync_to_async(log_in)(self.person)
+            self.session = await database_sync_to_async(log_in)(self.person)
             cookie = f"{settings.SESSION_COOKIE_NAME}={self.session.session_key}"
             headers.append((b"cookie", cookie.encode()))
         self.socket = ApplicationCommunicator(application, scope(self.address, headers))

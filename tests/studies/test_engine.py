@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import celery
 import pytest
@@ -10,6 +11,7 @@ from celery import Celery
 
 from studies.models import Study
 from studies.services import participations, studies
+from tests.studies.protocols import small_protocol
 
 AWAY = "redis://127.0.0.1:1/0"
 
@@ -56,11 +58,17 @@ def test_with_the_broker_away_the_study_starts_all_the_same(approved, cast, comm
     assert Study.objects.get().status == "running"
 
 
-@pytest.mark.parametrize("act", [studies.pause, studies.withdraw])
+def revised_after_pause(study, *, by):
+    studies.pause(study, by=by)
+    studies.revise(study, small_protocol(rounds={"count": 3}), by=by)
+
+
+@pytest.mark.parametrize("act", [studies.pause, studies.withdraw, revised_after_pause])
 def test_every_move_that_matters_to_rounds_wakes_it(act, running, cast, broker, committed):
     with committed():
         act(running, by=cast.ada)
-    assert waiting(broker) == [("federation.advance", f"[{running.pk}]")]
+    assert set(waiting(broker)) == {("federation.advance", f"[{running.pk}]")}
+    assert len(waiting(broker)) == (2 if act is revised_after_pause else 1)
 
 
 def test_a_withdrawing_institution_wakes_it(running, cast, broker, committed):
@@ -68,3 +76,10 @@ def test_a_withdrawing_institution_wakes_it(running, cast, broker, committed):
     with committed():
         participations.withdraw(row, by=cast.carla)
     assert waiting(broker) == [("federation.advance", f"[{running.pk}]")]
+
+
+def test_every_process_sends_to_the_hubs_own_broker():
+    """Also one that never loads the ASGI or the worker's module: a management command."""
+    with ThreadPoolExecutor(1) as thread:
+        main = thread.submit(lambda: celery.current_app.main).result()
+    assert main == "cloister"

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 from django.contrib.auth import logout
 from django.http import HttpRequest
@@ -28,7 +28,7 @@ async def _fresh_layer() -> AsyncIterator[None]:
 
 def later(function: Callable, *arguments: Any, **keywords: Any):
     """Run a service in a thread, with its own connection, as a web request does."""
-    return sync_to_async(function)(*arguments, **keywords)
+    return database_sync_to_async(function)(*arguments, **keywords)
 
 
 @pytest.mark.parametrize("name", ["ada", "carla", "bela", "olga", "otto"])
