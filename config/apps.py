@@ -1,4 +1,4 @@
-"""The Django application `config`: management commands, and the Celery application of the hub."""
+"""The Django application `config`: the management commands, and the Celery application of all."""
 
 from django.apps import AppConfig
 
@@ -6,10 +6,10 @@ from config.celery import app
 
 
 class ConfigConfig(AppConfig):
-    """Glue. Tasks are sent by name through Celery's default application, so it is set here."""
+    """Glue."""
 
     name = "config"
 
     def ready(self) -> None:
-        """Make the hub's Celery application the one that every process sends through."""
+        """Make every process, commands included, send its tasks to the hub's own broker."""
         app.set_default()
