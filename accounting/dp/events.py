@@ -11,6 +11,10 @@ SAMPLERS = ("poisson", "full_batch")
 NOISE_GRADES = ("float noise, CSPRNG", "hardened")
 NEIGHBOURING = ("add_remove",)
 
+MOST_STEPS = 10**12
+LEAST_NOISE, MOST_NOISE = 1e-6, 1e12
+LEAST_RATE = 1e-12
+
 _NUMBERS = ("noise_multiplier", "sample_rate", "max_grad_norm", "batch_denominator")
 _REQUIRED = frozenset({"mechanism", "noise_multiplier", "sample_rate", "steps"})
 
@@ -132,9 +136,15 @@ def _positive(name: str, value: object) -> float:
 
 
 def _check_counts(event: PrivacyEvent) -> None:
-    if event.sample_rate > 1:
+    if not LEAST_RATE <= event.sample_rate <= 1:
         raise ValueError(
-            f"sample_rate is {event.sample_rate}; it is a probability, so give 0 < sample_rate <= 1"
+            f"sample_rate is {event.sample_rate}; it is a probability, so give a number from "
+            f"{LEAST_RATE} to 1"
+        )
+    if not LEAST_NOISE <= event.noise_multiplier <= MOST_NOISE:
+        raise ValueError(
+            f"noise_multiplier is {event.noise_multiplier}; give one from {LEAST_NOISE} to "
+            f"{MOST_NOISE:g}, beyond which no accountant can compute"
         )
     if event.mechanism is Mechanism.GAUSSIAN and event.sample_rate != 1:
         raise ValueError(
@@ -143,6 +153,8 @@ def _check_counts(event: PrivacyEvent) -> None:
         )
     if isinstance(event.steps, bool) or not isinstance(event.steps, int) or event.steps < 1:
         raise ValueError(f"steps is {event.steps!r}; give a whole number of at least 1")
+    if event.steps > MOST_STEPS:
+        raise ValueError(f"steps is larger than {MOST_STEPS}; no run takes that many")
 
 
 def _check_words(event: PrivacyEvent) -> None:

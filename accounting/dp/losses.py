@@ -6,13 +6,14 @@ Python, which makes a new (noise_multiplier, sample_rate) several times cheaper.
 the result against `dp_accounting` left to itself.
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
 
 import numpy as np
-from dp_accounting.pld import common, pld_pmf, privacy_loss_mechanism
-from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution
+from dp_accounting.pld import pld_pmf, privacy_loss_mechanism
 
+from accounting.dp import masses
 from accounting.dp.sampling import Floats, log_mixed
 
 Step = tuple[float, float, int]  # noise_multiplier, sample_rate, steps
@@ -20,16 +21,39 @@ Key = tuple[tuple[Step, ...], float]
 
 _ADD = privacy_loss_mechanism.AdjacencyType.ADD
 _REMOVE = privacy_loss_mechanism.AdjacencyType.REMOVE
-_TAIL_MASS = 1e-15  # dp_accounting's default: moved to infinity at each composition
-_MOST_POINTS = 2**23
 _KEPT_PREFIXES = 3
 _KEPT_LOSSES = 18
 
-_kept: dict[Key, PrivacyLossDistribution] = {}
+_kept: dict[Key, "Loss"] = {}
 _keeping = Lock()
 
 
-def composed(steps: tuple[Step, ...], interval: float) -> PrivacyLossDistribution:
+@dataclass(frozen=True)
+class Loss:
+    """The privacy loss under removing and under adding a unit (one object where they agree)."""
+
+    remove: pld_pmf.DensePLDPmf
+    add: pld_pmf.DensePLDPmf
+
+    def epsilon(self, delta: float) -> float:
+        """The larger ε of the two directions; infinity where there is none."""
+        epsilon = masses.epsilon(self.remove, delta)
+        return epsilon if self.symmetric else max(epsilon, masses.epsilon(self.add, delta))
+
+    def compose(self, other: "Loss") -> "Loss":
+        """The loss of both together."""
+        remove = masses.composed(self.remove, other.remove)
+        if self.symmetric and other.symmetric:
+            return Loss(remove, remove)
+        return Loss(remove, masses.composed(self.add, other.add))
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether adding and removing cost the same, as they do without sampling."""
+        return self.add is self.remove
+
+
+def composed(steps: tuple[Step, ...], interval: float) -> Loss:
     """The loss of all steps together, on a grid of `interval`.
 
     The last few prefixes are kept: a history that grows at its end costs one composition more,
@@ -37,16 +61,17 @@ def composed(steps: tuple[Step, ...], interval: float) -> PrivacyLossDistributio
     """
     done, loss = _longest_kept(steps, interval)
     for end in range(done + 1, len(steps) + 1):
-        last = repeated(*steps[end - 1], interval)
+        noise, rate, count = steps[end - 1]
+        last = repeated(noise, rate, count, interval)
         loss = last if loss is None else loss.compose(last)
         if end > len(steps) - _KEPT_PREFIXES:
             _keep((steps[:end], interval), loss)
+    if loss is None:
+        raise ValueError("an empty history has no loss")
     return loss
 
 
-def _longest_kept(
-    steps: tuple[Step, ...], interval: float
-) -> tuple[int, PrivacyLossDistribution | None]:
+def _longest_kept(steps: tuple[Step, ...], interval: float) -> tuple[int, Loss | None]:
     for end in range(len(steps), 0, -1):
         loss = _kept.get((steps[:end], interval))
         if loss is not None:
@@ -54,35 +79,28 @@ def _longest_kept(
     return 0, None
 
 
-def _keep(key: Key, loss: PrivacyLossDistribution) -> None:
+def _keep(key: Key, loss: Loss) -> None:
     with _keeping:
         _kept[key] = loss
         while len(_kept) > _KEPT_LOSSES:
             del _kept[next(iter(_kept))]
 
 
-def repeated(
-    noise_multiplier: float, sample_rate: float, count: int, interval: float
-) -> PrivacyLossDistribution:
+def repeated(noise_multiplier: float, sample_rate: float, count: int, interval: float) -> Loss:
     """The loss of `count` equal steps. Raises OverflowError where it would not fit in memory."""
-    once = one_step(noise_multiplier, sample_rate, interval)
-    mass = once._pmf_remove._probs
-    if len(mass) * count > _MOST_POINTS:
-        low, high = common.compute_self_convolve_bounds(mass, count, _TAIL_MASS)
-        if high - low > _MOST_POINTS:
-            raise OverflowError(f"{count} steps need a grid of {high - low} points")
-    return once.self_compose(count)
+    directions = one_step(noise_multiplier, sample_rate, interval)
+    many = [direction.repeated(count) for direction in directions]
+    return Loss(many[0], many[-1])
 
 
 @lru_cache(maxsize=32)
 def one_step(
     noise_multiplier: float, sample_rate: float, interval: float
-) -> PrivacyLossDistribution:
-    """The loss of one step under adding and removing a unit, on a grid of `interval`."""
-    remove = _mass(noise_multiplier, sample_rate, interval, _REMOVE)
-    if sample_rate == 1.0:
-        return PrivacyLossDistribution(remove)
-    return PrivacyLossDistribution(remove, _mass(noise_multiplier, sample_rate, interval, _ADD))
+) -> tuple[masses.OneStep, ...]:
+    """The loss of one step under removing, then adding, a unit; one for both at sample rate 1."""
+    directions = (_REMOVE,) if sample_rate == 1.0 else (_REMOVE, _ADD)
+    found = (_mass(noise_multiplier, sample_rate, interval, each) for each in directions)
+    return tuple(masses.OneStep.of(mass) for mass in found)
 
 
 def _mass(

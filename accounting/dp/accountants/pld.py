@@ -49,7 +49,7 @@ def interval_for(history: Sequence[PrivacyEvent]) -> float:
 def compose(history: Sequence[PrivacyEvent], delta: float, interval: float) -> float:
     """ε of a merged, non-empty history on a grid of `interval`. Raises Unbounded."""
     try:
-        return float(losses.composed(_steps(history), interval).get_epsilon_for_delta(delta))
+        return losses.composed(_steps(history), interval).epsilon(delta)
     except (ArithmeticError, MemoryError, ValueError) as error:
         raise Unbounded(
             f"the pld accountant could not compose this history ({error}); use more noise or "

@@ -1,0 +1,1 @@
+"""What the pure mathematics of privacy loss promises."""
