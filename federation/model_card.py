@@ -75,6 +75,7 @@ def _data(protocol: Protocol) -> str:
 def _training(protocol: Protocol, row: models.ModelRow) -> str:
     training = protocol.training
     averaged = training.iterate_averaging == "last_half"
+    reported = "mean of the last half of the rounds" if averaged else "last round"
     return "\n".join(
         [
             "## Training",
@@ -86,7 +87,7 @@ def _training(protocol: Protocol, row: models.ModelRow) -> str:
             f"{training.optimiser}, learning rate {training.learning_rate:g}",
             f"- Sample rate {training.sample_rate:g} (Poisson), max_grad_norm "
             f"{training.max_grad_norm:g}",
-            f"- Reported model: {'mean of the last half of the rounds' if averaged else 'last round'}",
+            f"- Reported model: {reported}",
         ]
     )
 

@@ -19,4 +19,5 @@ urlpatterns = [
         name="site-contribution",
     ),
     path("protocols/<str:digest>", route(GET=views.protocol), name="site-protocol"),
+    path("<path:rest>", views.unknown, name="site-unknown"),
 ]

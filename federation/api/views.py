@@ -8,12 +8,13 @@ from django.conf import settings
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
 
 from accounting.services import budgets
 from federation.api import errors
 from federation.api.authentication import Caller, authenticate
 from federation.api.enrolment import enrol as enrol_site
-from federation.api.errors import Refused, answer, nothing, raw
+from federation.api.errors import Refused, answer, nothing, raw, refusal
 from federation.api.routes import identify, in_database, signed, small_body, translated
 from federation.api.waiting import LONGEST_WAIT, LOOK_EVERY, listening, seat
 from federation.protocol import messages
@@ -26,6 +27,12 @@ ENVELOPE = "application/json"
 TENSORS = "application/octet-stream"
 CHUNK = 2**18
 FEW = 2**20  # bytes that are sent at once
+
+
+@csrf_exempt
+async def unknown(request: HttpRequest, rest: str) -> HttpResponse:
+    """Any other address: JSON here too, and no page's template."""
+    return refusal(Refused(404, "the site API has no such address; is this site up to date?"))
 
 
 async def enrol(request: HttpRequest) -> HttpResponse:

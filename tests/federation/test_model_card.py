@@ -1,0 +1,52 @@
+"""The card of a model: complete, priced, and harmless to render."""
+
+import pytest
+
+from accounting.selectors import spending
+from federation.model_card import NoModel, model_card
+from federation.selectors import models
+from tests.federation.conftest import advance
+
+
+@pytest.fixture
+def card(start, sites, tmp_path):
+    study = advance(start(rounds={"count": 1}, name="Heart | <script>"))
+    for _ in range(2):
+        for site in sites.values():
+            site.work()
+        advance(study)
+    return study, model_card(study)
+
+
+def test_it_says_all_that_it_promises(card):
+    study, text = card
+    for word in (
+        models.latest(study).reported_digest,
+        study.protocol_digest,
+        "| age | number | 20 to 90 | refuse |",
+        "max_grad_norm 0.5",
+        "budapest, cleveland, zurich",
+        "honest site software",
+        "not a medical device",
+        "noised histograms",
+    ):
+        assert word in text
+
+
+def test_each_epsilon_is_the_ledgers_with_accountant_delta_and_unit(card):
+    study, text = card
+    figure = spending.study_loss(study.slug, "zurich", 1e-3)
+    assert figure.epsilon > 0
+    expected = f"| zurich | {figure.shown()} | 0.001 | {figure.accountant} {figure.version} |"
+    assert expected in text
+    assert "For one row added or removed" in text
+
+
+def test_a_protocols_text_cannot_become_markup(card):
+    _, text = card
+    assert text.startswith("# Heart \\| &lt;script>")
+
+
+def test_without_a_model_there_is_no_card(start):
+    with pytest.raises(NoModel):
+        model_card(start())
