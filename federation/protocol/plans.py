@@ -107,8 +107,9 @@ def epsilon_budget(protocol: Protocol) -> float:
 def _multipliers(protocol: Protocol) -> tuple[float, ...]:
     privacy, training = protocol.privacy, protocol.training
     factors = shape(privacy.schedule, protocol.rounds.count)
-    if privacy.noise_multiplier is not None:
-        return tuple(privacy.noise_multiplier * factor for factor in factors)
+    if privacy.target_epsilon is None:
+        # The document holds exactly one of the two.
+        return tuple((privacy.noise_multiplier or 0.0) * factor for factor in factors)
     return calibrate(
         target_epsilon=privacy.target_epsilon,
         delta=privacy.target_delta,

@@ -20,6 +20,11 @@ RENAMED = {
     ("cohort",): ("institution",),
 }
 
+_MISSING_TABLES: dict[KeyPath, str] = {
+    ("data", "column"): "missing; write a [[data.column]] table for each feature",
+    ("data", "target"): "missing; write a [data.target] table with column and classes",
+}
+
 _TYPES = {
     "float_type": "a number",
     "int_type": "a whole number",
@@ -90,7 +95,7 @@ class Source:
         grouped: dict[KeyPath, list[Any]] = defaultdict(list)
         for entry in error.errors(include_url=False):
             grouped[self._path((*prefix, *entry["loc"]), entry)].append(entry)
-        whole = {path for path in grouped if not _has_inner(path, grouped)}
+        whole = [path for path in grouped if not _has_inner(path, grouped)]
         first = min(whole, key=lambda path: self._rank(path, grouped[path]))
         return self.error(first, _advice(grouped[first], first))
 
@@ -114,7 +119,9 @@ class Source:
                 found, node = (*found, part), inner
             elif place == 0:
                 found = (part,)
-        return self._sharper(found, node, entry["msg"]) if entry["type"] == "value_error" else found
+        return (
+            self._sharper(found, node, _plain(entry)) if entry["type"] == "value_error" else found
+        )
 
     def _sharper(self, path: KeyPath, node: Any, text: str) -> KeyPath:
         """For a rule about a whole table: the first of its keys that the rule's text names."""
@@ -123,8 +130,9 @@ class Source:
             return (dotted[1], dotted[2]) if dotted else ()
         if isinstance(node, dict):
             for word in re.findall(r"\w+", text):
-                if word in node and word != "name":
-                    return (*path, word)
+                for key in (word, f"{word}s", f"{word[:-1]}ies"):
+                    if key in node:
+                        return (*path, key)
         return path
 
 
@@ -161,20 +169,21 @@ def _has_inner(path: KeyPath, paths: Iterable[KeyPath]) -> bool:
 
 def _advice(entries: list[Any], path: KeyPath) -> str:
     kind = entries[0]["type"]
+    if kind == "missing" and path in _MISSING_TABLES:
+        return _MISSING_TABLES[path]
     if kind == "missing":
         table = ".".join(str(part) for part in path[:-1] if isinstance(part, str))
         return f"missing; add it to [{table}]" if table else "missing; add it"
     if kind == "value_error":
-        return _plain(str(entries[0]["ctx"]["error"]), path)
+        return _plain(entries[0]).removeprefix(".".join(str(part) for part in path)).strip()
     if kind == "extra_forbidden":
         return unknown_key(str(path[-1]), known_keys(path[:-1]))
     return _must_be(entries)
 
 
-def _plain(text: str, path: KeyPath) -> str:
-    """The rule's own text without the place, which the message names already."""
-    text = re.sub(r"^column '.*?': ", "", text)
-    return text.removeprefix(".".join(str(part) for part in path)).strip()
+def _plain(entry: Any) -> str:
+    """A rule's own text without the column's name, which the place tells already."""
+    return re.sub(r"^column '.*?': ", "", str(entry["ctx"]["error"]))
 
 
 def _must_be(entries: list[Any]) -> str:

@@ -48,15 +48,15 @@ def _toml(table: dict[str, Any]) -> str:
     """TOML with short lists on one line; tomli_w gives every element a line of its own."""
     lines: list[str] = []
     pending: list[str] = []
-    # Without multi-line strings, which tomli_w writes only on demand, an indented line and a
-    # lone bracket always belong to a list.
-    for line in tomli_w.dumps(table).splitlines():
+    # tomli_w writes multi-line strings only on demand, so a key's line ends in "[" only where a
+    # list begins, and a line that is a bracket only where it ends.
+    for line in tomli_w.dumps(table).rstrip("\n").split("\n"):
         pending.append(line)
-        opened = line.endswith("[") and not line.startswith("[") if len(pending) == 1 else True
-        if not opened or line == "]":
+        inside = len(pending) > 1 or line.endswith(" = [")
+        if not inside or line == "]":
             lines += _joined(pending)
             pending = []
-    return "\n".join(lines) + "\n" if lines else ""
+    return "\n".join(lines) + "\n"
 
 
 def _joined(lines: list[str]) -> list[str]:

@@ -40,10 +40,11 @@ def key_lines(text: str) -> dict[KeyPath, int]:
 
 
 def line_of(lines: dict[KeyPath, int], path: KeyPath) -> int | None:
-    """The line of `path`, or of the nearest table around it that has one."""
+    """The line of `path`, or of the first thing in it, or of the nearest table around it."""
     for end in range(len(path), 0, -1):
-        if path[:end] in lines:
-            return lines[path[:end]]
+        inside = [line for other, line in lines.items() if other[:end] == path[:end]]
+        if inside:
+            return lines.get(path[:end], min(inside))
     return None
 
 
