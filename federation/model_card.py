@@ -17,15 +17,8 @@ SHOWN = ("accuracy", "auc", "log_loss", "sensitivity", "specificity")
 SHORT = {"auc": "AUC", "log_loss": "log loss"}
 
 
-class NoModel(Exception):
-    """The study has made no model yet."""
-
-
-def model_card(study: Study) -> str:
-    """The card of the study's newest reported model. Raises NoModel."""
-    row = models.latest(study)
-    if row is None:
-        raise NoModel(f"{study} has no model yet; start it and wait for its first round")
+def model_card(study: Study, row: models.ModelRow) -> str:
+    """The card of one of the study's models, as reported."""
     protocol = protocol_of(study)
     sections = (
         _head(study, protocol, row),
