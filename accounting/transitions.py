@@ -10,7 +10,7 @@ _K = EntryKind
 ALLOWED: dict[str, tuple[str, ...]] = {
     "": (_K.RESERVED,),
     _K.RESERVED: (_K.CHARGED, _K.LOST, _K.REFUSED, _K.ABORTED),
-    # charged → aborted only with the site's signed word that it read nothing (`evidence`)
+    # charged → aborted only with the site's signed word that it read nothing: `evidence`
     _K.CHARGED: (_K.RELEASED, _K.LOST, _K.REFUSED, _K.ABORTED),
     _K.RELEASED: (_K.ACKNOWLEDGED, _K.REFUSED),
     _K.ACKNOWLEDGED: (),
@@ -25,8 +25,17 @@ class IllegalTransition(Exception):
     """The ledger refuses a row that cannot follow what it already says about this key."""
 
 
-def check(state: str, kind: str, what: str) -> None:
-    """Raise IllegalTransition unless `kind` may follow `state` ('' where there is no row yet)."""
+def check(state: str, kind: str, what: str, evidence: str = "") -> None:
+    """Raise IllegalTransition unless `kind` may follow `state` ('' where there is no row yet).
+
+    `evidence` is the SHA-256 of the site's signed message that says so; giving a charge back
+    needs it.
+    """
+    if (state, kind) == (_K.CHARGED, _K.ABORTED) and len(evidence) != 64:
+        raise IllegalTransition(
+            f"{what} is charged: only the site's own signed word that it read nothing gives it "
+            "back, and its SHA-256 is missing"
+        )
     if kind in ALLOWED.get(state, ()):
         return
     possible = ", ".join(ALLOWED.get(state, ())) or "nothing: this is final"

@@ -10,6 +10,7 @@ class DatasetBudget(models.Model):
     lineage = models.CharField(max_length=100)
     epsilon = models.CharField(max_length=32)  # decimal string; the limit now in force
     delta = models.CharField(max_length=32)
+    filter_order = models.CharField(max_length=16)  # of the RDP filter; fixed by the first loss
     site_cap = models.CharField(max_length=32)  # decimal string; from the site's own file
 
     class Meta:

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, Decimal
 
 from accounting.dp.accountants import epsilon
 from accounting.dp.events import PrivacyEvent
 from accounting.dp.figures import Figure, Unbounded
+from accounting.selectors import shown
 
 OTHER_DELTAS = ("1e-4", "1e-5", "1e-6", "1e-7", "1e-8", "1e-9")
 
@@ -27,8 +28,7 @@ def figure(found: Figure, unit: str, scope: str) -> dict[str, str]:
 
 def left(budget: float, spent: float) -> str:
     """What remains of a budget, rounded down."""
-    rest = Decimal(repr(max(0.0, budget - spent)))
-    return str(rest.quantize(Decimal("0.001"), rounding=ROUND_FLOOR))
+    return shown.down(budget - spent)
 
 
 def percent_sure(spent: float) -> str:

@@ -33,7 +33,7 @@ def section(
         "across_institutions": {
             "if_no_person_is_at_two": worst or NO_PLAN,
             "if_a_person_may_be_at_all": figures.figure(together, unit, "all institutions"),
-            "attested_by": "nobody: disjointness was not attested, so both are printed",
+            "attested_by": "nobody, so both figures are printed",
         },
         "lifetime": _lifetimes(names) if lifetime else "on the ledger page of each institution",
     }

@@ -32,7 +32,7 @@ def unit_name(unit: str) -> str:
 
 def statement(shown: str, delta: str, unit: str, cap: int | None, accountant: str) -> str:
     """The one sentence for the trust model in which every site adds full noise."""
-    held = f", with at most {cap} rows each," if cap else ""
+    held = f", with at most {cap} rows," if cap else ""
     return (
         f"For {unit_name(unit)}{held} adding or removing it at one institution changes everything "
         f"that left that institution in this study by no more than (ε = {shown}, δ = {delta}), "

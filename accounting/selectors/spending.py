@@ -9,7 +9,7 @@ from accounting.dp.accountants import epsilon
 from accounting.dp.events import PrivacyEvent
 from accounting.dp.figures import Figure
 from accounting.models import DatasetBudget, Entry, EntryKind
-from accounting.selectors import histories
+from accounting.selectors import histories, shown
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,21 @@ class Remaining:
     spent: float
     reserved: float
     left: float
+
+    @property
+    def shown_spent(self) -> str:
+        """Charged, rounded up."""
+        return shown.up(self.spent)
+
+    @property
+    def shown_reserved(self) -> str:
+        """Reserved and not charged yet, rounded up."""
+        return shown.up(self.reserved)
+
+    @property
+    def shown_left(self) -> str:
+        """Left, rounded down."""
+        return shown.down(self.left)
 
     @property
     def share(self) -> float:
@@ -84,12 +99,23 @@ def dataset_loss(institution: str, lineage: str, delta: float, accountant: str =
 
 def burn_down(study: str, institution: str, delta: float) -> list[tuple[int, Figure]]:
     """(round, ε composed after that round), over everything that still counts as spent."""
-    history: list[PrivacyEvent] = []
-    after: dict[int, int] = {}
+    return burn_downs(study, delta, institution).get(institution, [])
+
+
+def burn_downs(
+    study: str, delta: float, institution: str | None = None
+) -> dict[str, list[tuple[int, Figure]]]:
+    """The burn-down of every institution in a study, in one query."""
+    listed: dict[str, list[PrivacyEvent]] = {}
+    ends: dict[str, dict[int, int]] = {}
     for row in counted(reservations(study, institution)):
+        history = listed.setdefault(row.institution, [])
         history.append(event_of(row))
-        after[row.round] = len(history)
-    return [(number, epsilon(history[:end], delta)) for number, end in after.items()]
+        ends.setdefault(row.institution, {})[row.round] = len(history)
+    return {
+        slug: [(number, epsilon(listed[slug][:end], delta)) for number, end in after.items()]
+        for slug, after in ends.items()
+    }
 
 
 def remaining(institution: str, lineage: str) -> Remaining:

@@ -12,7 +12,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounting.dp.figures import SMALLEST_DELTA
+from accounting.keys import Limit
 from accounting.models import DatasetBudget, Entry, EntryKind, LedgerHead
+from accounting.selectors import histories
+from accounting.services.gate import filter_order
 from accounting.services.rows import Draft, append, lock
 from studies.models import Institution, Person
 from studies.services import events
@@ -58,6 +61,7 @@ def lower(
             "needs two people and is not offered yet"
         )
     before, budget.epsilon = budget.epsilon, str(wanted)
+    _reorder(budget)
     _write(head, budget, reason)
     _tell(institution, budget, before, by, reason)
     return budget
@@ -75,17 +79,27 @@ def _take_over(
             delta=str(delta),
             site_cap=str(cap),
         )
+        _reorder(budget)
         _write(head, budget, "lent by the site")
         return budget
     before = (budget.epsilon, budget.delta, budget.site_cap)
     budget.epsilon = str(min(Decimal(budget.epsilon), cap))
     budget.delta = str(min(Decimal(budget.delta), delta))
     budget.site_cap = str(cap)
+    _reorder(budget)
     if before != (budget.epsilon, budget.delta, budget.site_cap):
         _write(head, budget, "the site's own cap changed")
     if before[0] != budget.epsilon:
         _tell(institution, budget, before[0], None, "the site's own cap fell")
     return budget
+
+
+def _reorder(budget: DatasetBudget) -> None:
+    """Fix the filter's order anew, which is possible only as long as nothing was spent."""
+    if histories.load([budget.institution]).dataset(budget.institution, budget.lineage):
+        return
+    limit = Limit(float(budget.epsilon), float(budget.delta))
+    budget.filter_order = repr(filter_order(limit))
 
 
 def _write(head: LedgerHead, budget: DatasetBudget, reason: str) -> None:
@@ -103,6 +117,7 @@ def _write(head: LedgerHead, budget: DatasetBudget, reason: str) -> None:
             "epsilon": budget.epsilon,
             "delta": budget.delta,
             "site_cap": budget.site_cap,
+            "filter_order": budget.filter_order,
             "reason": reason,
         },
     )

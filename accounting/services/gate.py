@@ -2,8 +2,8 @@
 
 A plan that was sealed in the ledger before round 1 chooses nothing after looking at results, so
 the tight accountant (PLD) may judge it. Everything else, such as parameters chosen on the way or
-several studies on one dataset, is judged by the RDP filter, which stays valid under full
-adaptivity (ACCOUNTING section 2; arXiv 2602.06756).
+several studies on one dataset, is judged by the RDP filter at one order fixed with the budget,
+which stays valid under full adaptivity (ACCOUNTING section 2; arXiv 2008.11193, 2602.06756).
 """
 
 import json
@@ -11,9 +11,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from accounting.dp.accountants import epsilon
+import numpy as np
+
+from accounting.dp.accountants import epsilon, rdp
 from accounting.dp.events import PrivacyEvent
 from accounting.dp.figures import Figure
+from accounting.dp.filters import Verdict, fits, fits_adaptively
 from accounting.keys import Key, Limit, Reservation
 from accounting.models import DatasetBudget, Entry, EntryKind
 from accounting.selectors import histories
@@ -36,7 +39,7 @@ class Gate:
     """Everything that a batch of reservations is checked against, read once under the lock."""
 
     spent: histories.Histories
-    budgets: Mapping[tuple[str, str], Limit]
+    budgets: Mapping[tuple[str, str], tuple[Limit, float]]
     plans: Mapping[tuple[str, str, str], frozenset[tuple[float, float, int]]]
 
     def admit(self, request: Reservation) -> Admission:
@@ -47,17 +50,18 @@ class Gate:
             NotLent: the dataset has no budget.
         """
         key, event = request.key, request.event
-        lifetime = self._lifetime(key)
+        lifetime, order = self._lifetime(key)
         sealed = self.in_plan(request)
         self.spent.add(key.study, key.institution, key.lineage, event)
         study = self.spent.study(key.study, key.institution)
         alone = self.spent.studies(key.institution, key.lineage) == {key.study}
+        limit = request.study_limit
         judged = {
-            "study": (study, request.study_limit, sealed),
+            "study": (study, limit, None if sealed else filter_order(limit)),
             "dataset": (
                 self.spent.dataset(key.institution, key.lineage),
                 lifetime,
-                sealed and alone,
+                None if sealed and alone else order,
             ),
         }
         checks = tuple(_check(scope, key, *case) for scope, case in judged.items())
@@ -70,7 +74,7 @@ class Gate:
         )
         return signature(request.event) in plan
 
-    def _lifetime(self, key: Key) -> Limit:
+    def _lifetime(self, key: Key) -> tuple[Limit, float]:
         found = self.budgets.get((key.institution, key.lineage))
         if found is None:
             raise NotLent(
@@ -84,9 +88,7 @@ def read(requests: Collection[Reservation]) -> Gate:
     """Read all that `requests` need: histories, budgets and sealed plans, one query each."""
     institutions = {r.key.institution for r in requests}
     rows = DatasetBudget.objects.filter(institution__in=institutions)
-    budgets = {
-        (row.institution, row.lineage): Limit(float(row.epsilon), float(row.delta)) for row in rows
-    }
+    budgets = {(row.institution, row.lineage): terms(row) for row in rows}
     return Gate(histories.load(institutions), budgets, _plans(requests))
 
 
@@ -95,17 +97,28 @@ def signature(event: PrivacyEvent) -> tuple[float, float, int]:
     return event.noise_multiplier, event.sample_rate, event.steps
 
 
-def judge(history: tuple[PrivacyEvent, ...], limit: Limit, sealed: bool) -> tuple[bool, Figure]:
-    """Whether a history fits a limit, and by which figure that was judged."""
-    figure = epsilon(history, limit.delta, "rdp")
-    if not within(figure, limit) and sealed:
-        figure = epsilon(history, limit.delta, "pld")
-    return within(figure, limit), figure
+def terms(row: DatasetBudget) -> tuple[Limit, float]:
+    """A lifetime budget: its limit, and the order of its filter."""
+    return Limit(float(row.epsilon), float(row.delta)), float(row.filter_order)
 
 
-def within(figure: Figure, limit: Limit) -> bool:
-    """ε ≤ limit, up to rounding in the last digits."""
-    return figure.epsilon <= limit.epsilon * (1 + SLACK)
+def filter_order(limit: Limit) -> float:
+    """The Rényi order at which a budget admits most Gaussian noise-ratio: fixed by (ε, δ) alone.
+
+    A Gaussian mechanism costs α·ρ at order α, so the best order has the largest ρ that still
+    converts to ε (the conversion of accounting.dp.accountants.rdp.to_epsilons).
+    """
+    orders = rdp.ORDERS
+    room = limit.epsilon - np.log1p(-1 / orders) + np.log(limit.delta * orders) / (orders - 1)
+    return float(orders[int(np.argmax(room / orders))])
+
+
+def judge(history: tuple[PrivacyEvent, ...], limit: Limit, order: float | None) -> Verdict:
+    """Whether a history fits: by the filter at `order`, or tightly where it is None (sealed)."""
+    ceiling = limit.epsilon * (1 + SLACK)
+    if order is None:
+        return fits(history, ceiling, limit.delta)
+    return fits_adaptively(history, ceiling, limit.delta, order)
 
 
 def figure_json(figure: Figure) -> dict[str, str]:
@@ -120,13 +133,13 @@ def figure_json(figure: Figure) -> dict[str, str]:
 
 
 def _check(
-    scope: str, key: Key, history: tuple[PrivacyEvent, ...], limit: Limit, sealed: bool
+    scope: str, key: Key, history: tuple[PrivacyEvent, ...], limit: Limit, order: float | None
 ) -> dict[str, str]:
-    fits, figure = judge(history, limit, sealed)
-    if not fits:
+    verdict = judge(history, limit, order)
+    if not verdict.fits:
         name = key.study if scope == "study" else key.lineage
-        raise BudgetExceeded(scope, key.institution, name, figure, limit)
-    return {"scope": scope, "limit": repr(limit.epsilon), **figure_json(figure)}
+        raise BudgetExceeded(scope, key.institution, name, verdict.figure, limit)
+    return {"scope": scope, "limit": repr(limit.epsilon), **figure_json(verdict.figure)}
 
 
 def _plans(

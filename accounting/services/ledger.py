@@ -188,7 +188,8 @@ def record(moves: Sequence[Move], *, now: datetime | None = None) -> list[Entry]
         if move.kind in rows:
             _same(rows[move.kind], _moved(move, rows))
             continue
-        transitions.check(next(reversed(rows), ""), move.kind, str(move.key))
+        evidence = move.facts.get("evidence", "")
+        transitions.check(next(reversed(rows), ""), move.kind, str(move.key), evidence)
         drafts.append(_moved(move, rows))
         rows[move.kind] = drafts[-1]
     written = {e.idempotency_key: e for e in append(head, drafts, now or timezone.now())}

@@ -8,7 +8,7 @@ from accounting import transitions
 from accounting.dp.accountants import UnknownAccountant, epsilon
 from accounting.dp.events import PrivacyEvent
 from accounting.dp.figures import Figure
-from accounting.keys import Key
+from accounting.keys import Key, Limit
 from accounting.models import EntryKind
 from accounting.selectors.histories import Histories
 from accounting.services import gate
@@ -29,6 +29,7 @@ class Replay:
     states: dict[tuple[str, str, int, int, str], str] = field(default_factory=dict)
     reserved: dict[tuple[str, str, int, int, str], dict[str, Any]] = field(default_factory=dict)
     budgets: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    orders: dict[tuple[str, str], str] = field(default_factory=dict)
     plans: dict[tuple[str, str, str], frozenset[tuple[float, float, int]]] = field(
         default_factory=dict
     )
@@ -49,6 +50,10 @@ class Replay:
             raise Wrong(f"it raises the δ of a lifetime budget from {before[1]}")
         if float(body["epsilon"]) > float(body["site_cap"]):
             raise Wrong(f"it lends ε = {body['epsilon']}, above the site's cap {body['site_cap']}")
+        if not self.spent.dataset(*place):
+            self.orders[place] = body["filter_order"]
+        if body["filter_order"] != self.orders[place]:
+            raise Wrong(f"it changes the order of the RDP filter from {self.orders[place]}")
         self.budgets[place] = (body["epsilon"], body["delta"])
 
     def _sealed(self, body: dict[str, Any]) -> None:
@@ -63,7 +68,8 @@ class Replay:
         if body["kind"] not in transitions.KEYED:
             raise Wrong(f"{body['kind']!r} is no kind of entry")
         try:
-            transitions.check(self.states.get(key.place, ""), body["kind"], str(key))
+            state, evidence = self.states.get(key.place, ""), body.get("evidence", "")
+            transitions.check(state, body["kind"], str(key), evidence)
         except transitions.IllegalTransition as error:
             raise Wrong(str(error)) from error
         self.states[key.place] = body["kind"]
@@ -84,11 +90,11 @@ class Replay:
             raise Wrong(f"it says sealed: {body['sealed']}, but the sealed plan says {sealed}")
         alone = self.spent.studies(key.institution, key.lineage) == {key.study}
         study, dataset = body["checks"]
-        _check_scope(study, "study", history, sealed)
-        _check_scope(
-            dataset, "dataset", self.spent.dataset(key.institution, key.lineage), sealed and alone
-        )
         self._check_limits(key, body, study, dataset)
+        _check_scope(study, "study", history, None if sealed else _study_order(study))
+        order = float(self.orders[key.institution, key.lineage])
+        spent = self.spent.dataset(key.institution, key.lineage)
+        _check_scope(dataset, "dataset", spent, None if sealed and alone else order)
 
     def _check_limits(self, key: Key, body: dict[str, Any], study: Any, dataset: Any) -> None:
         if study["delta"] != body["figure"]["delta"]:
@@ -115,19 +121,22 @@ _STEPS: dict[str, Callable[[Replay, dict[str, Any]], None]] = {
 
 
 def _check_scope(
-    check: dict[str, str], scope: str, history: tuple[PrivacyEvent, ...], tight: bool
+    check: dict[str, str], scope: str, history: tuple[PrivacyEvent, ...], order: float | None
 ) -> None:
     if check["scope"] != scope:
         raise Wrong(f"the check of the {scope} budget is missing")
-    if check["accountant"] not in (("rdp", "pld") if tight else ("rdp",)):
-        raise Wrong(f"the {scope} budget was judged by {check['accountant']}, which may not")
-    figure = epsilon(history, float(check["delta"]), check["accountant"])
+    limit = Limit(float(check["limit"]), float(check["delta"]))
+    figure = gate.judge(history, limit, order).figure
     _same_figure(check, figure)
     if figure.epsilon > float(check["limit"]) * (1 + TOLERANCE):
         raise Wrong(
             f"it spends ε = {figure.shown()} of a {scope} budget of {check['limit']}: it should "
             "have been refused"
         )
+
+
+def _study_order(check: dict[str, str]) -> float:
+    return gate.filter_order(Limit(float(check["limit"]), float(check["delta"])))
 
 
 def _same_figure(stored: dict[str, str], derived: Figure) -> None:

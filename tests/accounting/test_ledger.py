@@ -76,6 +76,7 @@ def test_a_key_binds_event_protocol_and_digest():
     [
         ((), "charge"),
         (("charge",), "abort"),
+        (("charge", "release"), "abort_with_evidence"),
         (("abort",), "charge"),
         (("lose",), "charge"),
         (("charge", "release"), "lose"),
@@ -90,13 +91,14 @@ def test_illegal_transitions_are_refused(before, then):
         "lose": lambda: ledger.lose(where, "no answer"),
         "refuse": lambda: ledger.refuse(where, "not finite"),
         "abort": lambda: ledger.abort(where, "not taken"),
+        "abort_with_evidence": lambda: ledger.abort(where, "not read", evidence="e" * 64),
     }
     if before:
         b.reserve(where)
     for name in before:
         act[name]()
     size = LedgerHead.objects.get().size
-    with pytest.raises(IllegalTransition, match="cannot become"):
+    with pytest.raises(IllegalTransition, match=r"cannot become|own signed word"):
         act[then]()
     assert LedgerHead.objects.get().size == size
 
@@ -109,6 +111,14 @@ def test_an_aborted_reservation_costs_nothing_and_a_lost_one_its_price():
     third = json.loads(b.reserve(b.key(number=2)).body)
     two = epsilon([b.TRAIN, b.TRAIN], b.LIMIT.delta)
     assert third["figure"]["epsilon"] == repr(two.epsilon)
+
+
+def test_the_sites_signed_word_gives_a_charge_back():
+    b.reserve(b.key())
+    ledger.charge(b.key())
+    ledger.abort(b.key(), "refused before access", evidence="e" * 64)
+    again = json.loads(b.reserve(b.key(attempt=2)).body)
+    assert again["figure"]["epsilon"] == repr(epsilon([b.TRAIN], b.LIMIT.delta).epsilon)
 
 
 def test_the_study_budget_stops_the_whole_cohort_and_writes_nothing():

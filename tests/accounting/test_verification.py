@@ -142,9 +142,11 @@ def test_a_cut_end_with_a_forged_head_leaves_a_consistent_shorter_ledger(intrude
     [
         (3, lambda body: body["figure"].update(epsilon="0.1"), "its events cost ε = 0.39"),
         (3, lambda body: body["event"].update(noise_multiplier="9.0"), "ε"),
-        (3, lambda body: body["checks"][0].update(limit="0.1"), "should have been refused"),
+        (3, lambda body: body["checks"][0].update(limit="0.1"), "expected pld"),
+        (3, lambda body: body["checks"][0].update(body["figure"], limit="0.1"), "been refused"),
         (3, lambda body: body["checks"][0].update(epsilon="0.1"), "its events cost"),
-        (3, lambda body: body["checks"][0].update(accountant="pld"), "ε"),
+        (3, lambda body: body["checks"][0].update(accountant="pld"), "its ε is by pld"),
+        (3, lambda body: body["checks"][0].update(delta="0.1"), "different δ"),
         (3, lambda body: body["checks"][1].update(limit="30.0"), "lifetime budget was"),
         (3, lambda body: body.update(sealed=False), "sealed"),
         (4, lambda body: body.update(kind="released"), "idempotency key"),

@@ -51,7 +51,7 @@ def protocol(name: str) -> Protocol:
 
 
 def person(name: str, role: Role | None = None, where: Institution | None = None) -> Person:
-    found = people.create_person(username=name, password=f"{name}-has-a-long-word", name=name)
+    found = Person.objects.create(username=name, first_name=name.title())
     if role:
         people.grant(found, role, where)
     return found

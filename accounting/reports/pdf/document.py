@@ -106,7 +106,7 @@ def _spent(document: dict[str, Any]) -> Iterator[Flowable]:
     both = spent["across_institutions"]["if_a_person_may_be_at_all"]
     yield text(
         f"Should the same person's data lie at every institution: ε = {both['shown']} "
-        f"({both['accountant'].upper()}, δ = {both['delta']}). Disjointness was attested by "
+        f"({both['accountant'].upper()}, δ = {both['delta']}). Disjoint patients attested by: "
         f"{spent['across_institutions']['attested_by']}."
     )
 
@@ -123,10 +123,18 @@ def _curve(document: dict[str, Any]) -> Iterator[Flowable]:
     budgets = [_budget(site) for site in document["parameters"]["institutions"]]
     known = [budget for budget in budgets if budget is not None]
     last = int(max(number for points in series.values() for number in points))
-    lines = {name: sorted(points.items()) for name, points in series.items()}
+    lines = _merged({name: sorted(points.items()) for name, points in series.items()})
     chart = burn_down(lines, min(known) if known else None, last)
     caption = "ε composed after each round (PLD), per institution, as the ledger recorded it."
     yield KeepTogether([text("How it was spent", style.SECTION), chart, text(caption, style.SMALL)])
+
+
+def _merged(lines: dict[str, list[tuple[float, float]]]) -> dict[str, list[tuple[float, float]]]:
+    """Institutions with the same curve share one line, which would hide the others anyway."""
+    names: dict[tuple[tuple[float, float], ...], list[str]] = {}
+    for name, points in lines.items():
+        names.setdefault(tuple(points), []).append(name)
+    return {", ".join(who): list(points) for points, who in names.items()}
 
 
 def _budget(site: dict[str, Any]) -> float | None:
@@ -222,7 +230,7 @@ def _releases(document: dict[str, Any]) -> Iterator[Flowable]:
         for r in left["released"]
     ]
     heads = ("Entry", "Institution", "Round", "Phase", "SHA-256 of what left", "Model")
-    yield table(heads, rows or [("", "nothing left yet", "", "", "", "")], (6, 14, 7, 9, 52, 12))
+    yield table(heads, rows or [("", "nothing left yet", "", "", "", "")], (6, 13, 7, 9, 52, 14))
     yield text("Unprotected quantities, public by declaration", style.SECTION)
     yield from bullets(left["unprotected"])
 
@@ -275,7 +283,7 @@ def _integrity(report: Report) -> Iterator[Flowable]:
         ]
     )
     code = qr_code(report.digest, 30 * mm)
-    left._argW = [style.WIDTH * 0.24, style.WIDTH * 0.54]
+    left._argW = [style.WIDTH * 0.2, style.WIDTH * 0.6]
     block = Table([[left, code]], colWidths=[style.WIDTH * 0.8, style.WIDTH * 0.2])
     block.setStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (0, 0), 0)])
     yield KeepTogether([text("Integrity", style.SECTION), block])

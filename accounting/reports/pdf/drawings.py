@@ -102,5 +102,12 @@ def _legend(drawing: Drawing, names: Sequence[str]) -> None:
         marker.fillColor = marker.strokeColor = style.SERIES[number % len(style.SERIES)]
         drawing.add(marker)
         drawing.add(
-            String(x + 8, y, name[:58], fontName=style.FONT, fontSize=8, fillColor=style.INK)
+            String(
+                x + 8,
+                y,
+                name[:120] if len(names) == 1 else name[:58],
+                fontName=style.FONT,
+                fontSize=8,
+                fillColor=style.INK,
+            )
         )

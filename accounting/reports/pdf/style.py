@@ -37,7 +37,9 @@ CELL = ParagraphStyle("cell", BODY, fontSize=7.6, leading=9.8)
 CELL_RIGHT = ParagraphStyle("cell-right", CELL, alignment=2)
 HEAD = ParagraphStyle("head", CELL, fontName=BOLD, textColor=QUIET)
 HEAD_RIGHT = ParagraphStyle("head-right", HEAD, alignment=2)
-TITLE = ParagraphStyle("title", BODY, fontName=BOLD, fontSize=21, leading=26, textColor=INK)
+TITLE = ParagraphStyle(
+    "title", BODY, fontName=BOLD, fontSize=21, leading=26, spaceBefore=2, spaceAfter=5
+)
 KICKER = ParagraphStyle("kicker", BODY, fontName=BOLD, fontSize=8.6, textColor=GARTH)
 SECTION = ParagraphStyle(
     "section", BODY, fontName=BOLD, fontSize=12.5, leading=16, spaceBefore=14, spaceAfter=5

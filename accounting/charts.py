@@ -1,0 +1,90 @@
+"""The charts of what was spent: pure functions from numbers to Plotly figures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star")
+BUDGET_COLOUR = "#B3362C"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """ε composed after each round at one institution."""
+
+    name: str
+    points: tuple[tuple[int, float], ...]
+
+
+def burn_down(
+    curves: Sequence[Curve], *, rounds: int, budget: float | None, planned: float | None
+) -> dict[str, Any]:
+    """ε spent per site against the budget, with the sealed plan's end as forecast."""
+    data = [_curve(number, curve) for number, curve in enumerate(_merged(curves))]
+    data += _forecast(curves, rounds, planned)
+    if budget is not None:
+        data.append(_level("budget", budget, rounds))
+    return {"data": data, "layout": _layout(curves, rounds, budget)}
+
+
+def _merged(curves: Sequence[Curve]) -> list[Curve]:
+    """Sites with the same curve share one line, which would hide the others anyway."""
+    names: dict[tuple[tuple[int, float], ...], list[str]] = {}
+    for curve in curves:
+        names.setdefault(curve.points, []).append(curve.name)
+    return [Curve(", ".join(who), points) for points, who in names.items() if points]
+
+
+def _curve(number: int, curve: Curve) -> dict[str, Any]:
+    points = ((0, 0.0), *curve.points)
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": curve.name,
+        "x": [x for x, _ in points],
+        "y": [round(y, 4) for _, y in points],
+        "line": {"color": COLOURS[number % len(COLOURS)], "width": 2.5},
+        "marker": {"symbol": SYMBOLS[number % len(SYMBOLS)], "size": 8},
+        "hovertemplate": "round %{x}: ε = %{y:.3f}<extra>%{fullData.name}</extra>",
+    }
+
+
+def _forecast(curves: Sequence[Curve], rounds: int, planned: float | None) -> list[dict[str, Any]]:
+    last = max((c.points[-1] for c in curves if c.points), default=(0, 0.0))
+    if planned is None or last[0] >= rounds:
+        return []
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": "sealed plan",
+            "x": [last[0], rounds],
+            "y": [round(last[1], 4), round(planned, 4)],
+            "line": {"color": "#7A8688", "width": 1.5, "dash": "dot"},
+            "hovertemplate": "planned: ε = %{y:.3f}<extra></extra>",
+        }
+    ]
+
+
+def _level(name: str, height: float, rounds: int) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": f"{name} ε = {height:g}",
+        "x": [0, rounds],
+        "y": [height, height],
+        "line": {"color": BUDGET_COLOUR, "width": 2, "dash": "dash"},
+        "hoverinfo": "skip",
+    }
+
+
+def _layout(curves: Sequence[Curve], rounds: int, budget: float | None) -> dict[str, Any]:
+    highest = max([y for c in curves for _, y in c.points] + [budget or 0.0, 0.01])
+    return {
+        "margin": {"l": 52, "r": 12, "t": 12, "b": 40},
+        "xaxis": {"title": {"text": "round"}, "range": [0, rounds + 0.2], "rangemode": "tozero"},
+        "yaxis": {"title": {"text": "ε"}, "range": [0, highest * 1.1]},
+        "legend": {"orientation": "h", "y": -0.22},
+        "hovermode": "closest",
+    }

@@ -1,0 +1,117 @@
+"""What the ledger's pages show: budgets, losses and entries, as rows ready to read."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from accounting.dp.accountants import epsilon
+from accounting.dp.figures import Figure
+from accounting.models import Entry, EntryKind
+from accounting.selectors import histories, shown
+from federation.protocol import plans
+from federation.protocol.document import Protocol
+from studies.models import Event, Institution, Study
+from studies.selectors.protocols import protocol_of
+
+OUTCOMES = {
+    EntryKind.DECLARED: "budget in force",
+    EntryKind.SEALED: "whole plan",
+    EntryKind.RESERVED: "set aside before the site is asked",
+    EntryKind.CHARGED: "the site was given the work",
+    EntryKind.RELEASED: "a contribution left the site",
+    EntryKind.ACKNOWLEDGED: "it became part of a model",
+    EntryKind.LOST: "no answer: stays charged",
+    EntryKind.REFUSED: "not used: stays charged",
+    EntryKind.ABORTED: "never computed: given back",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One entry to read."""
+
+    entry: Entry
+    at: datetime
+    meaning: str
+    figure: dict[str, str] | None
+    detail: str
+
+    @property
+    def shown(self) -> str:
+        """The ε composed after it, rounded up; empty where the entry has none."""
+        return shown.up(float(self.figure["epsilon"])) if self.figure else ""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What one study spent at one institution, beside its budget."""
+
+    institution: Institution
+    figure: Figure
+    budget: float | None
+    unit: str
+
+    @property
+    def left(self) -> float | None:
+        """What remains of the budget; None before there is one."""
+        return None if self.budget is None else max(0.0, self.budget - self.figure.epsilon)
+
+    @property
+    def shown_left(self) -> str:
+        """What remains, rounded down; a dash before there is a budget."""
+        return "–" if self.left is None else shown.down(self.left)
+
+    @property
+    def share(self) -> float:
+        """Spent part of the budget."""
+        return self.figure.epsilon / self.budget if self.budget else 0.0
+
+
+def lines(rows: Iterable[Entry]) -> list[Line]:
+    """Entries with their bodies read."""
+    return [_line(row, json.loads(row.body)) for row in rows]
+
+
+def losses(study: Study, institutions: Iterable[Institution]) -> list[Loss]:
+    """One loss per institution, at the study's δ."""
+    protocol = protocol_of(study)
+    delta, budget = protocol.privacy.target_delta, study_budget(protocol)
+    spent = histories.load(study=study.slug)
+    return [
+        Loss(house, epsilon(spent.study(study.slug, house.slug), delta), budget, protocol.data.unit)
+        for house in institutions
+    ]
+
+
+def study_budget(protocol: Protocol) -> float | None:
+    """The ε at which the study ends at a site; None while no plan is sealed."""
+    try:
+        return plans.epsilon_budget(protocol)
+    except plans.NotSealed:
+        return None
+
+
+def last_verdict() -> Event | None:
+    """The newest verification by a person, whatever it found."""
+    kinds = ("ledger_verified", "ledger_broken")
+    return Event.objects.filter(kind__in=kinds).select_related("by").last()
+
+
+def _line(row: Entry, body: dict[str, Any]) -> Line:
+    at = datetime.fromisoformat(body["at"])
+    return Line(row, at, OUTCOMES.get(row.kind, ""), body.get("figure"), _detail(body))
+
+
+def _detail(body: dict[str, Any]) -> str:
+    if "event" in body and body["kind"] == EntryKind.RESERVED:
+        event = body["event"]
+        noise, rate = float(event["noise_multiplier"]), float(event["sample_rate"])
+        return f"noise {noise:.5g}, sample rate {rate:.5g}, {event['steps']} steps"
+    if body["kind"] == EntryKind.DECLARED:
+        return f"ε ≤ {body['epsilon']} at δ = {body['delta']}: {body['reason']}"
+    if body["kind"] == EntryKind.SEALED:
+        return f"{len(body['plan'])} events, budget ε = {float(body['limit']['epsilon']):g}"
+    digest = body.get("tensors_digest") or body.get("model_digest")
+    return body.get("reason") or (f"SHA-256 {digest[:12]}…" if digest else "")

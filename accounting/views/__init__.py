@@ -1,0 +1,1 @@
+"""The pages of what was spent: check access, ask a selector or service, render."""
