@@ -180,11 +180,11 @@ async def test_who_was_away_for_long_hears_the_newest_of_each_kind(submitted, ca
     [("hello", None), ('{"type": "news"}', None), ("", None), ("ping" * 99, None), (None, b"ping")],
 )  # fmt: skip
 async def test_anything_but_a_ping_closes(text, data, submitted, cast):
-    before = await Event.objects.acount()
+    before = await later(Event.objects.count)
     async with Tab(STUDY, cast.ada) as tab:
         await tab.says(text, data)
         assert await tab.closes() == consumers.UNKNOWN_MESSAGE
-    assert await Event.objects.acount() == before
+    assert await later(Event.objects.count) == before
 
 
 async def test_pings_are_answered_but_not_in_a_flood(submitted, cast):
