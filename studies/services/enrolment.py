@@ -24,7 +24,7 @@ def issue_token(institution: Institution, *, by: Person, now: datetime | None = 
     now = now or timezone.now()
     institution.refresh_from_db(from_queryset=Institution.objects.select_for_update(no_key=True))
     _void_unused(institution, now)
-    token = secrets.token_urlsafe(TOKEN_BYTES)
+    token = f"enrol-{secrets.token_urlsafe(TOKEN_BYTES)}"  # never looks like an option
     EnrolmentToken.objects.create(
         institution=institution,
         token_digest=_digest(token),
