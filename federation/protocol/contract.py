@@ -133,6 +133,8 @@ def _count(columns: Columns) -> int:
 
 
 def _select(columns: Columns, chosen: np.ndarray) -> Columns:
+    if chosen.dtype == bool and chosen.all():
+        return columns
     return {name: cells[chosen] for name, cells in columns.items()}
 
 

@@ -123,9 +123,9 @@ def _parts(
 ) -> Iterator[list[np.ndarray]]:
     """Arrays of up to CHUNK_ROWS rows per needed column: a whole file of Python texts is large."""
     # Spreadsheet programs end files with rows of nothing but separators.
-    filled = (row for row in reader if any(row))
+    filled = (row for row in reader if row and (row[0] or any(row)))
     while rows := list(itertools.islice(filled, CHUNK_ROWS)):
-        if any(len(row) != width for row in rows):
+        if set(map(len, rows)) != {width}:
             raise _fault(
                 "truncated", "every line needs as many cells as the header; copy the file again"
             )
