@@ -9,6 +9,7 @@ which stays valid under full adaptivity (ACCOUNTING section 2; arXiv 2008.11193,
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -150,7 +151,15 @@ def _plans(
         study__in={r.key.study for r in requests},
         institution__in={r.key.institution for r in requests},
     )
-    return {plan_place(body): plan_signatures(body) for body in map(json.loads, _bodies(rows))}
+    return dict(_plan(text) for text in _bodies(rows))
+
+
+@lru_cache(maxsize=1024)  # sealed rows never change, and a long plan is long to read
+def _plan(
+    text: str,
+) -> tuple[tuple[str, str, str], frozenset[tuple[float, float, int]]]:
+    body = json.loads(text)
+    return plan_place(body), plan_signatures(body)
 
 
 def plan_place(body: Mapping[str, Any]) -> tuple[str, str, str]:

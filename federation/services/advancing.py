@@ -138,8 +138,10 @@ def _open(study: Study, round_: Round | None, now: datetime) -> None:
     with _locked(study, round_) as row:
         try:
             with transaction.atomic():
-                _prepare(row, first, now)
-                opening.seal(row, protocol, parts)
+                if _is_new(row):
+                    opening.seal(row, protocol, parts)
+                if first is not None:
+                    _checkpoint(row, 0, first, now)
                 opening.open_round(row, protocol, parts, now)
         except ledger.BudgetExceeded as error:
             studies.exhaust(row, reason=verdicts.exhausted(opening.next_number(row)[0], error))
@@ -160,14 +162,14 @@ def _first_model(study: Study) -> closing.Model | None:
     newest = Checkpoint.objects.filter(study=study).order_by("-number").first()
     if newest is None:
         return closing.first_model(study)
-    if not study.rounds.filter(protocol_digest=study.protocol_digest).exists():
+    if _is_new(study):
         closing.check_fits(study, newest.digest)
     return None
 
 
-def _prepare(study: Study, first: closing.Model | None, now: datetime) -> None:
-    if first is not None:
-        _checkpoint(study, 0, first, now)
+def _is_new(study: Study) -> bool:
+    """Whether no round was opened under the current protocol yet: its plan is not sealed."""
+    return not study.rounds.filter(protocol_digest=study.protocol_digest).exists()
 
 
 def _settle(study: Study, round_: Round, now: datetime) -> None:

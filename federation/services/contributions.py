@@ -99,7 +99,7 @@ def receive(
 
 def _again(row: Assignment, envelope: bytes) -> Answer | None:
     """The earlier answer to the same bytes. Raises Conflict for other bytes, or if it was late."""
-    before = Contribution.objects.filter(assignment=row).first()
+    before: Contribution | None = getattr(row, "contribution", None)
     if before is None:
         return None
     if bytes(before.message) != envelope:
@@ -212,7 +212,8 @@ def _keep(
     The ledger comes before the event: its lock is the last that this transaction waits for.
     """
     rows = Assignment.objects.select_for_update(of=("self",))
-    fresh = rows.select_related("institution", "round__study").get(pk=row.pk)
+    related = ("institution", "round__study", "contribution")
+    fresh = rows.select_related(*related).get(pk=row.pk)
     if (again := _again(fresh, envelope)) is not None:
         return again
     if _closed(fresh, now):

@@ -84,7 +84,7 @@ def _charge(row: Assignment, now: datetime) -> bool:
 
 def assignment_of(institution: Institution, uid: str) -> Assignment:
     """The institution's own assignment. Raises NotFound."""
-    rows = Assignment.objects.select_related("institution", "round__study")
+    rows = Assignment.objects.select_related("institution", "round__study", "contribution")
     row = rows.filter(uid=uid, institution=institution).first()
     if row is None:
         raise NotFound("this institution has no such assignment")
