@@ -89,3 +89,21 @@ def test_a_stale_object_does_not_overwrite_newer_rows(running, cast):
 def test_submission_needs_no_enrolled_site(draft, cast):
     Institution.objects.update(site_key="")
     assert studies.submit(draft, by=cast.ada).status == StudyStatus.SUBMITTED
+
+
+def test_a_status_alone_is_no_approval(approved, cast):
+    """Were the status ever wrong, the digest of the newest decision still decides."""
+    studies.revise(approved, small_protocol(rounds={"count": 3}), by=cast.ada)
+    approved.participations.update(status="approved")
+    assert active_participations(approved) == []
+    with pytest.raises(NotReady, match="approved another version of the protocol"):
+        studies.start(approved, by=cast.ada)
+
+
+def test_it_started_when_it_first_started(running, cast):
+    first = running.started_at
+    studies.pause(running, by=cast.ada)
+    studies.revise(running, small_protocol(rounds={"count": 3}), by=cast.ada)
+    approve_all(running, cast)
+    studies.start(running, by=cast.ada)
+    assert Study.objects.get().started_at == first
