@@ -1,8 +1,9 @@
 """What each round of a protocol releases and costs, and the sealed noise of the whole study."""
 
 from accounting.dp.accountants import epsilon
-from accounting.dp.calibration import calibrate
+from accounting.dp.calibration import CalibrationError, calibrate
 from accounting.dp.events import Mechanism, PrivacyEvent
+from accounting.dp.figures import Unbounded
 from accounting.dp.schedules import shape
 from federation.protocol.document import Plan, Protocol
 
@@ -13,6 +14,10 @@ ACCOUNTANT = "pld"
 
 class NotSealed(ValueError):
     """The protocol has no plan yet, so the noise of its rounds is not known."""
+
+
+class NoPlan(ValueError):
+    """The privacy section cannot be kept; the text begins with the key that is to be changed."""
 
 
 def round_events(
@@ -63,13 +68,18 @@ def seal(protocol: Protocol) -> Protocol:
     multiplier it is that number times the schedule's factor of the round.
 
     Raises:
-        ValueError: the target cannot be reached, for instance because the histograms alone cost
-            more; the text says so.
+        NoPlan: the target cannot be reached, for instance because the histograms alone cost
+            more, or the ε of the noise multiplier cannot be bounded.
     """
-    multipliers = _multipliers(protocol)
-    events = [_training(protocol, noise, None) for noise in multipliers]
-    events += evaluation_events(protocol)
-    figure = epsilon(events, protocol.privacy.target_delta, ACCOUNTANT)
+    try:
+        multipliers = _multipliers(protocol)
+        events = [_training(protocol, noise, None) for noise in multipliers]
+        events += evaluation_events(protocol)
+        figure = epsilon(events, protocol.privacy.target_delta, ACCOUNTANT)
+    except CalibrationError as error:
+        raise NoPlan(f"privacy.target_epsilon: {error}") from error
+    except Unbounded as error:
+        raise NoPlan(f"privacy.noise_multiplier: {error}; add more noise") from error
     plan = Plan(
         noise_multipliers=list(multipliers),
         epsilon=repr(figure.epsilon),

@@ -20,6 +20,9 @@ RENAMED = {
     ("cohort",): ("institution",),
 }
 
+# "model.parameters.hidden: must …; model.parameters.width: …"
+_FOREIGN = re.compile(r"([a-z_]+(?:\.\w+)+): (.*?)(?:; [a-z_]+(?:\.\w+)+: .*)?", re.DOTALL)
+
 _MISSING_TABLES: dict[KeyPath, str] = {
     ("data", "column"): "missing; write a [[data.column]] table for each feature",
     ("data", "target"): "missing; write a [data.target] table with column and classes",
@@ -62,6 +65,14 @@ class Source:
         """The error at `path`; a section that is not there is missed at the file's end."""
         line = line_of(self.lines, path) or (self.length if path else None)
         return StudyFileError(self.file, line, self._key(path), advice)
+
+    def told(self, text: str) -> StudyFileError:
+        """The error of a rule elsewhere, whose text begins with a dotted key; its first only."""
+        found = _FOREIGN.fullmatch(text)
+        if found is None:
+            return StudyFileError(self.file, None, "", text)
+        parts = found[1].split(".")
+        return self.error(tuple(int(p) if p.isdigit() else p for p in parts), found[2])
 
     def _key(self, path: KeyPath) -> str:
         """`data.column[4].low (column 'chol')`: places counted from 1."""

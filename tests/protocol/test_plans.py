@@ -5,11 +5,10 @@ from typing import Any
 import pytest
 
 from accounting.dp.accountants import epsilon
-from accounting.dp.calibration import CalibrationError
 from accounting.dp.events import Mechanism
 from federation.protocol import plans
 from federation.protocol.document import Protocol
-from federation.protocol.plans import NotSealed
+from federation.protocol.plans import NoPlan, NotSealed
 from tests.protocol import samples
 
 
@@ -100,6 +99,9 @@ def test_rounds_that_do_not_exist_and_unsealed_plans_are_refused() -> None:
             plans.round_events(SEALED, number)
 
 
-def test_an_impossible_target_is_refused_in_words() -> None:
-    with pytest.raises(CalibrationError, match="already cost epsilon"):
+def test_what_cannot_be_planned_is_refused_with_its_key() -> None:
+    with pytest.raises(NoPlan, match=r"^privacy\.target_epsilon: .* already cost epsilon"):
         plans.seal(_protocol(evaluation={"noise_multiplier": 0.5}))
+    little = {"target_epsilon": None, "noise_multiplier": 1e-4}
+    with pytest.raises(NoPlan, match=r"^privacy\.noise_multiplier: .*; add more noise"):
+        plans.seal(_protocol(privacy=little))

@@ -87,10 +87,12 @@ def test_optional_keys_of_the_example_may_be_taken() -> None:
     assert parse(text).protocol.training.class_weights == [1.0, 10.0]
 
 
+ROWS = "patient,age,chol,cp,num\np1,50,200,1,0\n"
+
+
 def _folder(tmp_path: Path, text: str) -> Path:
-    (tmp_path / "cleveland.csv").write_text("age\n1\n")
-    (tmp_path / "budapest.csv").write_text("age\n1\n")
-    (tmp_path / "public_test.csv").write_text("age\n2\n")
+    for name in ("cleveland.csv", "budapest.csv", "public_test.csv"):
+        (tmp_path / name).write_text(ROWS)
     path = tmp_path / "study.toml"
     path.write_text(text)
     return path
@@ -102,8 +104,24 @@ def test_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.Monk
     study = read(Path(tmp_path.name) / path.name)
     assert study.institutions[0].data == tmp_path / "cleveland.csv"
     assert study.public_file == tmp_path / "public_test.csv"
-    found = hashlib.sha256(b"age\n2\n").hexdigest()
+    found = hashlib.sha256(ROWS.encode()).hexdigest()
     assert study.protocol.evaluation.public_digest == found
+
+
+def test_rows_are_held_against_the_contract_when_asked(tmp_path: Path) -> None:
+    path = _folder(tmp_path, example())
+    read(path, check_data=True)
+    (tmp_path / "budapest.csv").write_text(ROWS.replace("200", "2000"))
+    read(path)
+    with pytest.raises(StudyFileError, match=r"institution\[2\]\.data .*'chol': out of bounds"):
+        read(path, check_data=True)
+
+
+def test_public_rows_are_always_held_against_the_contract(tmp_path: Path) -> None:
+    path = _folder(tmp_path, example().replace("# public_file", "public_file"))
+    (tmp_path / "public_test.csv").write_text("age\n1\n")
+    with pytest.raises(StudyFileError, match=r"public_file: column 'chol': missing column"):
+        read(path)
 
 
 def test_another_target_may_be_asked_for(tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from federation.protocol.study_file import StudyFileError, example, parse, read
+from federation.protocol import plans
+from federation.protocol.document import Protocol
+from federation.protocol.study_file import Check, StudyFileError, example, parse, read
 
 TEXT = example()
 LINES = TEXT.splitlines()
@@ -173,6 +175,40 @@ def test_a_name_without_letters_needs_a_slug() -> None:
         parse(re.sub(r'name = "東京.*"', 'name = "東京"', text))
 
 
+def _no_such_layer(protocol: Protocol) -> None:
+    raise ValueError("model.parameters.hidden.0: too wide; model.parameters.depth: no such thing")
+
+
+def _no_such_model(protocol: Protocol) -> None:
+    raise ValueError("model.architecture: no architecture is called 'mlp'; choose one of: a, b")
+
+
+def _no_key(protocol: Protocol) -> None:
+    raise ValueError("it cannot be")
+
+
+@pytest.mark.parametrize(
+    ("check", "message"),
+    [
+        (_no_such_layer, "line 55: model.parameters.hidden[1]: too wide"),
+        (_no_such_model, "line 52: model.architecture: no architecture is called 'mlp'; choose o"),
+        (_no_key, "study file: it cannot be"),
+    ],
+)
+def test_rules_of_other_packages_are_told_with_their_line(check: Check, message: str) -> None:
+    assert LINES[54].startswith("hidden")
+    with pytest.raises(StudyFileError) as caught:
+        parse(TEXT, checks=(lambda protocol: None, check))
+    assert message in str(caught.value)
+    assert "depth" not in str(caught.value)
+
+
+def test_a_target_out_of_reach_is_told_with_its_line(tmp_path: Path) -> None:
+    path = _study(tmp_path, TEXT.replace("noise_multiplier = 5.0", "noise_multiplier = 0.5"))
+    with pytest.raises(StudyFileError, match=r"line 71: privacy\.target_epsilon: the events that"):
+        read(path, checks=(plans.seal,))
+
+
 def _study(tmp_path: Path, text: str) -> Path:
     for name in ("cleveland.csv", "budapest.csv", "public_test.csv"):
         (tmp_path / name).write_text("age\n")
@@ -194,6 +230,12 @@ def test_an_absent_data_file_is_named_with_its_line(tmp_path: Path) -> None:
 def test_a_study_to_be_run_names_every_data_file(tmp_path: Path) -> None:
     path = _study(tmp_path, TEXT.replace('data = "budapest.csv"\n', ""))
     with pytest.raises(StudyFileError, match=r"institution\[2\].data .*: missing; name the inst"):
+        read(path)
+
+
+def test_a_study_to_be_run_has_a_site(tmp_path: Path) -> None:
+    path = _study(tmp_path, TEXT[: TEXT.index("[[institution]]")])
+    with pytest.raises(StudyFileError, match=r"institution: missing; write an \[\[institution\]\]"):
         read(path)
 
 
