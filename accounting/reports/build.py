@@ -10,6 +10,7 @@ from typing import Any
 
 from accounting.canonical import canonical_json, sha256
 from accounting.reports import incidents, integrity, parameters, trail, utility, wording
+from accounting.selectors import shown
 from federation.protocol.document import Protocol
 from studies.models import Institution, Study
 
@@ -103,6 +104,7 @@ def _mechanism(deed: trail.Deed) -> dict[str, Any]:
         "counted": deed.counted,
         "sealed": body["sealed"],
         "epsilon_after": body["figure"]["epsilon"],
+        "shown_after": shown.up(float(body["figure"]["epsilon"])),
         "delta": body["figure"]["delta"],
         "accountant": body["figure"]["accountant"],
     }

@@ -1,29 +1,22 @@
 """Section 10 of the report: utility, told by whoever measured it.
 
-Models and their metrics belong to a package above this one, which hands in how to read them:
-`federation` calls `measured_by` once, when the application starts.
+Models and their metrics belong to a package above this one, so the settings name the function
+that reads them: study → JSON of public numbers, empty where nothing was measured.
 """
 
-from collections.abc import Callable
 from typing import Any
+
+from django.conf import settings
+from django.utils.module_loading import import_string
 
 from studies.models import Study
 
-_sources: list[Callable[[Study], dict[str, Any]]] = []
-
-
-def measured_by(source: Callable[[Study], dict[str, Any]]) -> None:
-    """Register a reader: study → JSON of public numbers. Registering it again changes nothing."""
-    if source not in _sources:
-        _sources.append(source)
+NOTHING = {"status": "not evaluated yet"}
 
 
 def section(study: Study) -> dict[str, Any]:
-    """Everything that the readers tell, fractions as decimal strings."""
-    found: dict[str, Any] = {}
-    for source in _sources:
-        found |= source(study)
-    return _texts(found) if found else {"status": "not evaluated yet"}
+    """What settings.REPORT_UTILITY tells, fractions as decimal strings."""
+    return _texts(import_string(settings.REPORT_UTILITY)(study)) or NOTHING
 
 
 def _texts(value: Any) -> Any:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import pytest
+from django.utils import timezone
 from pypdf import PdfReader
 
 from accounting.dp.accountants import epsilon
@@ -20,6 +21,7 @@ from accounting.reports.build import build
 from accounting.reports.pdf.document import pdf_bytes
 from accounting.reports.table import csv_text, guarded
 from accounting.services import ledger
+from federation.models import Checkpoint
 from studies.services import events
 from tests.accounting import builders as b
 from tests.accounting import world as w
@@ -107,6 +109,20 @@ def test_the_report_of_one_institution_tells_nothing_of_the_other(world):
     )
 
 
+def test_utility_is_what_was_measured(world):
+    Checkpoint.objects.create(
+        study=world.study,
+        number=3,
+        digest="a" * 64,
+        reported_digest="b" * 64,
+        metrics={"public": {"accuracy": 0.8071, "auc": None}},
+        at=timezone.now(),
+    )
+    told = build(world.study).document["utility"]
+    assert told["after round"] == 3
+    assert told["on public rows"] == {"accuracy": "0.8071", "auc": None}
+
+
 def test_overrides_are_incidents_with_who_and_why(world):
     events.record("quorum_overridden", study=world.study, by=world.lead, round=3, reason="one away")
     found = build(world.study).document["incidents"][-1]
@@ -131,7 +147,8 @@ def test_the_pdf_says_the_ledgers_numbers(world):
     assert report.document["integrity"]["ledger_head"]["sha256"] in re.sub(r"\s+", "", text)
     assert "(ε = 0.701, δ = 0.001)" in flat
     for row in report.document["mechanisms"]:
-        assert row["epsilon_after"][:8] in flat
+        assert row["shown_after"] in flat
+        assert float(row["shown_after"]) >= float(row["epsilon_after"])
 
 
 def test_the_csv_has_one_row_per_mechanism_and_the_digest(world):

@@ -103,6 +103,8 @@ def _spent(document: dict[str, Any]) -> Iterator[Flowable]:
     if worst:
         yield Spacer(1, 4)
         yield text(f"In plain words: {worst['reading']}")
+    if len(spent["institutions"]) < 2:
+        return
     both = spent["across_institutions"]["if_a_person_may_be_at_all"]
     yield text(
         f"Should the same person's data lie at every institution: ε = {both['shown']} "
@@ -197,7 +199,7 @@ def _mechanisms(document: dict[str, Any]) -> Iterator[Flowable]:
             _short(row["max_grad_norm"]),
             _short(row["batch_denominator"]),
             row["state"],
-            row["epsilon_after"][:8],
+            row["shown_after"],
         )
         for row in document["mechanisms"]
     ]
@@ -206,7 +208,7 @@ def _mechanisms(document: dict[str, Any]) -> Iterator[Flowable]:
     yield text(
         "Gaussian noise, standard deviation = noise multiplier × clip; Poisson sampling at rate "
         "q, or all rows at q = 1; the denominator is a public constant. ε after: the whole "
-        "history of the study at that institution (PLD), as stored in the entry.",
+        "history of the study at that institution (PLD, rounded up), as stored in the entry.",
         style.SMALL,
     )
 
@@ -260,7 +262,8 @@ def _rest(document: dict[str, Any]) -> Iterator[Flowable]:
 def _flat(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {_flat(item)}" for name, item in value.items())
-    return str(value)
+    text = str(value)
+    return text[:6] if text.startswith(("0.", "1.")) else text
 
 
 def _integrity(report: Report) -> Iterator[Flowable]:
