@@ -41,6 +41,27 @@ BADGES = {
     "closed": Badge("Closed", "check", "good"),
 }
 
+# The closed list of reasons for which a site refuses (federation.protocol.messages.Reason).
+REASONS = {
+    "not_addressed": "the assignment was addressed to another site",
+    "expired": "the assignment came too late",
+    "replayed": "the assignment was a repetition",
+    "unknown_protocol": "the site does not know this protocol",
+    "not_approved": "the institution has not approved this protocol",
+    "limit_epsilon": "the site's own limit of ε per study",
+    "limit_lifetime": "the lifetime budget of the dataset",
+    "limit_noise": "less noise than the site allows",
+    "limit_rounds": "more rounds than the site allows",
+    "limit_architecture": "an architecture that the site does not allow",
+    "limit_cohort": "a smaller cohort than the site allows",
+    "data_mismatch": "the data do not fit the contract",
+    "model_mismatch": "the model is not the announced one",
+    "journal_full": "the site's journal cannot be written",
+    "clock": "the site's clock is off",
+    "cancelled": "somebody at the site stopped it",
+    "local_failure": "a failure at the site; its own log says more",
+}
+
 
 def badge(value: str) -> Badge:
     """The badge of a status; a status without one is shown by its own name."""

@@ -30,8 +30,8 @@ def card(request: HttpRequest, slug: str) -> HttpResponse:
     """The model card (Markdown); for whom the model is."""
     study = access.study_or_404(request.user, slug)
     access.require_download_model(request.user, study)
-    text = model_card(study, _newest_or_404(study))
-    answer = HttpResponse(text, content_type="text/markdown; charset=utf-8")
+    _newest_or_404(study)
+    answer = HttpResponse(model_card(study), content_type="text/markdown; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="{study.slug}-model-card.md"'
     return answer
 

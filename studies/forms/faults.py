@@ -24,7 +24,7 @@ def _place(found: "ProtocolForms", fault: Any) -> str | None:
     loc, text = tuple(fault["loc"]), fault["msg"].removeprefix("Value error, ")
     form, field = _target(found, loc)
     if form is None:
-        return text[:1].upper() + text[1:]
+        return text
     form.add_error(field if field in form.fields else None, text)
     return None
 

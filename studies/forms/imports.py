@@ -25,7 +25,7 @@ class ImportForm(StyledForm):
     public_rows = forms.FileField(
         required=False,
         label="Public rows (CSV)",
-        help_text="Only where the file names a public evaluation file: the hub cannot read yours.",
+        help_text="Rows that are public anyway, to score each model on: add them here, not in the file.",
     )
 
     def clean(self) -> dict[str, Any]:
@@ -43,7 +43,7 @@ class ImportForm(StyledForm):
 
 def _protocol(text: str) -> Any:
     try:
-        return study_file.parse(text, base=None).protocol
+        return study_file.parse(text).protocol
     except study_file.StudyFileError as error:
         raise ValidationError(str(error)) from error
 

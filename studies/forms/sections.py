@@ -35,7 +35,9 @@ class DataForm(StyledForm):
         help_text="ε protects this unit. Choose patient where a person may have several rows.",
     )
     patient_column = forms.CharField(
-        required=False, help_text="The column that identifies a patient; it never leaves the site."
+        required=False,
+        empty_value=None,
+        help_text="The column that identifies a patient; it never leaves the site.",
     )
     max_rows_per_patient = forms.IntegerField(
         required=False, min_value=1, help_text="A site keeps at most this many rows of one patient."

@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
-from studies.badges import badge
+from studies.badges import REASONS, badge
 
 register = template.Library()
 
@@ -87,7 +87,7 @@ def shown_when(field: BoundField) -> SafeString:
     """The attributes by which a script shows a field only where another's value wants it."""
     rule = getattr(field.form, "shown", {}).get(field.name)
     if rule is None:
-        return format_html("")
+        return SafeString("")
     other, values = rule
     return format_html(
         ' data-shown-by="{}" data-shown-for="{}"', field.form.add_prefix(other), values
@@ -122,6 +122,12 @@ def epsilon(value: str | float) -> str:
 def label(value: str) -> str:
     """A status in words, without its badge."""
     return badge(value).label.lower()
+
+
+@register.filter
+def reason(value: str) -> str:
+    """Why a site refused, in words; any other text as it stands."""
+    return REASONS.get(value, value)
 
 
 @register.filter

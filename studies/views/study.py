@@ -15,8 +15,6 @@ from studies.selectors.sites import site
 from studies.selectors.timeline import study_timeline
 from studies.states import StudyStatus
 
-NEVER_RAN = (StudyStatus.DRAFT, StudyStatus.SUBMITTED)
-
 
 @login_required
 @require_GET
@@ -94,13 +92,11 @@ def _head(request: HttpRequest, study: Study) -> dict[str, object]:
         "actions": study_actions(request.user, study),
         "leads": access.may_lead(request.user, study),
         "obstacles": obstacles(study) if study.status == StudyStatus.SUBMITTED else [],
-        "has_run": study.status not in NEVER_RAN,
+        "has_model": study.checkpoints.exists(),
         "asked": [
             part
             for part in access.participations_for(request.user, study).select_related("institution")
             if any(a.name == "approve" for a in participation_actions(request.user, part))
         ],
         "may_download": access.may_download_model(request.user, study),
-        "sees_whole": access.sees_whole(request.user, study),
-        "may_read_report": access.may_read_report(request.user, study),
     }

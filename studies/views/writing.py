@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
+from federation.protocol import study_file
 from federation.protocol.document import Protocol
 from studies import access
 from studies.forms.imports import ImportForm
@@ -80,7 +81,8 @@ def _by_form(request: HttpRequest, study: Study | None) -> HttpResponse:
 
 def _by_file(request: HttpRequest, study: Study | None) -> HttpResponse:
     posted = request.method == "POST"
-    form = ImportForm(request.POST if posted else None, request.FILES if posted else None)
+    offered = {"text": study_file.example()} if "example" in request.GET else None
+    form = ImportForm(*((request.POST, request.FILES) if posted else ()), initial=offered)
     if posted and form.is_valid():
         values = form.cleaned_data
         try:

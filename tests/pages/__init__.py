@@ -1,0 +1,1 @@
+"""The pages: who may open what, what they ask, what they show."""

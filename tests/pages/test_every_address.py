@@ -1,0 +1,142 @@
+"""Every address of the hub, walked as everybody; an address that no row names fails the test.
+
+The site API is not for people and is walked in tests/federation.
+"""
+
+from dataclasses import dataclass
+
+import pytest
+from django.urls import URLPattern, get_resolver, reverse
+
+PEOPLE = frozenset(
+    ("ada", "boris", "carla", "bela", "zoe", "olga", "otto", "olaf", "petra", "nobody")
+)
+LEADS = frozenset(("ada", "boris"))
+IN_STUDY = frozenset(("ada", "carla", "bela", "olga", "otto"))  # may open the submitted study
+KNOW_HOUSE = frozenset(("ada", "boris", "carla", "olga", "otto", "petra"))  # know of Cleveland
+OF_HOUSE = frozenset(("carla", "olga", "otto"))  # read what Cleveland lends
+SEE_PART = frozenset(("ada", "carla", "olga", "otto"))  # see Cleveland's part in the study
+OFFICERS = frozenset(("olga", "otto", "olaf"))
+NONE = frozenset()
+
+
+@dataclass(frozen=True)
+class Row:
+    """`fine` get `answer`, `denied` get 403; for everybody else it does not exist (404)."""
+
+    fine: frozenset[str]
+    denied: frozenset[str] = NONE
+    arguments: tuple[str, ...] = ()
+    post: bool = False
+    answer: int = 200
+
+    def status(self, name: str) -> int:
+        if name in self.fine:
+            return self.answer
+        return 403 if name in self.denied else 404
+
+
+STUDY, PART = ("heart-disease",), ("heart-disease", "cleveland")
+HOUSE = ("cleveland",)
+ROWS = {
+    "home": Row(PEOPLE),
+    "panel-home": Row(PEOPLE),
+    "panel-verdict": Row(OFFICERS),
+    "logout": Row(PEOPLE, post=True, answer=302),
+    "institutions": Row(PEOPLE),
+    "institution-new": Row(LEADS, PEOPLE),
+    "institution": Row(KNOW_HOUSE, arguments=HOUSE),
+    "institution-token": Row(frozenset(("carla",)), KNOW_HOUSE, HOUSE, post=True),
+    "institution-revoke": Row(frozenset(("carla",)), KNOW_HOUSE, HOUSE),
+    "panel-house": Row(OF_HOUSE, arguments=HOUSE),
+    "studies": Row(PEOPLE),
+    "study-new": Row(LEADS, PEOPLE),
+    "study-import": Row(LEADS, PEOPLE),
+    "study": Row(IN_STUDY, arguments=STUDY),
+    "study-edit": Row(frozenset(("ada",)), IN_STUDY, STUDY),
+    "study-edit-import": Row(frozenset(("ada",)), IN_STUDY, STUDY),
+    "study-protocol": Row(IN_STUDY, arguments=STUDY),
+    "study-export": Row(IN_STUDY, arguments=STUDY),
+    "study-action": Row(frozenset(("ada",)), IN_STUDY, (*STUDY, "withdraw")),
+    "panel-head": Row(IN_STUDY, arguments=STUDY),
+    "panel-participations": Row(IN_STUDY, arguments=STUDY),
+    "panel-events": Row(IN_STUDY, arguments=STUDY),
+    "panel-rounds": Row(IN_STUDY, arguments=STUDY),
+    "panel-utility": Row(IN_STUDY, arguments=STUDY),
+    "panel-progress": Row(IN_STUDY, arguments=STUDY),
+    "panel-budget": Row(IN_STUDY, arguments=STUDY),
+    "panel-lending": Row(OF_HOUSE, arguments=PART),
+    "study-approve": Row(frozenset(("carla",)), SEE_PART, PART),
+    "participation-action": Row(frozenset(("carla",)), SEE_PART, (*PART, "decline")),
+    "round-close": Row(NONE, IN_STUDY - {"ada"}, STUDY),  # the lead: no such round now
+    "model-download": Row(NONE, IN_STUDY - {"ada"}, STUDY),  # the lead: no model yet
+    "model-card": Row(NONE, IN_STUDY - {"ada"}, STUDY),
+    "ledger": Row(PEOPLE - {"petra", "nobody"}),
+    "ledger-verify": Row(OFFICERS, PEOPLE - {"petra", "nobody"}, post=True, answer=302),
+    "ledger-study": Row(IN_STUDY, arguments=STUDY),
+    "ledger-json": Row(IN_STUDY, arguments=STUDY),
+    "report": Row(IN_STUDY, arguments=STUDY),
+    "report-json": Row(IN_STUDY, arguments=STUDY),
+    "report-csv": Row(IN_STUDY, arguments=STUDY),
+    "report-pdf": Row(IN_STUDY, arguments=STUDY),
+}
+OPEN = {"login"}  # for whoever is not logged in
+
+
+def every_name() -> set[str]:
+    found = set()
+    pending = [("", get_resolver())]
+    while pending:
+        prefix, resolver = pending.pop()
+        for entry in resolver.url_patterns:
+            route = prefix + str(entry.pattern)
+            if route.startswith("site-api/"):
+                continue
+            if isinstance(entry, URLPattern):
+                assert entry.name, f"{route} has no name"
+                found.add(entry.name)
+            else:
+                pending.append((route, entry))
+    return found
+
+
+def ask(client, name: str):
+    row = ROWS[name]
+    method = client.post if row.post else client.get
+    return method(reverse(name, args=row.arguments))
+
+
+def test_every_address_is_listed():
+    assert every_name() == set(ROWS) | OPEN
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_whom_it_answers(name, submitted, cast, browse):
+    answers = {who: ask(browse(getattr(cast, who)), name).status_code for who in sorted(PEOPLE)}
+    assert answers == {who: ROWS[name].status(who) for who in sorted(PEOPLE)}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_nobody_is_served_without_logging_in(name, submitted, browse):
+    answer = ask(browse(), name)
+    assert answer.status_code == 302
+    assert answer.url.startswith(reverse("login"))
+
+
+OF_A_STUDY = [name for name, row in ROWS.items() if "heart-disease" in row.arguments]
+
+
+@pytest.mark.parametrize("name", OF_A_STUDY)
+def test_what_is_not_there_looks_like_what_is_not_yours(name, submitted, cast, browse):
+    """The bodies are equal but for the token of the forms: a foreign slug cannot be probed."""
+    row = ROWS[name]
+    client = browse(cast.zoe)
+    absent = reverse(name, args=("no-such-study", *row.arguments[1:]))
+    method = client.post if row.post else client.get
+    foreign, missing = ask(client, name), method(absent)
+    assert (foreign.status_code, missing.status_code) == (404, 404)
+    assert without_tokens(foreign) == without_tokens(missing)
+
+
+def without_tokens(answer) -> list[str]:
+    return [line for line in answer.content.decode().splitlines() if "csrf" not in line.lower()]

@@ -1,0 +1,107 @@
+"""Numbers, times and statuses are written alike everywhere, and no ε stands alone."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
+
+from accounting.dp.figures import Figure
+from federation.models import AssignmentStatus, RoundStatus
+from federation.protocol.messages import Reason
+from studies.badges import BADGES, REASONS, badge
+from studies.services.events import KINDS
+from studies.states import ParticipationStatus, StudyStatus
+from studies.templatetags import cloister
+
+TEMPLATES = sorted((settings.BASE_DIR / "templates").rglob("*.html"))
+FIGURE = Figure(0.99961, 1e-3, "pld", "dp_accounting 0.6", "1e-4")
+
+
+def test_a_price_names_its_terms_and_is_rounded_up():
+    html = cloister.price(FIGURE, "patient", "this study")
+    assert "ε = 1.000" in html
+    assert "δ = 0.001 · PLD accountant · per patient · this study" in html
+
+
+@given(st.floats(1e-6, 1e4))
+def test_epsilon_is_never_rounded_down(value):
+    assert float(cloister.epsilon(value)) >= value
+    assert float(cloister.epsilon(str(value))) - value < 0.00101
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_where_an_epsilon_is_printed_its_terms_are_printed_too(path: Path):
+    """`ε = {{ … }}` or a column of ε needs `terms` (or `price`) in the same template."""
+    text = path.read_text()
+    printed = re.search(r"ε (=|≤) \{\{|figure\.shown", text)
+    if printed and "approve" not in path.name:
+        assert "{% terms" in text or "{% price" in text or "δ = {{" in text
+
+
+def test_every_status_has_a_badge():
+    for states in (StudyStatus, ParticipationStatus, AssignmentStatus, RoundStatus):
+        assert set(states.values) <= set(BADGES)
+
+
+def test_every_badge_has_its_icon():
+    sprite = (settings.BASE_DIR / "static/vendor/tabler-icons/icons.svg").read_text()
+    named = set(re.findall(r'<symbol id="([^"]+)"', sprite))
+    used = {shape.icon for shape in BADGES.values()} | {badge("unheard-of").icon}
+    for path in TEMPLATES:
+        used |= set(re.findall(r'{% icon "([^"]+)"', path.read_text()))
+    assert used <= named
+
+
+def test_every_reason_of_a_refusal_has_words():
+    assert set(REASONS) == set(Reason)
+
+
+def test_what_people_typed_is_escaped():
+    assert "<b>" not in cloister.status("<b>")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(5, "just now"), (70, "1\xa0minute ago"), (7300, "2\xa0hours ago")]
+)
+def test_times_are_told_from_now(seconds, words):
+    html = cloister.ago(timezone.now() - timedelta(seconds=seconds))
+    assert f">{words}</time>" in html
+    assert "UTC" in html
+
+
+def test_never_is_never():
+    assert cloister.ago(None) == "never"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        ([], "(none)"),
+        (["a", "b"], "a, b"),
+        ({"low": 1.0, "unit": None}, "low: 1"),
+        (0.001, "0.001"),
+        ("", "(empty)"),
+        (True, "True"),
+    ],
+)
+def test_values_of_a_protocol_are_readable(value, text):
+    assert cloister.plain(value) == text
+
+
+def test_a_panel_is_fetched_at_once_and_after_a_gap():
+    trigger = cloister.stale_on("round_closed study_held")
+    assert trigger.startswith("load, news:round_closed from:body delay:")
+    assert "news:reconnected from:body" in trigger
+
+
+def test_panels_wait_for_kinds_that_exist():
+    from_templates = re.findall(r"stale_on '([^']+)'", "".join(p.read_text() for p in TEMPLATES))
+    kinds = {kind for found in from_templates for kind in found.split()}
+    assert kinds
+    assert kinds <= set(KINDS)

@@ -1,0 +1,168 @@
+"""The form says what the document says, and puts each fault where it can be mended."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from federation.learning import architectures
+from federation.protocol.document import Protocol
+from studies.forms.lists import ClassesField, join, split
+from tests.pages.filled import filled, reads
+from tests.studies.protocols import small_protocol
+
+PATIENTS = {"unit": "patient", "patient_column": "id", "max_rows_per_patient": 4}
+COLUMNS = [
+    {"name": "age", "low": 20, "high": 90, "unit": "years", "outside": "clip"},
+    {"name": "chol", "low": 80, "high": 620, "centre": 240, "spread": 50, "missing": 240.0},
+    {"name": "bp", "low": -1.5, "high": 2e3, "missing": "indicator"},
+    {"name": "cp", "kind": "category", "categories": ["1", "a, b", "c=d"], "missing": "category"},
+]
+VARIETY = {
+    "plain": {},
+    "patients": {"data": PATIENTS},
+    "columns": {"data": {"columns": COLUMNS, "missing_values": ["", "?", "-9"]}},
+    "named classes": {
+        "data": {
+            "target": {
+                "column": "sick",
+                "classes": [["0"], ["1", "2"], ["3"]],
+                "names": ["healthy", "ill", "gravely ill"],
+            }
+        }
+    },
+    "unnamed classes": {
+        "data": {"target": {"column": "sick", "classes": [["a=b"], ["x, y", "z"]]}}
+    },
+    "network": {
+        "model": {"architecture": "mlp", "parameters": {"hidden": [8, 4], "activation": "relu"}}
+    },
+    "training": {
+        "training": {
+            "optimiser": "momentum",
+            "momentum": 0.5,
+            "initialisation": "seeded",
+            "seed": 7,
+            "iterate_averaging": "none",
+            "class_weights": [1, 20.5],
+        }
+    },
+    "target": {"privacy": {"noise_multiplier": None, "target_epsilon": 1, "epsilon_budget": 2}},
+    "own shape": {"privacy": {"schedule": [1, 0.5]}},
+    "rounds": {
+        "rounds": {"quorum": 1, "deadline_seconds": 90.5},
+        "aggregation": {"weights": "equal"},
+    },
+    "evaluation": {"evaluation": {"every": 1, "holdout": 0.25, "bins": 5, "noise_multiplier": 4}},
+    "public rows": {"evaluation": {"public_digest": "ab" * 32}},
+    "purpose": {"purpose": "Two lines,\r\nnone of them <b>bold</b>"},
+}
+
+
+@pytest.mark.parametrize("name", VARIETY)
+def test_sent_back_untouched_it_is_the_same_protocol(name):
+    protocol = small_protocol(**VARIETY[name])
+    forms = reads(filled(protocol), protocol)
+    assert forms.is_valid(), forms.faults
+    assert without_defaults(forms.protocol) == without_defaults(protocol)
+
+
+def without_defaults(protocol: Protocol) -> Protocol:
+    """Parameters that a form spells out and a document leaves to the default are the same."""
+    read = architectures.read(protocol.model.architecture, protocol.model.parameters)
+    model = protocol.model.model_copy(update={"parameters": read.model_dump()})
+    return protocol.model_copy(update={"model": model})
+
+
+@pytest.mark.parametrize(
+    ("changes", "part", "field"),
+    [
+        ({"columns-0-low": "95"}, "column", None),
+        ({"columns-0-low": ""}, "column", "low"),
+        ({"columns-0-high": "many"}, "column", "high"),
+        ({"data-unit": "patient"}, "data", None),
+        ({"target-column": "age"}, "data", None),
+        ({"target-classes": "0"}, "target", "classes"),
+        ({"target-classes": "a = 0\n1"}, "target", "classes"),
+        ({"training-sample_rate": "1.5"}, "training", "sample_rate"),
+        ({"training-local_steps": "0"}, "training", "local_steps"),
+        ({"privacy-target_epsilon": "1"}, "privacy", None),
+        ({"privacy-target_delta": "nan"}, "privacy", "target_delta"),
+        ({"privacy-schedule": "custom", "privacy-shape": "1, x"}, "privacy", "shape"),
+        ({"rounds-count": "-2"}, "rounds", "count"),
+        ({"evaluation-every": "1"}, "evaluation", None),
+        ({"model-architecture": "transformer"}, "model", "architecture"),
+        ({"members-0-institution": "nowhere"}, "member", "institution"),
+        ({"members-0-cohort_size": "0"}, "member", "cohort_size"),
+        ({"study-name": ""}, "study", "name"),
+    ],
+)
+def test_a_fault_lies_on_its_field(changes, part, field):
+    forms = reads(filled(small_protocol(), **changes))
+    assert not forms.is_valid()
+    where = {**forms.parts, "column": forms.columns.forms[0], "member": forms.members.forms[0]}
+    assert (field or "__all__") in where[part].errors
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"rounds-quorum": "9"}, "rounds.quorum is larger than the cohort"),
+        ({"training-class_weights": "1"}, "class_weights needs one number per target class"),
+        ({"members-1-institution": "cleveland"}, "named twice in the cohort"),
+    ],
+)
+def test_a_fault_of_the_whole_is_a_sentence(changes, says):
+    forms = reads(filled(small_protocol(), **changes))
+    assert not forms.is_valid()
+    assert any(says in fault for fault in forms.faults)
+
+
+def test_a_parameter_out_of_its_bounds_is_named():
+    network = small_protocol(model={"architecture": "mlp", "parameters": {"hidden": [8]}})
+    forms = reads(filled(network, **{"parameters-mlp-hidden": "8, 100000"}))
+    assert not forms.is_valid()
+    assert "model.parameters.hidden.1" in forms.faults[0]
+
+
+def test_a_removed_row_is_gone():
+    protocol = small_protocol(data={"columns": COLUMNS})
+    forms = reads(filled(protocol, **{"columns-1-DELETE": "on"}))
+    assert forms.is_valid()
+    assert [column.name for column in forms.protocol.data.columns] == ["age", "bp", "cp"]
+
+
+def test_a_fault_after_a_removed_row_lies_on_the_right_row():
+    protocol = small_protocol(data={"columns": COLUMNS})
+    changes = {"columns-0-DELETE": "on", "columns-2-low": "9000"}
+    forms = reads(filled(protocol, **changes))
+    assert not forms.is_valid()
+    assert forms.columns.forms[2].errors
+    assert not forms.columns.forms[1].errors
+
+
+def test_every_architecture_has_its_fields():
+    forms = reads(filled(None))
+    shown = {form.architecture.name: set(form.fields) for form in forms.parameters}
+    wanted = {n: set(architectures.get(n).Parameters.model_fields) for n in architectures.names()}
+    assert shown == wanted
+
+
+def test_public_rows_can_be_forgotten():
+    protocol = small_protocol(evaluation={"public_digest": "ab" * 32})
+    forms = reads(filled(protocol, **{"evaluation-forget_public_rows": "on"}), protocol)
+    assert forms.is_valid()
+    assert forms.protocol.evaluation.public_digest is None
+
+
+TEXT = st.text(st.characters(exclude_categories=("C", "Z")), max_size=12).map(str.strip)
+
+
+@given(st.lists(TEXT, max_size=6))
+def test_lists_come_back_from_their_text(values):
+    assert split(join(values)) == values
+
+
+@given(st.lists(st.lists(TEXT, min_size=1, max_size=3), min_size=2, max_size=4))
+def test_classes_come_back_from_their_lines(classes):
+    field = ClassesField()
+    assert field.to_python(field.prepare_value(([], classes))) == ([], classes)
