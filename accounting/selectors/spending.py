@@ -16,6 +16,7 @@ from accounting.selectors import histories, shown
 class Remaining:
     """One dataset's lifetime budget: `spent` + `reserved` is `figure`, the rest is `left`."""
 
+    number: int  # of the budget's row
     institution: str
     lineage: str
     limit: float
@@ -131,6 +132,7 @@ def remaining_of(budget: DatasetBudget) -> Remaining:
     charged = charged_places(budget.institution)
     settled = epsilon([event_of(row) for row in rows if place(row) in charged], delta)
     return Remaining(
+        budget.pk,
         budget.institution,
         budget.lineage,
         limit,

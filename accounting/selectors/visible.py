@@ -22,6 +22,11 @@ def houses(person: Visitor) -> QuerySet[Institution]:
     )
 
 
+def administered(person: Visitor) -> QuerySet[Institution]:
+    """The institutions whose budgets the person may lower."""
+    return visibility.administered(person)
+
+
 def budgets(person: Visitor) -> QuerySet[DatasetBudget]:
     """The lifetime budgets of those institutions."""
     slugs = houses(person).values("slug")

@@ -34,6 +34,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "lines": overview.lines(visible.entries(request.user).order_by("-sequence")[:LATEST]),
         "head": LedgerHead.objects.filter(pk=1).first(),
         "verdict": overview.last_verdict(),
+        "mine": set(visible.administered(request.user).values_list("slug", flat=True)),
         "may_verify": access.may_verify_ledger(request.user),
     }
     return render(request, "accounting/ledger.html", context)

@@ -193,3 +193,25 @@ def test_an_officer_of_one_house_reads_whole_studies_but_only_its_budgets(client
     page = get(client, otto, "ledger")
     assert [row.institution for row in page.context["budgets"]] == ["zurich"]
     assert get(client, otto, "report", "heart").status_code == 200
+
+
+def test_a_site_admin_lowers_the_own_budget_with_a_reason(client, world):
+    row = DatasetBudget.objects.get(institution="cleveland")
+    assert "Lower" in get(client, world.admin, "ledger").content.decode()
+    address = reverse("budget-lower", args=[row.pk])
+    assert client.get(address).status_code == 200
+    for wrong in ({"epsilon": "9", "reason": "more"}, {"epsilon": "1.5", "reason": " "}):
+        assert client.post(address, wrong).status_code == 200
+        row.refresh_from_db()
+        assert row.epsilon == "3.0"
+    assert client.post(address, {"epsilon": "1.5", "reason": "board"}).status_code == 302
+    row.refresh_from_db()
+    assert row.epsilon == "1.5"
+    assert Event.objects.get(kind="budget_lowered").by == world.admin
+
+
+def test_nobody_else_lowers_a_budget(client, world):
+    other = DatasetBudget.objects.get(institution="zurich")
+    for who in (world.admin, world.officer, world.lead, world.stranger):
+        assert get(client, who, "budget-lower", other.pk).status_code == 404
+    assert get(client, world.admin, "budget-lower", 99999).status_code == 404
