@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from scipy.optimize import brentq
 
 from accounting.dp.accountants import epsilon
-from accounting.dp.accountants.pld import INTERVAL, compose
+from accounting.dp.accountants.pld import INTERVAL, compose, interval_for
 from accounting.dp.events import Mechanism, PrivacyEvent, merged
 from accounting.dp.figures import Unbounded, check_delta
 
@@ -87,17 +87,25 @@ def _search(plan: _Plan, target: float, delta: float) -> float:
         return epsilon(plan.events(scale), delta, "rdp").epsilon
 
     def by_pld(scale: float) -> float:
+        history = plan.events(scale)
         try:
-            return compose(plan.events(scale), delta, interval)
+            return compose(history, delta, max(interval, interval_for(history)))
         except Unbounded:
             return math.inf
 
+    # RDP overstates the fixed events, so its own target allows for that: it only finds a start.
+    share = _of_fixed(plan.fixed, delta, "rdp") / _of_fixed(plan.fixed, delta, "pld")
     try:
-        high = _bracket(by_rdp, target, least, 1.0)[1]
-    except CalibrationError:  # the Rényi bound of `fixed` alone can exceed a target that PLD meets
-        high = 1.0
+        high = _bracket(by_rdp, target * share, least, 1.0)[1]
+    except CalibrationError:
+        high = MOST_NOISE
     low, high = _bracket(by_pld, target, least, high)
     return _between(by_pld, target, low, high)
+
+
+def _of_fixed(events: Sequence[PrivacyEvent], delta: float, accountant: str) -> float:
+    """ε of the fixed events, 1 where there are none or they cost nothing: for a ratio."""
+    return epsilon(events, delta, accountant).epsilon or 1.0
 
 
 def _bracket(cost: Cost, target: float, least: float, start: float) -> tuple[float, float]:

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from accounting.dp.events import Mechanism, PrivacyEvent
 
 # Few distinct values, so that equal events meet and one-step losses are computed once.
-NOISES = (0.8, 1.1, 2.0, 6.5)
-RATES = (0.01, 0.064, 0.3, 1.0)
+NOISES = (1.1, 2.0, 6.5)
+RATES = (0.01, 0.3, 1.0)
 
 
 def sampled(noise: float, rate: float, steps: int) -> PrivacyEvent:
