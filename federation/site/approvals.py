@@ -6,6 +6,7 @@ from pathlib import Path
 
 import structlog
 
+from accounting.dp.events import PrivacyEvent
 from federation.protocol.document import Protocol
 from federation.protocol.messages import (
     ApprovedProtocol,
@@ -15,6 +16,7 @@ from federation.protocol.messages import (
     moment,
     open_envelope,
 )
+from federation.site.entry_points import PLAN_EVENTS, load
 from federation.site.refused import Refused
 from federation.site.store import write_durably
 from federation.site.transport.receiving import Receiving
@@ -33,6 +35,12 @@ class Approval:
     def protocol(self) -> Protocol:
         """The document, checked against its digest. Raises MessageError."""
         return self.statement.protocol
+
+    @cached_property
+    def plan(self) -> tuple[PrivacyEvent, ...]:
+        """The events of all rounds; computed once, for a plan may have a thousand."""
+        events: tuple[PrivacyEvent, ...] = load(PLAN_EVENTS)(self.protocol)
+        return events
 
     def newer_than(self, other: "Approval | None") -> bool:
         """Whether this was approved after `other`."""

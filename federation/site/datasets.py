@@ -37,13 +37,13 @@ class Datasets:
         self._secret = secret
         self._kept: dict[_Version, Split] = {}
 
-    def read(self, path: Path, protocol: Protocol) -> Split:
+    def read(self, path: Path, protocol: Protocol, protocol_digest: str) -> Split:
         """The split rows of `path` under `protocol`'s contract.
 
         Raises:
             ContractError: the rows do not fit; its text holds no value and no count.
         """
-        version = _version(path, protocol)
+        version = _version(path, protocol_digest)
         if version not in self._kept:
             rows = read_split(path, protocol, self._secret)
             # One dataset under one protocol at a time: a changed file replaces its old rows.
@@ -58,9 +58,9 @@ def read_split(path: Path, protocol: Protocol, secret: bytes) -> Split:
     return Split(*load(path, protocol.data, holdout=holdout, key=secret))
 
 
-def _version(path: Path, protocol: Protocol) -> _Version:
+def _version(path: Path, protocol_digest: str) -> _Version:
     try:
         status = path.stat()
     except OSError:
-        return (path, 0, 0, protocol.digest)  # `load` says what is wrong with the file
-    return (path, status.st_mtime_ns, status.st_size, protocol.digest)
+        return (path, 0, 0, protocol_digest)  # `load` says what is wrong with the file
+    return (path, status.st_mtime_ns, status.st_size, protocol_digest)

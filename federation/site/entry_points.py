@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import Any
 
+ROUND_EVENTS = "federation.protocol.plans:round_events"
+PLAN_EVENTS = "federation.protocol.plans:plan_events"
 PLD = "accounting.dp.accountants:epsilon"
 FITS = "accounting.dp.filters:fits"
 INITIAL_TENSORS = "federation.learning.initial:initial_tensors"

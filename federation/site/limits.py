@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from accounting.dp.events import PrivacyEvent
-from federation.protocol import plans
 from federation.protocol.document import Protocol
 from federation.protocol.messages import Reason
 from federation.site.config import Dataset, Limits
@@ -18,6 +17,7 @@ class Request:
     """One event that a study asks for, and what was charged before it (by this study; by all)."""
 
     protocol: Protocol
+    plan: tuple[PrivacyEvent, ...]
     protocol_digest: str
     dataset: Dataset
     event: PrivacyEvent
@@ -65,7 +65,7 @@ def _cohort(limits: Limits, request: Request) -> None:
 
 
 def _noise(limits: Limits, request: Request) -> None:
-    least = min(event.noise_multiplier for event in _plan(request))
+    least = min(event.noise_multiplier for event in request.plan)
     if least < limits.min_noise_multiplier:
         raise Refused(
             Reason.LIMIT_NOISE,
@@ -79,7 +79,7 @@ def _epsilon(limits: Limits, request: Request) -> None:
     δ is the smaller of the study's and this dataset's own: a large δ would make any ε look small.
     """
     delta = min(request.protocol.privacy.target_delta, request.dataset.lifetime_delta)
-    histories = [_plan(request)]
+    histories = [request.plan]
     asked = (*request.of_study, request.event)
     if Counter(map(_price, asked)) - Counter(map(_price, histories[0])):
         histories.append(asked)
@@ -103,10 +103,6 @@ def _lifetime(limits: Limits, request: Request) -> None:
             Reason.LIMIT_LIFETIME,
             f"the lifetime budget of lineage {dataset.root!r} does not hold this event",
         )
-
-
-def _plan(request: Request) -> tuple[PrivacyEvent, ...]:
-    return tuple(plans.plan_events(request.protocol))
 
 
 def _price(event: PrivacyEvent) -> tuple[float, float, int]:

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from accounting.dp.events import PrivacyEvent
-from federation.protocol import plans
 from federation.protocol.document import Protocol
 from federation.protocol.priced import Priced
 from federation.protocol.tensors import Tensors
 from federation.site.datasets import Split
-from federation.site.entry_points import HISTOGRAM, TRAIN, load
+from federation.site.entry_points import HISTOGRAM, ROUND_EVENTS, TRAIN, load
 
 NOISE_TAIL = 10.0  # in standard deviations
 
@@ -108,8 +107,10 @@ PHASES: Mapping[str, Phase] = {
 def price(protocol: Protocol, number: int, phase: str, site: str) -> PrivacyEvent:
     """What one site pays for `phase` of round `number`, by the protocol alone.
 
-    Raises KeyError when the protocol, or this worker, has no such phase in that round.
+    Raises KeyError when the protocol, or this worker, has no such phase in that round, or when
+    the protocol has no sealed plan.
     """
-    if phase not in PHASES:
+    if phase not in PHASES or protocol.plan is None:
         raise KeyError(phase)
-    return plans.round_events(protocol, number, site)[phase]
+    event: PrivacyEvent = load(ROUND_EVENTS)(protocol, number, site)[phase]
+    return event

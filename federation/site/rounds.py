@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 import structlog
 
 from federation.learning import architectures
-from federation.protocol import plans
 from federation.protocol.canonical import digest
 from federation.protocol.contract import ContractError
 from federation.protocol.document import Protocol
@@ -23,7 +22,7 @@ from federation.protocol.messages import (
     open_envelope,
 )
 from federation.protocol.tensors import TensorError, Tensors, unpack
-from federation.site.approvals import Approvals
+from federation.site.approvals import Approval, Approvals
 from federation.site.config import Dataset, SiteConfig
 from federation.site.datasets import Datasets
 from federation.site.egress import Gate, Permit
@@ -80,6 +79,7 @@ class Executor:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._first: dict[str, Tensors] = {}
 
     def handle(self, envelope: bytes) -> bool:
         """Answer one assignment; False when it stays unanswered and will come again.
@@ -169,20 +169,21 @@ class Executor:
                 Reason.DATA_MISMATCH,
                 f"site.toml lends no dataset {approval.statement.dataset!r}, which was approved",
             )
-        request = self._request(assignment, slot, protocol, dataset)
+        request = self._request(assignment, slot, approval, dataset)
         check_limits(parts.config.limits, request)
         tensors = self._model(assignment, protocol)
         phase = PHASES[assignment.phase]
         return Job(assignment, slot, protocol, dataset, phase, request, tensors)
 
     def _request(
-        self, assignment: Assignment, slot: Slot, protocol: Protocol, dataset: Dataset
+        self, assignment: Assignment, slot: Slot, approval: Approval, dataset: Dataset
     ) -> Request:
+        protocol = approval.protocol
         if assignment.round > protocol.rounds.count:
             raise Refused(Reason.LIMIT_ROUNDS, "the protocol has no round of that number")
         try:
             event = price(protocol, assignment.round, assignment.phase, self._parts.pin.institution)
-        except (KeyError, plans.NotSealed) as error:
+        except KeyError as error:
             raise Refused(
                 Reason.NOT_APPROVED, "the protocol has no such phase in this round, or no plan"
             ) from error
@@ -190,6 +191,7 @@ class Executor:
         own = journal.charge_of(slot)
         return Request(
             protocol=protocol,
+            plan=approval.plan,
             protocol_digest=assignment.protocol_digest,
             dataset=dataset,
             event=event,
@@ -204,18 +206,25 @@ class Executor:
             data = self._parts.receiving.model(assignment.assignment)
             if digest(data) != assignment.model_digest:
                 raise Refused(Reason.MODEL_MISMATCH, "the model is not the one that the hub signed")
-            return unpack(data, load(INITIAL_TENSORS)(protocol))
+            return unpack(data, self._shapes(protocol, assignment.protocol_digest))
         except (architectures.ArchitectureError, TensorError) as error:
             raise Refused(Reason.MODEL_MISMATCH, str(error)) from error
         except RequestRejected as error:
             raise Refused(Reason.MODEL_MISMATCH, "the hub does not hand the model out") from error
+
+    def _shapes(self, protocol: Protocol, protocol_digest: str) -> Tensors:
+        if protocol_digest not in self._first:
+            self._first = {protocol_digest: load(INITIAL_TENSORS)(protocol)}
+        return self._first[protocol_digest]
 
     def _computed(self, job: Job) -> bool:
         charge = self._charged(job)
         parts = self._parts
         parts.gate.start_progress()
         try:
-            data = parts.datasets.read(job.dataset.file, job.protocol)
+            data = parts.datasets.read(
+                job.dataset.file, job.protocol, job.assignment.protocol_digest
+            )
         except ContractError as error:
             raise Refused(Reason.DATA_MISMATCH, str(error)) from error
         stop = _Stop(job, parts)
