@@ -44,7 +44,7 @@ _S, _P = StudyStatus, ParticipationStatus
 STUDY_MOVES = (
     Move("submit", (_S.DRAFT,), _S.SUBMITTED, "lead"),
     Move("revise", (_S.DRAFT,), _S.DRAFT, "lead"),
-    Move("revise", (_S.SUBMITTED, _S.PAUSED), _S.SUBMITTED, "lead"),
+    Move("revise", (_S.SUBMITTED,), _S.SUBMITTED, "lead"),
     Move("start", (_S.SUBMITTED,), _S.RUNNING, "lead"),
     Move("pause", (_S.RUNNING,), _S.PAUSED, "lead"),
     Move("hold", (_S.RUNNING,), _S.PAUSED, "engine"),

@@ -72,7 +72,7 @@ class Installation:
         supervisor.start(program)
 
     def _hub_programs(self) -> dict[str, tuple[str, ...]]:
-        celery = (sys.executable, "-m", "celery", "-A", "config.celery")
+        celery = (sys.executable, "-m", "celery", "-A")
         quiet = ("--loglevel", "WARNING")
         bind = ("--host", "127.0.0.1", "--port", str(self.port))
         return {
@@ -89,10 +89,23 @@ class Installation:
                 ),
             ),
             "hub-worker": (
-                *(*celery, "worker", "-Q", "hub", "--pool", "solo", "-n", "hub@%h", *quiet),
+                *(
+                    *celery,
+                    "config.celery",
+                    "worker",
+                    "-Q",
+                    "hub",
+                    "--pool",
+                    "solo",
+                    "-n",
+                    "hub@%h",
+                    *quiet,
+                ),
                 *("--without-gossip", "--without-mingle", "--without-heartbeat"),
             ),
-            "hub-clock": (*celery, "beat", "--scheduler", "celery.beat.Scheduler", *quiet),
+            "hub-clock": (
+                *(*celery, "config.clock", "beat", "--scheduler", "celery.beat.Scheduler", *quiet),
+            ),
         }
 
     def _log(self, name: str) -> Path:

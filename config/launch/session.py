@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import TextIOBase
 from types import FrameType
 
 from django.core.management import call_command
@@ -26,6 +27,16 @@ def running_hub(installation: Installation, say: Callable[[str], None]) -> Itera
         yield supervisor
     finally:
         supervisor.stop()
+
+
+def speaker(stream: TextIOBase) -> Callable[[str], None]:
+    """A function that writes one line at once, also when the output is a pipe or a file."""
+
+    def say(text: str) -> None:
+        stream.write(f"{text}\n")
+        stream.flush()
+
+    return say
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

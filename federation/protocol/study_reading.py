@@ -31,11 +31,15 @@ _Checked = TypeVar("_Checked", bound=Section)
 
 @dataclass(frozen=True)
 class StudyFile:
-    """What a study file says. `public_file` is the hub's evaluation file, where there is one."""
+    """What a study file says. `public_file` is the hub's evaluation file, where there is one.
+
+    Without a folder to look in (a browser's import) only its name is known: `public_name`.
+    """
 
     protocol: Protocol
     institutions: tuple[InstitutionEntry, ...]
     public_file: Path | None = None
+    public_name: str | None = None
 
 
 def slugify(name: str) -> str:
@@ -94,7 +98,8 @@ def study_of(source: Source, base: Path | None, *, need_data: bool) -> StudyFile
         )
         for place, (slug, section) in enumerate(zip(slugs, sections, strict=True))
     )
-    return StudyFile(protocol, entries, public_file)
+    named = source.raw.get("evaluation", {}).get("public_file")
+    return StudyFile(protocol, entries, public_file, named)
 
 
 def _check_shape(source: Source) -> None:
@@ -228,10 +233,7 @@ def _public_file(source: Source, base: Path | None) -> Path | None:
         return None
     if not isinstance(value, str):
         raise source.error(path, "must be the path of a CSV file, as text")
-    if base is None:
-        advice = "files cannot be named here; remove the key and add the file to the form"
-        raise source.error(path, advice)
-    return _existing(source, path, base / value)
+    return None if base is None else _existing(source, path, base / value)
 
 
 def _data_file(source: Source, path: KeyPath, base: Path | None, need_data: bool) -> Path | None:

@@ -5,7 +5,8 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from federation.protocol import study_file
+from federation.learning import architectures
+from federation.protocol import plans, study_file
 from studies.forms.styled import StyledForm
 
 LARGEST = 1_000_000  # bytes
@@ -25,7 +26,10 @@ class ImportForm(StyledForm):
     public_rows = forms.FileField(
         required=False,
         label="Public rows (CSV)",
-        help_text="Rows that are public anyway, to score each model on: add them here, not in the file.",
+        help_text=(
+            "Rows that are public anyway, to score each model on. Only this file reaches the hub: "
+            "data stays at the sites."
+        ),
     )
 
     def clean(self) -> dict[str, Any]:
@@ -37,13 +41,19 @@ class ImportForm(StyledForm):
         text = _text_of(file) if file else values.get("text", "")
         if not text.strip():
             raise ValidationError("Choose a study file, or paste its text.")
-        values["protocol"] = _protocol(text)
+        found = _parsed(text)
+        if found.public_name and not values.get("public_rows"):
+            raise ValidationError(
+                f"The study file scores its models on public rows ({found.public_name}): "
+                "choose that file here as well."
+            )
+        values["protocol"] = found.protocol
         return values
 
 
-def _protocol(text: str) -> Any:
+def _parsed(text: str) -> study_file.StudyFile:
     try:
-        return study_file.parse(text).protocol
+        return study_file.parse(text, checks=(architectures.check, plans.seal))
     except study_file.StudyFileError as error:
         raise ValidationError(str(error)) from error
 

@@ -97,7 +97,7 @@ def test_a_file_of_this_machine_is_never_read(ada, tmp_path):
         "[evaluation]", f'[evaluation]\npublic_file = "{secret}"'
     )
     answer = ada.post(IMPORT, {"text": text})
-    assert "add the file to the form" in answer.content.decode()
+    assert "choose that file here as well" in answer.content.decode()
     assert not Study.objects.exists()
 
 

@@ -137,8 +137,9 @@ def test_another_target_may_be_asked_for(tmp_path: Path) -> None:
 def test_text_from_a_browser_touches_no_file_of_the_hub() -> None:
     (entry, _) = parse(example()).institutions
     assert entry.data == Path("cleveland.csv")
-    with pytest.raises(StudyFileError, match="files cannot be named here"):
-        parse(example().replace("# public_file", "public_file"))
+    found = parse(example().replace("# public_file", "public_file"))
+    assert found.public_file is None
+    assert found.public_name.endswith(".csv")
 
 
 def test_limits_hold_what_the_file_states() -> None:

@@ -92,7 +92,6 @@ MISTAKES = [
     ('slug = "budapest"', 'slug = "cleveland"', None, "institution[2].slug", "stands twice"),
     # shapes
     ("[rounds]", "[[rounds]]", "[[rounds]]", "rounds", "must be a table; write [rounds]"),
-    ("# public_file", "public_file", "public_file", "evaluation.public_file", "remove the key"),
     # what is not TOML at all
     ("[privacy]", "[privacy]]", "[privacy]]", "", "not valid TOML"),
     ("[privacy]", "[training]", None, "", "not valid TOML: Cannot declare"),

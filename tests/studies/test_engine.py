@@ -11,7 +11,6 @@ from celery import Celery
 
 from studies.models import Study
 from studies.services import participations, studies
-from tests.studies.protocols import small_protocol
 
 AWAY = "redis://127.0.0.1:1/0"
 
@@ -58,17 +57,12 @@ def test_with_the_broker_away_the_study_starts_all_the_same(approved, cast, comm
     assert Study.objects.get().status == "running"
 
 
-def revised_after_pause(study, *, by):
-    studies.pause(study, by=by)
-    studies.revise(study, small_protocol(rounds={"count": 3}), by=by)
-
-
-@pytest.mark.parametrize("act", [studies.pause, studies.withdraw, revised_after_pause])
+@pytest.mark.parametrize("act", [studies.pause, studies.withdraw])
 def test_every_move_that_matters_to_rounds_wakes_it(act, running, cast, broker, committed):
     with committed():
         act(running, by=cast.ada)
     assert set(waiting(broker)) == {("federation.advance", f"[{running.pk}]")}
-    assert len(waiting(broker)) == (2 if act is revised_after_pause else 1)
+    assert len(waiting(broker)) == 1
 
 
 def test_a_withdrawing_institution_wakes_it(running, cast, broker, committed):

@@ -15,7 +15,7 @@ from studies.services.errors import (
     ProtocolRefused,
     StaleApproval,
 )
-from studies.states import IllegalMove, ParticipationStatus, StudyStatus
+from studies.states import ParticipationStatus, StudyStatus
 from tests.studies.conftest import approve_all
 from tests.studies.protocols import cohort, small_protocol
 
@@ -136,14 +136,6 @@ def test_who_left_may_be_asked_again(approved, cast):
     assert found == {"budapest": "invited", "cleveland": "invited"}
     approve_all(approved, cast)
     assert studies.start(approved, by=cast.ada).status == StudyStatus.RUNNING
-
-
-def test_a_paused_study_goes_back_to_its_approvers(running, cast):
-    studies.pause(running, by=cast.ada)
-    studies.revise(running, small_protocol(rounds={"count": 3}), by=cast.ada)
-    assert running.status == StudyStatus.SUBMITTED
-    with pytest.raises(IllegalMove):
-        studies.resume(running, by=cast.ada)
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,12 @@ def test_a_status_alone_is_no_approval(approved, cast):
 def test_it_started_when_it_first_started(running, cast):
     first = running.started_at
     studies.pause(running, by=cast.ada)
-    studies.revise(running, small_protocol(rounds={"count": 3}), by=cast.ada)
-    approve_all(running, cast)
-    studies.start(running, by=cast.ada)
+    studies.resume(running, by=cast.ada)
     assert Study.objects.get().started_at == first
+
+
+def test_what_has_run_is_not_rewritten(running, cast):
+    """The plan is sealed in the ledger before round 1: another protocol is another study."""
+    studies.pause(running, by=cast.ada)
+    with pytest.raises(IllegalMove, match="cannot revise while paused"):
+        studies.revise(running, small_protocol(rounds={"count": 3}), by=cast.ada)

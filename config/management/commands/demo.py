@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from config.launch.demonstration import prepare, welcome
 from config.launch.installation import ROOT, PortTaken, enter
-from config.launch.session import running_hub
+from config.launch.session import running_hub, speaker
 from config.launch.sites import SiteFailed
 from federation.protocol.study_file import read
 
@@ -25,12 +25,13 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=0)
 
     def handle(self, **options: Any) -> None:
+        say = speaker(self.stdout)
         file = read(options["study"])
         try:
             installation = enter(options["folder"].resolve(), options["port"])
-            with running_hub(installation, self.stdout.write) as supervisor:
+            with running_hub(installation, say) as supervisor:
                 logins, study = prepare(installation, file, supervisor)
-                self.stdout.write(welcome(installation, logins, study, file))
+                say(welcome(installation, logins, study, file))
                 while True:
                     for name in supervisor.watch():
                         self.stderr.write(f"{name} ended and is started again")
@@ -38,5 +39,5 @@ class Command(BaseCommand):
         except (PortTaken, SiteFailed) as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
-            self.stdout.write("stopped; `make demo` continues where it was")
+            say("stopped; `make demo` continues where it was")
             sys.exit(0)

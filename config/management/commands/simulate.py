@@ -10,8 +10,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from config.launch.installation import PortTaken, enter
+from config.launch.session import speaker
 from config.launch.simulation import Request, simulate
 from config.launch.sites import SiteFailed
+from federation.learning import architectures, strategies
+from federation.protocol import plans
+from federation.protocol.document import Protocol
 from federation.protocol.study_file import StudyFileError, example, read
 
 TEMPORARY = "CLOISTER_SIMULATION_FOLDER"
@@ -40,14 +44,19 @@ class Command(BaseCommand):
         if options["study"] is None:
             raise CommandError("name a study file, or print one with --example")
         try:
-            file = read(options["study"], target_epsilon=options["epsilon"])
+            file = read(
+                options["study"],
+                target_epsilon=options["epsilon"],
+                checks=(architectures.check, _strategy, plans.seal),
+                check_data=True,
+            )
         except StudyFileError as error:
             raise CommandError(str(error)) from error
         folder, temporary = _folder(options["folder"])
         try:
             installation = enter(folder, options["port"])
             request = Request(file, installation, options["json"], options["out"])
-            complete = simulate(request, self.stdout.write)
+            complete = simulate(request, speaker(self.stdout))
         except (PortTaken, SiteFailed) as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
@@ -57,6 +66,11 @@ class Command(BaseCommand):
                 shutil.rmtree(folder, ignore_errors=True)
         if not complete:
             sys.exit(1)
+
+
+def _strategy(protocol: Protocol) -> None:
+    """Refuse a strategy that is not installed; the error names the key."""
+    strategies.get(protocol.aggregation.strategy)
 
 
 def _folder(given: Path | None) -> tuple[Path, bool]:
