@@ -90,7 +90,7 @@ def _next(study: Study, round_: Round | None, now: datetime) -> Step | None:
 
 
 def _next_of_open(study: Study, round_: Round, now: datetime) -> Step | None:
-    if study.status not in ALIVE or round_.protocol_digest != study.protocol_digest:
+    if study.status not in ALIVE:
         return _stand_down
     waiting = Assignment.objects.filter(
         round=round_, phase=round_.phase, status__in=UNSETTLED
@@ -112,9 +112,7 @@ def _locked(study: Study, round_: Round | None) -> Iterator[Study]:
     with transaction.atomic():
         row = Study.objects.select_for_update(no_key=True).get(pk=study.pk)
         newest = _newest(row)
-        if (row.status, row.protocol_digest) != (study.status, study.protocol_digest):
-            raise _Overtaken
-        if _place(newest) != _place(round_):
+        if row.status != study.status or _place(newest) != _place(round_):
             raise _Overtaken
         yield row
 
@@ -130,7 +128,7 @@ def _open(study: Study, round_: Round | None, now: datetime) -> None:
         _hold(study, round_, verdicts.too_few(protocol, [str(p.institution) for p in parts]))
         return
     try:
-        first = _first_model(study)
+        first = None if study.checkpoints.exists() else closing.first_model(study)
     except closing.CannotMake as error:
         _hold(study, round_, str(error))
         return
@@ -138,9 +136,8 @@ def _open(study: Study, round_: Round | None, now: datetime) -> None:
     with _locked(study, round_) as row:
         try:
             with transaction.atomic():
-                if _is_new(row):
-                    opening.seal(row, protocol, parts)
                 if first is not None:
+                    opening.seal(row, protocol, parts)
                     _checkpoint(row, 0, first, now)
                 opening.open_round(row, protocol, parts, now)
         except ledger.BudgetExceeded as error:
@@ -157,21 +154,6 @@ def _look_ahead(study: Study, protocol: Protocol, parts: list[Participation]) ->
         ledger.warm(opening.reservations(study, protocol, parts, (number, 1)))
 
 
-def _first_model(study: Study) -> closing.Model | None:
-    """The initial model where there is none yet; checks shapes when the protocol was revised."""
-    newest = Checkpoint.objects.filter(study=study).order_by("-number").first()
-    if newest is None:
-        return closing.first_model(study)
-    if _is_new(study):
-        closing.check_fits(study, newest.digest)
-    return None
-
-
-def _is_new(study: Study) -> bool:
-    """Whether no round was opened under the current protocol yet: its plan is not sealed."""
-    return not study.rounds.filter(protocol_digest=study.protocol_digest).exists()
-
-
 def _settle(study: Study, round_: Round, now: datetime) -> None:
     """End what is overdue, and what belongs to institutions that take part no more."""
     active = {part.institution_id for part in active_participations(study)}
@@ -185,10 +167,8 @@ def _settle(study: Study, round_: Round, now: datetime) -> None:
 
 
 def _stand_down(study: Study, round_: Round, now: datetime) -> None:
-    """The study ended or was revised while a round was open: give back what nobody touched."""
+    """The study ended while a round was open: give back what nobody touched."""
     reason = f"the study is {study.status}"
-    if study.status in ALIVE:
-        reason = "the protocol was revised"
     with _locked(study, round_) as row:
         round_.study = row
         settling.settle(settling.unsettled(round_), reason, now)
@@ -235,7 +215,7 @@ def _commit_metrics(study: Study, round_: Round, sites: dict, now: datetime) -> 
 
 def _go_on(study: Study, round_: Round, contributors: list[str], now: datetime) -> None:
     """Open the round's next phase, or close the round after its last one."""
-    protocol = closing.protocol_at(round_)
+    protocol = protocol_of(study)
     phase = phases.following(protocol, round_.number, round_.phase)
     refusal = phase and _open_phase(study, round_, phase, now)
     if phase and not refusal:
@@ -259,7 +239,7 @@ def _open_phase(study: Study, round_: Round, phase: phases.Phase, now: datetime)
     parts = [p for p in active_participations(study) if p.institution_id in asked]
     try:
         with transaction.atomic():
-            opening.open_phase(round_, phase, closing.protocol_at(round_), parts, now)
+            opening.open_phase(round_, phase, protocol_of(study), parts, now)
             events.news("step_done", study=study)
     except ledger.LedgerRefusal as error:
         return f"Round {round_.number} ended without phase {phase.name}: {error}"

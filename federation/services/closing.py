@@ -17,10 +17,10 @@ from federation.learning.initial import initial_tensors
 from federation.models import Checkpoint, Round
 from federation.protocol import contract
 from federation.protocol.document import DataContract, Protocol
-from federation.protocol.tensors import TensorError, Tensors, check_like, pack, unpack
+from federation.protocol.tensors import TensorError, Tensors, pack, unpack
 from federation.services import blobs, rounds
 from studies.models import Study
-from studies.selectors.protocols import protocol_of, read
+from studies.selectors.protocols import protocol_of
 
 LEAST_SITES = 3  # no figure over fewer contributions is shown anywhere (SECURITY 5.14)
 
@@ -47,24 +47,13 @@ def first_model(study: Study) -> Model:
     return Model(digest, digest, metrics=_public(study, protocol, tensors))
 
 
-def check_fits(study: Study, digest: str) -> None:
-    """Raise CannotMake unless the model `digest` has the shapes of the study's protocol."""
-    try:
-        check_like(_load(digest), initial_tensors(protocol_of(study)))
-    except TensorError as error:
-        raise CannotMake(
-            f"the revised protocol describes another model than the rounds so far ({error}); "
-            "write a new study"
-        ) from error
-
-
 def next_model(round_: Round) -> Model:
     """Aggregate the accepted updates of `round_`, average the iterates, evaluate on public rows.
 
     Raises CannotMake when a stored blob is missing or damaged.
     """
     study = round_.study
-    protocol = protocol_at(round_)
+    protocol = protocol_of(study)
     given = Checkpoint.objects.get(study=study, number=round_.number - 1)
     model = _load(given.digest)
     updates = {
@@ -90,7 +79,7 @@ def site_metrics(round_: Round) -> dict[str, Any]:
     The sum's noise is that of all contributors together. Fewer than LEAST_SITES contributions
     give no figure, only who contributed.
     """
-    protocol = protocol_at(round_)
+    protocol = protocol_of(round_.study)
     like = phases.EVALUATE.answer(protocol, {})
     rows = list(rounds.accepted(round_, phases.EVALUATE.name))
     noise = protocol.evaluation.noise_multiplier or 0.0
@@ -103,14 +92,6 @@ def site_metrics(round_: Round) -> dict[str, Any]:
         return found | {"withheld": f"fewer than {LEAST_SITES} institutions contributed"}
     total = sum(_load(row.tensors_digest, like)["histogram"].astype(np.float64) for row in rows)
     return found | metrics.from_histogram(total)
-
-
-def protocol_at(round_: Round) -> Protocol:
-    """The protocol that `round_` was opened under, even if it was revised since."""
-    study, digest = round_.study, round_.protocol_digest
-    if digest == study.protocol_digest:
-        return protocol_of(study)
-    return read(study.revisions.filter(protocol_digest=digest).latest("number").document)
 
 
 def _load(digest: str, like: Tensors | None = None) -> Tensors:

@@ -24,7 +24,8 @@ def too_few(protocol: Protocol, active: list[str]) -> str:
     """The reason when no round can reach its quorum any more."""
     return (
         f"A round needs {protocol.quorum} institutions and {len(active)} take part "
-        f"({', '.join(active) or 'nobody'}); revise the cohort or the quorum."
+        f"({', '.join(active) or 'nobody'}). Withdraw this study and write one for those who "
+        "remain, or with a lower quorum."
     )
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.core.cache import cache
+from django.db import connections
 from django.utils import timezone
 
 from accounting.models import Entry
@@ -116,6 +118,18 @@ def advance(study: Study, *, later: float = 0) -> Study:
     advancing.advance(study.pk, now=lambda: timezone.now() + timedelta(seconds=later))
     study.refresh_from_db()
     return study
+
+
+async def apart(work: Callable[..., Any], *arguments: Any) -> Any:
+    """Run `work` in a thread, for asynchronous tests; no connection stays open in it."""
+
+    def closing() -> Any:
+        try:
+            return work(*arguments)
+        finally:
+            connections.close_all()
+
+    return await sync_to_async(closing)()
 
 
 def kinds(study: Study, site: Site | str, number: int = 1, attempt: int = 1, phase: str = "train"):

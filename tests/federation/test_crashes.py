@@ -1,11 +1,8 @@
 """Killed anywhere, called twice, run by two workers: the same end, and a ledger that adds up."""
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection
 
 from accounting.models import Entry
 from accounting.services import ledger
@@ -149,26 +146,6 @@ def test_who_comes_second_finds_the_rows_changed(study, sites, monkeypatch):
     assert Checkpoint.objects.count() == 2
     assert Round.objects.filter(number=2).count() == 1
     assert study.events.filter(kind="round_closed").count() == 1
-
-
-def test_three_workers_at_once(study, sites):
-    for site in sites.values():
-        site.work()
-    gate = threading.Barrier(3)
-
-    def work() -> None:
-        gate.wait()
-        try:
-            advancing.advance(study.pk)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(3) as workers:
-        for done in [workers.submit(work) for _ in range(3)]:
-            done.result()
-    assert Checkpoint.objects.count() == 2
-    assert list(Round.objects.values_list("number", "status")) == [(1, "closed"), (2, "open")]
-    assert Assignment.objects.filter(round__number=2).count() == 3
 
 
 def test_a_missing_blob_is_a_persons_matter_not_an_endless_error(study, sites):

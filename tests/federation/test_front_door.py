@@ -7,9 +7,9 @@ from collections import deque
 from typing import Any
 
 import pytest
-from asgiref.sync import sync_to_async
 
 from federation.api import asgi
+from tests.federation.conftest import apart
 from tests.federation.sites import API
 
 pytestmark = pytest.mark.asyncio
@@ -68,7 +68,7 @@ async def test_pages_go_their_own_way():
 
 async def test_a_signed_request_is_answered_without_middleware(study, sites):
     site = sites["zurich"]
-    headers = await sync_to_async(site.signed)("GET", "hello")
+    headers = await apart(site.signed, "GET", "hello")
     visitor = Visitor(API + "hello", headers=headers)
     status, body = await visitor.visit()
     assert status == 200
@@ -114,13 +114,13 @@ async def test_an_unknown_address_is_404(db):
     assert (await Visitor(API + "nothing").visit())[0] == 404
 
 
-async def test_the_site_api_does_not_load_torch():
+async def test_the_web_process_does_not_load_torch():
     program = (
-        "import sys, django; django.setup();"
-        "import federation.api.asgi, federation.api.urls, federation.services.rounds;"
-        "import federation.selectors.live, federation.selectors.models, federation.model_card;"
-        "assert 'torch' not in sys.modules, 'torch';"
-        "assert 'opacus' not in sys.modules, 'opacus'"
+        "import sys, config.asgi;"
+        "import django.urls; django.urls.get_resolver().url_patterns;"
+        "assert 'federation.api.views' in sys.modules;"
+        "loaded = {'torch', 'opacus', 'federation.services.closing'} & set(sys.modules);"
+        "assert not loaded, loaded"
     )
     command = [sys.executable, "-c", program]
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True)

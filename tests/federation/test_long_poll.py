@@ -4,14 +4,13 @@ import asyncio
 import time
 
 import pytest
-from asgiref.sync import sync_to_async
 from channels.layers import InMemoryChannelLayer
 from django.http import HttpResponse
 from django.test import AsyncClient
 from redis.exceptions import ConnectionError as RedisDown
 
 from federation.api import routes, waiting
-from tests.federation.conftest import advance
+from tests.federation.conftest import advance, apart
 from tests.federation.sites import API, Site
 
 pytestmark = pytest.mark.asyncio
@@ -26,11 +25,11 @@ async def poll(site: Site, seconds: float) -> tuple[HttpResponse, float]:
 
 async def woken_after(start, site: Site) -> float:
     """Seconds from the commit that opened a round to the answer of a poll that waited for it."""
-    study = await sync_to_async(start)()
+    study = await apart(start)
     waiting_poll = asyncio.create_task(poll(site, 20))
     await asyncio.sleep(0.3)
     assert not waiting_poll.done()
-    await sync_to_async(advance)(study)
+    await apart(advance, study)
     opened = time.monotonic()
     response, came = await asyncio.wait_for(waiting_poll, 5)
     assert response.status_code == 200
@@ -63,7 +62,7 @@ async def test_a_layer_that_hangs_does_not_hang_the_poll(study, sites, monkeypat
         await asyncio.sleep(60)
 
     monkeypatch.setattr(InMemoryChannelLayer, "new_channel", hanging)
-    await sync_to_async(sites["zurich"].work)()
+    await apart(sites["zurich"].work)
     monkeypatch.setattr(waiting, "SUBSCRIBE_WITHIN", 0.05)
     began = time.monotonic()
     response, came = await poll(sites["zurich"], 0.2)
