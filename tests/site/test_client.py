@@ -105,6 +105,7 @@ def test_something_else_than_a_hub_is_absent(serve: Serve, client: Make, body: b
         (409, RequestRejected),
         (413, RequestRejected),
         (302, RequestRejected),
+        (408, HubAbsent),
         (429, HubAbsent),
         (500, HubAbsent),
         (503, HubAbsent),

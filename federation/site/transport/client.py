@@ -110,7 +110,7 @@ class Client:
         that the hub closed meanwhile is replaced once, with a fresh signature.
 
         Raises:
-            HubAbsent: no answer, 429 or 5xx.
+            HubAbsent: no answer, 408, 429 or 5xx.
             AccessRefused: 401 or 403.
             RequestRejected: any other refusal.
         """
@@ -168,7 +168,7 @@ def _judged(response: requests.Response, data: bytes) -> Answer:
     text = _error(data)
     if status in (401, 403):
         raise AccessRefused(text or f"status {status}")
-    if status == 429 or status >= 500:
+    if status in (408, 429) or status >= 500:
         raise HubAbsent(f"status {status}", _seconds(response.headers.get("Retry-After", "")))
     raise RequestRejected(status, text or f"status {status}")
 
