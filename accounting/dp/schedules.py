@@ -9,12 +9,12 @@ SHAPES = ("uniform", "harmonic")
 
 
 def shape(kind: str | Sequence[float], rounds: int) -> tuple[float, ...]:
-    """One positive factor per round, 1.0 for the last; round t's noise is scale·factor_t.
+    """One positive factor per round, 1.0 for the first; round t's noise is scale·factor_t.
 
-    "uniform": the same noise in every round. "harmonic": early rounds are cheaper. What adds up
-    under composition of Gaussians is 1/noise², so the factors √rounds … √2, 1 make round t cost
-    in proportion to 1/(rounds − t + 1): the harmonic series, ending with the dearest round. A
-    list is taken as it is, relative to its last entry.
+    "uniform": the same noise in every round. "harmonic": early rounds are cheaper in noise. What
+    adds up under composition of Gaussians is 1/noise², so the factors 1, √2 … √rounds give round
+    t a share of the budget in proportion to 1/t, the harmonic series. A list is taken as it is,
+    relative to its first entry.
 
     Raises:
         ValueError: an unknown name, no rounds, or a list of another length or with an entry
@@ -25,7 +25,7 @@ def shape(kind: str | Sequence[float], rounds: int) -> tuple[float, ...]:
     if kind == "uniform":
         return (1.0,) * rounds
     if kind == "harmonic":
-        return tuple(math.sqrt(left) for left in range(rounds, 0, -1))
+        return tuple(math.sqrt(turn) for turn in range(1, rounds + 1))
     if isinstance(kind, str):
         raise ValueError(
             f"schedule {kind!r} is not known; give one of {', '.join(SHAPES)}, or a list of "
@@ -41,4 +41,4 @@ def _relative(factors: list[float], rounds: int) -> tuple[float, ...]:
         )
     if not all(math.isfinite(factor) and factor > 0 for factor in factors):
         raise ValueError("an entry of the schedule is not positive and finite; noise must be added")
-    return tuple(factor / factors[-1] for factor in factors)
+    return tuple(factor / factors[0] for factor in factors)

@@ -12,6 +12,7 @@ from config.launch.people import LEAD, create_people, create_site_admins
 from config.launch.results import write_files
 from config.launch.session import running_hub
 from config.launch.sites import enrol_sites, register_institutions, wait_for_offers, write_site_file
+from federation.protocol import plans
 from federation.protocol.study_file import StudyFile
 from studies.models import Person
 
@@ -36,8 +37,9 @@ def simulate(request: Request, say: Callable[[str], None]) -> bool:
         logins = create_people(installation.folder)
         lead = Person.objects.get(username=LEAD)
         create_site_admins(register_institutions(file.institutions, lead), logins.password)
+        sealed = plans.seal(file.protocol)
         for entry in file.institutions:
-            write_site_file(installation, entry)
+            write_site_file(installation, entry, sealed)
         enrol_sites(installation, file.institutions, lead)
         for entry in file.institutions:
             installation.start_site(supervisor, entry.slug)

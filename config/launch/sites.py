@@ -3,15 +3,19 @@
 import subprocess
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import tomli_w
 
 from config.launch.installation import Installation, site_command, site_environment
+from federation.protocol import plans
+from federation.protocol.document import Protocol
 from federation.protocol.study_file import InstitutionEntry
 from studies.models import Institution, Person
 from studies.services import institutions
 
 _OF_THE_DATASET = ("lifetime_epsilon", "lifetime_delta")
+USUAL_EPSILON, USUAL_NOISE, USUAL_ROUNDS = 10.0, 0.3, 1000
 
 
 class SiteFailed(Exception):
@@ -27,14 +31,34 @@ def register_institutions(entries: Iterable[InstitutionEntry], by: Person) -> li
     ]
 
 
-def write_site_file(installation: Installation, entry: InstitutionEntry) -> None:
-    """Write the site's own file: the dataset it lends and its limits."""
+def stated_limits(entry: InstitutionEntry, protocol: Protocol) -> dict[str, Any]:
+    """The limits that the study file states for a site, the rest as wide as this study needs.
+
+    Only a simulation or demonstration writes a site's file for it, so what is not stated there must
+    not stop it; a real site's own file has its own, stricter defaults.
+    """
+    budget = max(USUAL_EPSILON, plans.epsilon_budget(protocol))
+    least_noise = min(protocol.plan.noise_multipliers) if protocol.plan else USUAL_NOISE
+    wide = {
+        "lifetime_epsilon": budget,
+        "lifetime_delta": protocol.privacy.target_delta,
+        "max_epsilon_per_study": budget,
+        "min_noise_multiplier": min(USUAL_NOISE, least_noise),
+        "max_rounds": max(USUAL_ROUNDS, protocol.rounds.count),
+    }
+    return wide | dict(entry.limits)
+
+
+def write_site_file(
+    installation: Installation, entry: InstitutionEntry, protocol: Protocol
+) -> None:
+    """Write the site's own file: the dataset it lends and its limits. `protocol` is sealed."""
+    stated = stated_limits(entry, protocol)
     folder = installation.site_folder(entry.slug)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     dataset = {"name": entry.dataset, "file": str(entry.data)}
-    dataset |= {key: entry.limits[key] for key in _OF_THE_DATASET if key in entry.limits}
-    limits = {key: value for key, value in entry.limits.items() if key not in _OF_THE_DATASET}
-    document = {"hub": {"url": installation.url}, "dataset": [dataset], "limits": limits}
+    dataset |= {key: stated.pop(key) for key in _OF_THE_DATASET}
+    document = {"hub": {"url": installation.url}, "dataset": [dataset], "limits": stated}
     (folder / "site.toml").write_text(tomli_w.dumps(document))
 
 

@@ -146,7 +146,7 @@ class PrivacyForm(StyledForm):
     schedule = forms.ChoiceField(
         choices=_choices(
             uniform="Same noise in every round",
-            harmonic="More noise first, less later",
+            harmonic="Less noise first, more later",
             custom="Own shape",
         )
     )

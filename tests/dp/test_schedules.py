@@ -9,17 +9,17 @@ from accounting.dp.schedules import SHAPES, shape
 
 @pytest.mark.parametrize("kind", SHAPES)
 @given(rounds=st.integers(1, 300))
-def test_the_last_round_has_factor_one_and_noise_never_rises(kind: str, rounds: int) -> None:
+def test_the_first_round_has_factor_one_and_noise_never_falls(kind: str, rounds: int) -> None:
     factors = shape(kind, rounds)
     assert len(factors) == rounds
-    assert factors[-1] == 1.0
-    assert sorted(factors, reverse=True) == list(factors)
+    assert factors[0] == 1.0
+    assert sorted(factors) == list(factors)
 
 
 def test_harmonic_rounds_cost_a_harmonic_series() -> None:
-    """Cost under composition goes with 1/noise²: 1/4, 1/3, 1/2, 1."""
+    """Cost under composition goes with 1/noise²: 1, 1/2, 1/3, 1/4."""
     assert [1 / factor**2 for factor in shape("harmonic", 4)] == pytest.approx(
-        [1 / 4, 1 / 3, 1 / 2, 1]
+        [1, 1 / 2, 1 / 3, 1 / 4]
     )
 
 
@@ -27,7 +27,7 @@ def test_harmonic_rounds_cost_a_harmonic_series() -> None:
 def test_only_the_relation_of_a_list_counts(factors: list[float], scale: float) -> None:
     scaled = [factor * scale for factor in factors]
     assert shape(scaled, len(factors)) == pytest.approx(shape(factors, len(factors)))
-    assert shape(factors, len(factors))[-1] == 1.0
+    assert shape(factors, len(factors))[0] == 1.0
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_a_noise_multiplier_follows_its_schedule() -> None:
     privacy = {"target_epsilon": None, "noise_multiplier": 2.0, "schedule": "harmonic"}
     sealed = plans.seal(_protocol(privacy=privacy, rounds={"count": 4}))
     assert sealed.plan is not None
-    assert sealed.plan.noise_multipliers == pytest.approx([4.0, 12**0.5, 8**0.5, 2.0])
+    assert sealed.plan.noise_multipliers == pytest.approx([2.0, 8**0.5, 12**0.5, 4.0])
     assert float(sealed.plan.epsilon) == epsilon(plans.plan_events(sealed), 1e-3).epsilon
 
 

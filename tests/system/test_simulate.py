@@ -86,7 +86,7 @@ def test_patients_with_several_rows_missing_values_categories_and_a_rare_class(t
     assert set(summary["epsilon"]) == {"north", "south", "west"}
     assert all(3.9 < value <= 4.0 for value in summary["epsilon"].values())
     multipliers = summary["noise_multipliers"]
-    assert multipliers == sorted(multipliers, reverse=True)
+    assert multipliers == sorted(multipliers)
     assert len(set(multipliers)) == 3
 
 
