@@ -5,16 +5,23 @@ from django.conf import settings
 from django.urls import reverse
 
 from tests.pages.markup import Page
-from tests.pages.test_every_address import ROWS
+from tests.pages.test_every_address import ROWS, address
 
 LEAD = ("home", "institutions", "institution-new", "institution", "studies", "study-new")
 LEAD += ("study-import", "study", "study-protocol", "study-action", "ledger", "report")
-ADMIN = ("home", "institution", "study-approve", "participation-action", "institution-revoke")
+ADMIN = (
+    "home",
+    "institution",
+    "study-approve",
+    "participation-action",
+    "institution-revoke",
+    "budget-lower",
+)
 PANELS = [name for name in ROWS if name.startswith("panel-")]
 
 
 def page(client, name) -> Page:
-    answer = client.get(reverse(name, args=ROWS[name].arguments))
+    answer = client.get(address(name))
     assert answer.status_code == 200
     return Page(answer.content.decode())
 

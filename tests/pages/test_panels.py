@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from federation.models import Checkpoint, Round
 from studies.services import studies
-from tests.pages.scenes import asked, opened
+from tests.pages.markup import Page
+from tests.pages.scenes import answered, asked, opened
 
 
 @pytest.fixture
@@ -91,3 +92,20 @@ def test_the_page_listens_to_its_own_study(played, cast, browse):
 
 def test_a_page_without_news_opens_no_socket(cast, browse):
     assert "data-news" not in browse(cast.ada).get("/institutions/").content.decode()
+
+
+def test_a_lead_closes_a_failed_round_with_a_reason(played, hospitals, cast, browse):
+    failed = Round.objects.get(number=2)
+    failed.assignments.filter(institution=hospitals.budapest).delete()
+    answered(failed, hospitals.budapest)
+    Round.objects.filter(pk=failed.pk).update(status="failed", reason="too few", quorum=3)
+    studies.hold(played, reason="too few")
+    ada, address = browse(cast.ada), reverse("round-close", args=(played.slug,))
+    page = Page(ada.get(address).content.decode())
+    assert page.page_faults() == []
+    assert "This field is required" in ada.post(address, {"reason": ""}).content.decode()
+    ada.post(address, {"reason": "the third hospital is flooded"})
+    played.refresh_from_db()
+    assert played.status == "running"
+    told = ada.get(reverse("panel-events", args=(played.slug,))).content.decode()
+    assert "the third hospital is flooded" in told
