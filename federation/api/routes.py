@@ -51,7 +51,9 @@ def _and_release(work: Callable[..., T], *args: Any) -> T:
         return work(*args)
     finally:
         for connection in connections.all(initialized_only=True):
-            connection.close_if_unusable_or_obsolete()
+            # PostgreSQL's go back to their pool; SQLite's are few, and cost more than a query.
+            if connection.vendor != "sqlite" or connection.errors_occurred:
+                connection.close_if_unusable_or_obsolete()
 
 
 def route(**views: View) -> View:
