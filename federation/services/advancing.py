@@ -83,10 +83,8 @@ def _next(study: Study, round_: Round | None, now: datetime) -> Step | None:
         return _next_of_open(study, round_, now)
     if study.status != StudyStatus.RUNNING:
         return None
-    done = round_ is not None and round_.status == RoundStatus.CLOSED
-    if done and round_.number >= protocol_of(study).rounds.count:
-        return _complete
-    return _open
+    number, _ = opening.next_number(study)
+    return _complete if number > protocol_of(study).rounds.count else _open
 
 
 def _next_of_open(study: Study, round_: Round, now: datetime) -> Step | None:

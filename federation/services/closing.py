@@ -76,8 +76,8 @@ def next_model(round_: Round) -> Model:
 def site_metrics(round_: Round) -> dict[str, Any]:
     """Metrics of the reported model, from the sum of the sites' noised histograms.
 
-    The sum's noise is that of all contributors together. Fewer than LEAST_SITES contributions
-    give no figure, only who contributed.
+    The sum's noise is that of all contributors together. Fewer than LEAST_SITES contributions,
+    or a lost blob, give no figure, only who contributed and why it is withheld.
     """
     protocol = protocol_of(round_.study)
     like = phases.EVALUATE.answer(protocol, {})
@@ -90,8 +90,11 @@ def site_metrics(round_: Round) -> dict[str, Any]:
     }
     if len(rows) < LEAST_SITES:
         return found | {"withheld": f"fewer than {LEAST_SITES} institutions contributed"}
-    total = sum(_load(row.tensors_digest, like)["histogram"].astype(np.float64) for row in rows)
-    return found | metrics.from_histogram(total)
+    try:
+        counts = [_load(row.tensors_digest, like)["histogram"] for row in rows]
+    except CannotMake as error:
+        return found | {"withheld": str(error)}  # the model itself stands
+    return found | metrics.from_histogram(np.sum(counts, axis=0, dtype=np.float64))
 
 
 def _load(digest: str, like: Tensors | None = None) -> Tensors:

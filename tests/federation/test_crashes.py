@@ -157,6 +157,21 @@ def test_a_missing_blob_is_a_persons_matter_not_an_endless_error(study, sites):
     assert "missing from the blob store" in study.status_reason
 
 
+def test_a_missing_histogram_costs_the_metrics_not_the_study(start, sites):
+    study = advance(start(rounds={"count": 1}))
+    for _ in range(2):
+        for site in sites.values():
+            site.work()
+        if study.checkpoints.count() == 2:
+            blobs.path(Contribution.objects.latest("id").tensors_digest).unlink()
+        advance(study)
+    assert study.status == "completed"
+    assert (
+        "missing from the blob store"
+        in study.checkpoints.get(number=1).metrics["sites"]["withheld"]
+    )
+
+
 def test_the_sweep_finds_what_moves(study, start, lead):
     assert advancing.due() == [study.pk]
     studies.pause(study, by=lead)
