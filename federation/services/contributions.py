@@ -212,8 +212,8 @@ def _keep(
     The ledger comes before the event: its lock is the last that this transaction waits for.
     """
     rows = Assignment.objects.select_for_update(of=("self",))
-    related = ("institution", "round__study", "contribution")
-    fresh = rows.select_related(*related).get(pk=row.pk)
+    # Not joined with the contribution: only the locked table is read again after the wait.
+    fresh = rows.select_related("institution", "round__study").get(pk=row.pk)
     if (again := _again(fresh, envelope)) is not None:
         return again
     if _closed(fresh, now):
