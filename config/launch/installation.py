@@ -7,17 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from config.launch.ports import free_port, wait_for_port
+from config.launch.ports import PortTaken, free_port, listen, wait_for_page, wait_for_port
 from config.launch.processes import Program, Supervisor
 from config.launch.valkey import embedded_valkey, valkey_command
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 60.0
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE", "LD_LIBRARY_PATH")
-
-
-class PortTaken(Exception):
-    """The port that this installation's sites know is used by something else."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +52,20 @@ class Installation:
         }
 
     def start_hub(self, supervisor: Supervisor) -> None:
-        """Start Valkey, the web process, the hub's worker and its clock; wait for the web port."""
+        """Start Valkey, the web process, the hub's worker and its clock; wait until pages answer.
+
+        Raises PortTaken, and NotAnswering with the log to read.
+        """
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        for name, arguments in self._hub_programs().items():
-            supervisor.start(Program(name, arguments, environment, ROOT, self._log(name)))
+        web = listen(self.port)
+        for name, arguments in self._hub_programs(web.fileno()).items():
+            sockets = (web,) if name == "web" else ()
+            log = self._log(name)
+            program = Program(name, arguments, environment, ROOT, log, sockets=sockets)
+            supervisor.start(program)
             if name == "valkey":
                 wait_for_port(self.valkey_port, START_SECONDS)
-        wait_for_port(self.port, START_SECONDS)
+        wait_for_page(f"{self.url}/login/", START_SECONDS, self._log("web"))
 
     def start_site(self, supervisor: Supervisor, institution: str) -> None:
         """Start one site's worker, which sees its own folder and the hub's address alone."""
@@ -71,23 +74,12 @@ class Installation:
         program = Program(name, site_command("run"), site_environment(), folder, self._log(name))
         supervisor.start(program)
 
-    def _hub_programs(self) -> dict[str, tuple[str, ...]]:
+    def _hub_programs(self, web: int) -> dict[str, tuple[str, ...]]:
         celery = (sys.executable, "-m", "celery", "-A")
         quiet = ("--loglevel", "WARNING")
-        bind = ("--host", "127.0.0.1", "--port", str(self.port))
         return {
             "valkey": valkey_command(self.folder / "valkey"),
-            "web": (
-                *(sys.executable, "-m", "uvicorn", "config.asgi:application", *bind),
-                *(
-                    "--lifespan",
-                    "off",
-                    "--log-level",
-                    "warning",
-                    "--timeout-graceful-shutdown",
-                    "1",
-                ),
-            ),
+            "web": (sys.executable, "-m", "config.web", str(web)),
             "hub-worker": (
                 *(
                     *celery,
@@ -112,33 +104,39 @@ class Installation:
         return self.folder / "logs" / f"{name}.log"
 
 
-def open_installation(folder: Path, port: int = 0) -> Installation:
+def open_installation(folder: Path, port: int = 0, preferred: int = 0) -> Installation:
     """Return the installation in `folder`, choosing its port on the first start.
 
-    The port is kept, because the sites pinned it; raises PortTaken when it is in use.
+    The port is kept, because the sites pinned it. A `port` that is asked for, or kept, must be
+    free: raises PortTaken. A `preferred` one gives way to any free one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     known = folder / "installation.json"
     if known.exists() and not port:
         port = int(json.loads(known.read_text())["port"])
-        if free_port(port) != port:
-            raise PortTaken(
-                f"port {port} of the installation in {folder} is in use: is it running already? "
-                "Stop the other process, or choose another port with PORT=8123."
-            )
-    port = free_port(port or 8000)
+    if port and free_port(port) != port:
+        raise PortTaken(
+            f"port {port} of the installation in {folder} is in use: is it running already? "
+            "Stop the other process, or choose another port."
+        )
+    port = port or free_port(preferred)
     known.write_text(json.dumps({"port": port}))
     return Installation(folder, port, free_port())
 
 
-def enter(folder: Path, port: int = 0) -> Installation:
+def entered(folder: Path | None) -> bool:
+    """Whether this process runs inside the environment of the installation in `folder`."""
+    return folder is not None and os.environ.get("CLOISTER_INSTALLATION") == str(folder)
+
+
+def enter(folder: Path, port: int = 0, preferred: int = 0) -> Installation:
     """Return the installation in `folder`, with this process inside its environment.
 
     Django read its settings when the command began; where they are another installation's, the
     process replaces itself by the same command in the right environment and does not return.
     """
-    if os.environ.get("CLOISTER_INSTALLATION") != str(folder):
-        environment = open_installation(folder, port).hub_environment()
+    if not entered(folder):
+        environment = open_installation(folder, port, preferred).hub_environment()
         os.execve(sys.executable, [sys.executable, *sys.argv], environment)
     return _entered(folder)
 

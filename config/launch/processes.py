@@ -5,6 +5,7 @@ import ctypes
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -17,7 +18,10 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True)
 class Program:
-    """What to run: arguments, environment, working folder, log file and seconds to stop in."""
+    """What to run: arguments, environment, working folder, log file and seconds to stop in.
+
+    `sockets` are open in the child under the same numbers; the supervisor closes them in the end.
+    """
 
     name: str
     arguments: tuple[str, ...]
@@ -25,6 +29,7 @@ class Program:
     folder: Path
     log: Path
     grace_seconds: float = 4.0
+    sockets: tuple[socket.socket, ...] = ()
 
 
 @dataclass
@@ -87,6 +92,8 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 _signal(child.process, signal.SIGKILL)
                 child.process.wait()
+            for held in child.program.sockets:
+                held.close()
         self._children.clear()
         self._write_record()
 
@@ -107,6 +114,7 @@ def _spawn(program: Program) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=[held.fileno() for held in program.sockets],
             preexec_fn=_die_with_parent if os.uname().sysname == "Linux" else None,
         )
 

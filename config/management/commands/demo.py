@@ -8,7 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from config.launch.demonstration import prepare, welcome
-from config.launch.installation import ROOT, PortTaken, enter
+from config.launch.installation import ROOT, enter
+from config.launch.ports import NotAnswering, PortTaken
 from config.launch.session import running_hub, speaker
 from config.launch.sites import SiteFailed
 from federation.protocol.study_file import read
@@ -28,7 +29,7 @@ class Command(BaseCommand):
         say = speaker(self.stdout)
         file = read(options["study"])
         try:
-            installation = enter(options["folder"].resolve(), options["port"])
+            installation = enter(options["folder"].resolve(), options["port"], preferred=8000)
             with running_hub(installation, say) as supervisor:
                 logins, study = prepare(installation, file, supervisor)
                 say(welcome(installation, logins, study, file))
@@ -36,7 +37,7 @@ class Command(BaseCommand):
                     for name in supervisor.watch():
                         self.stderr.write(f"{name} ended and is started again")
                     time.sleep(0.2)
-        except (PortTaken, SiteFailed) as error:
+        except (NotAnswering, PortTaken, SiteFailed) as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             say("stopped; `make demo` continues where it was")

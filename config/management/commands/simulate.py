@@ -9,16 +9,18 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from config.launch.installation import PortTaken, enter
+from config.launch.installation import enter
+from config.launch.ports import NotAnswering, PortTaken
 from config.launch.session import speaker
 from config.launch.simulation import Request, simulate
 from config.launch.sites import SiteFailed
 from federation.learning import architectures, strategies
 from federation.protocol import plans
 from federation.protocol.document import Protocol
-from federation.protocol.study_file import StudyFileError, example, read
+from federation.protocol.study_file import StudyFile, StudyFileError, example, read
 
 TEMPORARY = "CLOISTER_SIMULATION_FOLDER"
+INSTALLATION = "CLOISTER_INSTALLATION"
 
 
 class Command(BaseCommand):
@@ -43,21 +45,13 @@ class Command(BaseCommand):
             return
         if options["study"] is None:
             raise CommandError("name a study file, or print one with --example")
-        try:
-            file = read(
-                options["study"],
-                target_epsilon=options["epsilon"],
-                checks=(architectures.check, _strategy, plans.seal),
-                check_data=True,
-            )
-        except StudyFileError as error:
-            raise CommandError(str(error)) from error
+        file = _read(options["study"], options["epsilon"])
         folder, temporary = _folder(options["folder"])
         try:
             installation = enter(folder, options["port"])
             request = Request(file, installation, options["json"], options["out"])
             complete = simulate(request, speaker(self.stdout))
-        except (PortTaken, SiteFailed) as error:
+        except (NotAnswering, PortTaken, SiteFailed) as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             sys.exit(130)
@@ -66,6 +60,16 @@ class Command(BaseCommand):
                 shutil.rmtree(folder, ignore_errors=True)
         if not complete:
             sys.exit(1)
+
+
+def _read(path: Path, target_epsilon: float | None) -> StudyFile:
+    """The study file, checked to the last row of its data before any process starts."""
+    once = INSTALLATION not in os.environ  # the command starts itself anew, see `enter`
+    checks = (architectures.check, _strategy, plans.seal) if once else ()
+    try:
+        return read(path, target_epsilon=target_epsilon, checks=checks, check_data=once)
+    except StudyFileError as error:
+        raise CommandError(str(error)) from error
 
 
 def _strategy(protocol: Protocol) -> None:
@@ -81,5 +85,6 @@ def _folder(given: Path | None) -> tuple[Path, bool]:
     """
     if given is not None:
         return given.resolve(), False
-    made = os.environ.setdefault(TEMPORARY, tempfile.mkdtemp(prefix="cloister-"))
-    return Path(made), True
+    if TEMPORARY not in os.environ:
+        os.environ[TEMPORARY] = tempfile.mkdtemp(prefix="cloister-")
+    return Path(os.environ[TEMPORARY]), True
