@@ -36,6 +36,7 @@ class Line:
     at: datetime
     meaning: str
     figure: dict[str, str] | None
+    unit: str
     detail: str
 
     @property
@@ -101,7 +102,8 @@ def last_verdict() -> Event | None:
 
 def _line(row: Entry, body: dict[str, Any]) -> Line:
     at = datetime.fromisoformat(body["at"])
-    return Line(row, at, OUTCOMES.get(row.kind, ""), body.get("figure"), _detail(body))
+    unit = body.get("unit") or body.get("event", {}).get("unit", "")
+    return Line(row, at, OUTCOMES.get(row.kind, ""), body.get("figure"), unit, _detail(body))
 
 
 def _detail(body: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from accounting.dp.accountants import epsilon
 from accounting.dp.events import PrivacyEvent
 from accounting.dp.figures import Figure
 from accounting.models import DatasetBudget, Entry, EntryKind
-from accounting.selectors import histories, shown
+from accounting.selectors import histories, shown, units
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Remaining:
     spent: float
     reserved: float
     left: float
+    unit: str  # what its charges protect; empty before the first
 
     @property
     def shown_spent(self) -> str:
@@ -141,6 +142,7 @@ def remaining_of(budget: DatasetBudget) -> Remaining:
         spent=settled.epsilon,
         reserved=figure.epsilon - settled.epsilon,
         left=max(0.0, limit - figure.epsilon),
+        unit=units.reserved([budget.institution]).get((budget.institution, budget.lineage), ""),
     )
 
 

@@ -20,8 +20,8 @@ from accounting.dp.figures import Figure
 from accounting.dp.filters import Verdict, fits, fits_adaptively
 from accounting.keys import Key, Limit, Reservation
 from accounting.models import DatasetBudget, Entry, EntryKind
-from accounting.selectors import histories
-from accounting.services.refusals import BudgetExceeded, NotLent
+from accounting.selectors import histories, units
+from accounting.services.refusals import BudgetExceeded, MixedUnits, NotLent
 
 SLACK = 1e-9  # relative; a plan calibrated to exactly its budget must not fail by a rounding
 
@@ -42,6 +42,7 @@ class Gate:
     spent: histories.Histories
     budgets: Mapping[tuple[str, str], tuple[Limit, float]]
     plans: Mapping[tuple[str, str, str], frozenset[tuple[float, float, int]]]
+    units: dict[tuple[str, str], str]  # of each dataset that something is spent of
 
     def admit(self, request: Reservation) -> Admission:
         """Spend the event here and judge the histories it belongs to.
@@ -49,9 +50,11 @@ class Gate:
         Raises:
             BudgetExceeded: a budget would be passed.
             NotLent: the dataset has no budget.
+            MixedUnits: what was spent of the dataset protects another privacy unit.
         """
         key, event = request.key, request.event
         lifetime, order = self._lifetime(key)
+        self._keep_unit(key, event)
         sealed = self.in_plan(request)
         self.spent.add(key.study, key.institution, key.lineage, event)
         study = self.spent.study(key.study, key.institution)
@@ -75,6 +78,13 @@ class Gate:
         )
         return signature(request.event) in plan
 
+    def _keep_unit(self, key: Key, event: PrivacyEvent) -> None:
+        place = (key.institution, key.lineage)
+        before = self.units.get(place, event.unit)
+        if before != event.unit and self.spent.studies(*place):
+            raise MixedUnits(key.institution, key.lineage, before, event.unit)
+        self.units[place] = event.unit
+
     def _lifetime(self, key: Key) -> tuple[Limit, float]:
         found = self.budgets.get((key.institution, key.lineage))
         if found is None:
@@ -86,11 +96,12 @@ class Gate:
 
 
 def read(requests: Collection[Reservation]) -> Gate:
-    """Read all that `requests` need: histories, budgets and sealed plans, one query each."""
+    """Read all that `requests` need: histories, budgets, plans and units, one query each."""
     institutions = {r.key.institution for r in requests}
     rows = DatasetBudget.objects.filter(institution__in=institutions)
     budgets = {(row.institution, row.lineage): terms(row) for row in rows}
-    return Gate(histories.load(institutions), budgets, _plans(requests))
+    spent = histories.load(institutions)
+    return Gate(spent, budgets, _plans(requests), units.reserved(institutions))
 
 
 def signature(event: PrivacyEvent) -> tuple[float, float, int]:

@@ -19,7 +19,13 @@ from accounting.dp.events import PrivacyEvent
 from accounting.keys import Key, Limit, Move, Reservation
 from accounting.models import Entry, EntryKind
 from accounting.services import gate
-from accounting.services.refusals import BudgetExceeded, Conflict, LedgerRefusal, NotLent
+from accounting.services.refusals import (
+    BudgetExceeded,
+    Conflict,
+    LedgerRefusal,
+    MixedUnits,
+    NotLent,
+)
 from accounting.services.rows import Draft, append, lock
 from accounting.transitions import IllegalTransition
 
@@ -30,6 +36,7 @@ __all__ = [
     "Key",
     "LedgerRefusal",
     "Limit",
+    "MixedUnits",
     "Move",
     "NotLent",
     "Reservation",
@@ -109,6 +116,7 @@ def reserve_all(requests: Sequence[Reservation], *, now: datetime | None = None)
     Raises:
         BudgetExceeded: an event does not fit its study's or its dataset's budget.
         NotLent: a dataset without a lifetime budget.
+        MixedUnits: a dataset that was charged for another privacy unit before.
         Conflict: a key that is already reserved for something else.
     """
     head = lock()

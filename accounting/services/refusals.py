@@ -12,6 +12,17 @@ class NotLent(LedgerRefusal):
     """No lifetime budget is declared for this dataset, so nothing may be spent on it."""
 
 
+class MixedUnits(LedgerRefusal):
+    """A dataset is charged for one privacy unit; another cannot be composed with it."""
+
+    def __init__(self, institution: str, lineage: str, before: str, wanted: str):
+        super().__init__(
+            f"dataset {lineage} at {institution} was charged per {before} before, and this study "
+            f"is charged per {wanted}: what is known about the one says nothing about the other, "
+            f"so they are never composed; write the study with the unit {before!r}"
+        )
+
+
 class Conflict(LedgerRefusal):
     """The key is already used for something else: another event, dataset, protocol or digest."""
 

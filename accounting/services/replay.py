@@ -30,6 +30,7 @@ class Replay:
     reserved: dict[tuple[str, str, int, int, str], dict[str, Any]] = field(default_factory=dict)
     budgets: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     orders: dict[tuple[str, str], str] = field(default_factory=dict)
+    units: dict[tuple[str, str], str] = field(default_factory=dict)
     plans: dict[tuple[str, str, str], frozenset[tuple[float, float, int]]] = field(
         default_factory=dict
     )
@@ -81,6 +82,7 @@ class Replay:
     def _spend(self, key: Key, body: dict[str, Any]) -> None:
         event = PrivacyEvent.from_json(body["event"])
         self.reserved[key.place] = body
+        self._keep_unit(key, event)
         self.spent.add(key.study, key.institution, key.lineage, event)
         history = self.spent.study(key.study, key.institution)
         _same_figure(body["figure"], epsilon(history, float(body["figure"]["delta"])))
@@ -95,6 +97,13 @@ class Replay:
         order = float(self.orders[key.institution, key.lineage])
         spent = self.spent.dataset(key.institution, key.lineage)
         _check_scope(dataset, "dataset", spent, None if sealed and alone else order)
+
+    def _keep_unit(self, key: Key, event: PrivacyEvent) -> None:
+        place = (key.institution, key.lineage)
+        before = self.units.get(place, event.unit)
+        if before != event.unit and self.spent.studies(*place):
+            raise Wrong(f"it composes a cost per {event.unit} with costs per {before}")
+        self.units[place] = event.unit
 
     def _check_limits(self, key: Key, body: dict[str, Any], study: Any, dataset: Any) -> None:
         if study["delta"] != body["figure"]["delta"]:

@@ -73,6 +73,17 @@ def _noise(limits: Limits, request: Request) -> None:
         )
 
 
+def _unit(limits: Limits, request: Request) -> None:
+    """A guarantee for rows says nothing about patients, nor the reverse: they never compose."""
+    if any(event.unit != request.event.unit for event in request.of_lineage):
+        # The closed list has no reason of its own: the lifetime so far cannot take this event.
+        raise Refused(
+            Reason.LIMIT_LIFETIME,
+            f"lineage {request.dataset.root!r} was charged for another privacy unit before, which "
+            f"does not compose with one per {request.event.unit}",
+        )
+
+
 def _epsilon(limits: Limits, request: Request) -> None:
     """The whole plan must fit, and so must what repeated attempts add to it.
 
@@ -115,6 +126,7 @@ _CHECKS: Iterable[Callable[[Limits, Request], None]] = (
     _rounds,
     _cohort,
     _noise,
+    _unit,
     _lifetime,
     _epsilon,
 )

@@ -151,6 +151,7 @@ def test_a_cut_end_with_a_forged_head_leaves_a_consistent_shorter_ledger(intrude
         (3, lambda body: body.update(sealed=False), "sealed"),
         (4, lambda body: body.update(kind="released"), "idempotency key"),
         (2, lambda body: body["figure"].update(epsilon="0.8"), "its events cost ε = 0.81"),
+        (9, lambda body: body["event"].update(unit="row"), "per row with costs per patient"),
         (8, lambda body: body["event"].update(steps=80), "gives back another event"),
         (1, lambda body: body.update(epsilon="9.0"), "above the site's cap"),
     ],

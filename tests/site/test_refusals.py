@@ -126,6 +126,18 @@ def test_the_lifetime_of_a_lineage_counts_every_study(
     assert (answers[-1].reason, answers[-1].accessed) == (Reason.LIMIT_LIFETIME, False)
 
 
+def test_a_lineage_is_charged_for_one_privacy_unit_only(site: Site, hub: Hub) -> None:
+    by_row = study(evaluation={})
+    cohort = {"unit": "patient", "patient_column": "person", "max_rows_per_patient": 2}
+    by_patient = study(data={**by_row.data.model_dump(), **cohort}, evaluation={})
+    hub.approve(by_row)
+    assert isinstance(answer_of(site, hub, by_row, 1), Contribution)
+    hub.approve(by_patient, study="second")
+    answer = refused(site, hub, hub.assign(by_patient, model(), study="second"))
+    assert (answer.reason, answer.accessed) == (Reason.LIMIT_LIFETIME, False)
+    assert kinds(site).count("charged") == 1
+
+
 def test_repeated_attempts_count_against_the_study(
     folder: Folder, hub: Hub, assembled: Callable[[Folder], Site]
 ) -> None:
