@@ -7,6 +7,11 @@ from accounting.keys import Limit
 class LedgerRefusal(Exception):
     """The ledger would not write the row; nothing was written."""
 
+    @property
+    def public(self) -> str:
+        """The reason in words that everybody who sees the study may read."""
+        return str(self)
+
 
 class NotLent(LedgerRefusal):
     """No lifetime budget is declared for this dataset, so nothing may be spent on it."""
@@ -38,4 +43,14 @@ class BudgetExceeded(LedgerRefusal):
             f"the next event would bring {whose} {name} at {institution} to "
             f"ε = {figure.shown()} ({figure.accountant}, δ = {figure.delta:g}), above its budget "
             f"of ε = {limit.epsilon:g}; stop here, or agree on a protocol that spends less"
+        )
+
+    @property
+    def public(self) -> str:
+        """Without a dataset's lifetime figures: they tell what its house did in other studies."""
+        if self.scope == "study":
+            return str(self)
+        return (
+            f"the lifetime budget of dataset {self.name} at {self.institution} does not hold the "
+            "next event; its own people and their officers read the figures in the ledger"
         )

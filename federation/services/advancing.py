@@ -141,7 +141,7 @@ def _open(study: Study, round_: Round | None, now: datetime) -> None:
         except ledger.BudgetExceeded as error:
             studies.exhaust(row, reason=verdicts.exhausted(opening.next_number(row)[0], error))
         except ledger.LedgerRefusal as error:
-            studies.hold(row, reason=str(error))
+            studies.hold(row, reason=error.public)
     _look_ahead(study, protocol, parts)
 
 
@@ -240,7 +240,7 @@ def _open_phase(study: Study, round_: Round, phase: phases.Phase, now: datetime)
             opening.open_phase(round_, phase, protocol_of(study), parts, now)
             events.news("step_done", study=study)
     except ledger.LedgerRefusal as error:
-        return f"Round {round_.number} ended without phase {phase.name}: {error}"
+        return f"Round {round_.number} ended without phase {phase.name}: {error.public}"
     return ""
 
 

@@ -30,8 +30,8 @@ def too_few(protocol: Protocol, active: list[str]) -> str:
 
 
 def exhausted(number: int, error: BudgetExceeded) -> str:
-    """The reason of an exhausted study: whose budget, which figure, by which accountant."""
-    return f"Round {number} was not opened: {error}."
+    """The reason of an exhausted study: whose budget, and the study's own figure."""
+    return f"Round {number} was not opened: {error.public}."
 
 
 def _unanswered(round_: Round) -> list[Assignment]:
