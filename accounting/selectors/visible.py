@@ -33,6 +33,23 @@ def budgets(person: Visitor) -> QuerySet[DatasetBudget]:
     return DatasetBudget.objects.filter(institution__in=slugs).order_by("institution", "lineage")
 
 
+def exportable(person: Visitor, study: Study) -> QuerySet[Entry]:
+    """The study's entries whose bodies the person may take away: those of the houses above.
+
+    A body tells what its dataset spent in all studies, which is no business of a study's lead nor
+    of another house; it cannot be left out, for the digests are over it.
+    """
+    rows = Entry.objects.filter(study=study.slug)
+    if visibility.oversees_everything(person):
+        return rows
+    return rows.filter(institution__in=houses(person).values("slug"))
+
+
+def may_export(person: Visitor, study: Study) -> bool:
+    """Whether the person reads the lifetime budgets of a house that the study invites."""
+    return houses(person).filter(participations__study=study).exists()
+
+
 def entries(person: Visitor, study: Study | None = None) -> QuerySet[Entry]:
     """The entries of studies that the person sees whole, and those of the person's own houses."""
     if visibility.oversees_everything(person) and study is None:

@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from accounting.models import LedgerHead
+from accounting.models import Entry, LedgerHead
 from accounting.selectors import overview, spending, visible
 from accounting.selectors.export import ledger_text
 from accounting.services.verification import verify
@@ -53,6 +53,7 @@ def study(request: HttpRequest, slug: str) -> HttpResponse:
         "page": page,
         "lines": overview.lines(page.object_list),
         "losses": overview.losses(found, access.institutions_in(request.user, found)),
+        "may_export": visible.may_export(request.user, found),
     }
     return render(request, "accounting/study.html", context)
 
@@ -82,10 +83,13 @@ def check(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_GET
 def export(request: HttpRequest, slug: str) -> HttpResponse:
-    """Every entry of the study that the person may read, with bodies and digests, as JSON."""
+    """The study's entries, bodies and digests, at the houses whose budgets the person reads."""
     found = access.study_or_404(request.user, slug)
-    rows = visible.entries(request.user, found)
-    text = ledger_text(found.slug, rows, complete=access.sees_whole(request.user, found))
+    if not visible.may_export(request.user, found):
+        raise PermissionDenied("entries tell lifetime budgets; their houses and officers read them")
+    rows = visible.exportable(request.user, found)
+    whole = rows.count() == Entry.objects.filter(study=found.slug).count()
+    text = ledger_text(found.slug, rows, complete=whole)
     answer = HttpResponse(text, content_type="application/json")
     answer["Content-Disposition"] = f'attachment; filename="{found.slug}-ledger.json"'
     return answer

@@ -8,6 +8,7 @@ from django.views.decorators.http import require_GET
 from accounting.reports.build import Report, build
 from accounting.reports.pdf.document import pdf_bytes
 from accounting.reports.table import csv_text
+from accounting.selectors import visible
 from studies import access
 from studies.models import Institution, Study
 from studies.services import events
@@ -23,6 +24,7 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
         "institution": institution,
         "report": build(study, institution),
         "whole": access.sees_whole(request.user, study),
+        "may_export": visible.may_export(request.user, study),
         "houses": [
             house
             for house in access.institutions_in(request.user, study)

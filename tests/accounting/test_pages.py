@@ -130,6 +130,21 @@ def test_the_exported_ledger_can_be_chained_by_anybody(client, world):
         assert hashlib.sha256(data).hexdigest() == row["digest"]
 
 
+def test_no_lead_takes_away_what_datasets_spent_in_other_studies(client, world):
+    assert get(client, world.lead, "ledger-json", "heart").status_code == 403
+    for name in ("ledger-study", "report"):
+        assert "ledger.json" not in get(client, world.lead, name, "heart").content.decode()
+        assert "ledger.json" in get(client, world.officer, name, "heart").content.decode()
+
+
+@pytest.mark.parametrize("role", [Role.COMPLIANCE_OFFICER, Role.SITE_ADMIN])
+def test_one_houses_people_export_that_houses_entries(client, world, role):
+    otto = w.person("otto", role, world.institution("zurich"))
+    answer = get(client, otto, "ledger-json", "heart").json()
+    assert {row["body"]["institution"] for row in answer["entries"]} == {"zurich"}
+    assert answer["complete"] is False
+
+
 def test_the_report_page_shows_the_ledgers_numbers(client, world):
     text = get(client, world.officer, "report", "heart").content.decode()
     assert '<td class="num" data-epsilon="cleveland">0.701</td>' in text

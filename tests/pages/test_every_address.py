@@ -80,7 +80,7 @@ ROWS = {
     "ledger-verify": Row(OFFICERS, PEOPLE - {"petra", "nobody"}, post=True, answer=302),
     "budget-lower": Row(frozenset(("carla",)), arguments=(LENT,)),
     "ledger-study": Row(IN_STUDY, arguments=STUDY),
-    "ledger-json": Row(IN_STUDY, arguments=STUDY),
+    "ledger-json": Row(IN_STUDY - {"ada"}, frozenset(("ada",)), STUDY),
     "report": Row(IN_STUDY, arguments=STUDY),
     "report-json": Row(IN_STUDY, arguments=STUDY),
     "report-csv": Row(IN_STUDY, arguments=STUDY),
