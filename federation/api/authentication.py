@@ -5,9 +5,11 @@ No session, cookie or password opens the site API; a site's key opens nothing bu
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from django.conf import settings
-from django.core.cache import cache
+from django.core.cache import caches
+from django.core.cache.backends.base import BaseCache
 from django.http import HttpRequest
 from django.utils import timezone
 from redis.exceptions import RedisError
@@ -58,10 +60,16 @@ def _first_time(verified: VerifiedRequest) -> None:
     """Refuse a nonce seen before; it is kept for as long as its time could still be accepted."""
     keep = 2 * settings.SITE_API_MAX_SKEW_SECONDS
     try:
-        fresh = cache.add(f"nonce:{verified.key_id}:{verified.nonce}", 1, timeout=keep)
+        fresh = _nonces().add(f"nonce:{verified.key_id}:{verified.nonce}", 1, timeout=keep)
     except RedisError as error:
         raise Refused(
             503, "the hub cannot tell a replay from a first request just now; try again", 1
         ) from error
     if not fresh:
         raise Refused(401, "this request came before; sign each request anew")
+
+
+@lru_cache(maxsize=1)
+def _nonces() -> BaseCache:
+    """One cache for all threads: Django's own would connect to Redis anew for each request."""
+    return caches.create_connection("default")
