@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from accounting.services import ledger
@@ -51,8 +51,13 @@ def take(institution: Institution, *, now: datetime | None = None) -> bytes | No
 
 
 def _answerable(institution: Institution, now: datetime) -> QuerySet[Assignment]:
-    """Paused studies count: a pause opens nothing new, what is open runs to its end."""
+    """Paused studies count: a pause opens nothing new, what is open runs to its end.
+
+    An institution that withdrew gets nothing more, whether the engine has heard of it or not.
+    """
     return Assignment.objects.filter(
+        round__study__participations__institution=F("institution"),
+        round__study__participations__status=ParticipationStatus.APPROVED,
         institution=institution,
         status__in=UNSETTLED,
         expires_at__gt=now,

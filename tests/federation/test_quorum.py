@@ -143,6 +143,7 @@ def test_withdrawing_the_study_gives_back_what_nobody_touched(study, sites, lead
 def test_an_institution_that_withdraws_is_asked_no_more(start, sites, lead):
     study = advance(start(rounds={"count": 1, "quorum": 2}, evaluation={"every": 0}))
     participations.withdraw(study.participations.get(institution__slug="zurich"), by=lead)
+    assert sites["zurich"].take() is None  # at once, before the engine has looked
     advance(study)
     assert kinds(study, "zurich") == ["reserved", "aborted"]
     assert sites["zurich"].take() is None
