@@ -144,8 +144,8 @@ def _limits(protocol: Protocol) -> str:
             "single people without clinical validation.",
             "- Holds only for data that meet the contract; values outside the declared ones were "
             "not seen in training.",
-            "- Differential privacy bounds what the model tells about each unit; it does not make "
-            "the model anonymous data, and says nothing about groups.",
+            "- Differential privacy bounds what the model tells about each unit. It says nothing "
+            "about groups, nor whether the model is still personal data in law.",
             f"- Quality differs between institutions; classes: "
             f"{', '.join(map(_line, protocol.data.target.labels))}.",
         ]

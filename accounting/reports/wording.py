@@ -15,8 +15,8 @@ UNPROTECTED = (
     "whether the data fits the declared contract (column and kind of fault, never a value)",
 )
 LIMITS = (
-    "The guarantee bounds what one more or one fewer privacy unit changes; it does not say that "
-    "the data is anonymous.",
+    "The guarantee bounds what one more or one fewer privacy unit changes; whether what left is "
+    "still personal data is a legal question that it does not answer.",
     "It covers what left the sites in this study. Other studies on the same dataset add to it; "
     "the lifetime budget of the dataset holds them together.",
     "It does not cover what can be learned about a person without that person's data.",

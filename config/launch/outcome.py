@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from accounting.selectors import spending
+from accounting.selectors import shown, spending
 from accounting.services import verification
 from federation.models import Checkpoint
 from federation.protocol import plans
@@ -83,7 +83,7 @@ def table(outcome: Outcome) -> str:
                 _shown(metrics.get("accuracy")),
                 _shown(metrics.get("auc")),
                 *(figure.shown() if figure else "–" for figure in figures),
-                f"{max(0.0, budget - worst):.3f}",
+                shown.down(budget - worst),
             ]
         )
     return "\n".join((_aligned(rows), _scope(protocol, budget)))
@@ -95,7 +95,7 @@ def _scope(protocol: Protocol, budget: float) -> str:
     return (
         f"ε per site, composed over all rounds, of {budget:g} at δ = "
         f"{protocol.privacy.target_delta:g}; accountant {accountant}; unit: one "
-        f"{protocol.data.unit}; scope: this study at that site; rounded up."
+        f"{protocol.data.unit}; scope: this study at that site; rounded up, what is left down."
     )
 
 

@@ -74,7 +74,6 @@ def revise(
         )
         if invites:
             participations.convene(study, cohort, by=by)
-            engine.wake(study)  # a round that was open under the old protocol has to stand down
     return study
 
 
@@ -123,8 +122,8 @@ def resume(study: Study, *, by: Person, reason: str = "") -> Study:
     active, quorum = len(active_participations(study)), protocol_of(study).quorum
     if active < quorum:
         raise NotReady(
-            f"{study} needs {quorum} institutions a round and has {active}; change the cohort or "
-            "the quorum in a revision"
+            f"{study} needs {quorum} institutions a round and has {active}; withdraw it and write "
+            "one for those who remain, or with a lower quorum"
         )
     _move(study, "resume", reason)
     return _tell("study_resumed", study, by, reason)

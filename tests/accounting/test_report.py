@@ -79,7 +79,7 @@ def test_the_sections_are_all_there_and_say_what_is_not(world):
     assert document["audit"]["method"] == "not run"
     assert document["utility"] == {"status": "not evaluated yet"}
     assert "against everybody" in document["statement"][0]["sentence"]
-    assert "anonymous" not in document["statement"][0]["sentence"]
+    assert "anonym" not in build(world.study).text.lower()
     assert document["releases"]["unprotected"]
     assert len(document["releases"]["released"]) == 5
     assert [i["what"] for i in document["incidents"]] == ["no answer came; it stays charged"]

@@ -18,6 +18,10 @@ def card(start, sites, tmp_path):
     return study, model_card(study, models.latest(study))
 
 
+def test_it_never_calls_anything_anonymous(card):
+    assert "anonym" not in card[1].lower()
+
+
 def test_it_says_all_that_it_promises(card):
     study, text = card
     for word in (
