@@ -147,14 +147,29 @@ def test_a_mistake_gets_one_message_with_key_and_line(tmp_path, old, new, said):
     assert len(result.stderr.strip().splitlines()) == 1
 
 
-def test_a_site_whose_data_does_not_fit_refuses_and_the_study_says_so(tmp_path):
-    study = write_small_study(tmp_path / "study", letters="ab", rounds=2)
+def test_data_that_does_not_fit_is_told_before_anything_starts(tmp_path):
+    study = write_small_study(tmp_path / "study", letters="ab")
     data = tmp_path / "study" / "b.csv"
     data.write_text(data.read_text().replace("pressure", "blood pressure", 1))
     simulation = start_simulation(study, tmp_path / "installation")
     output = simulation.finish()
+    assert simulation.process.returncode == 1
+    assert "institution[2].data" in output
+    assert "pressure" in output
+    assert len(output.strip().splitlines()) == 1
+    assert not simulation.folder.exists()
+
+
+def test_a_site_whose_data_changes_refuses_and_the_study_says_so(tmp_path):
+    study = write_small_study(tmp_path / "study", letters="ab", rounds=200)
+    simulation = start_simulation(study, tmp_path / "installation")
+    simulation.wait_for_round(2)
+    data = tmp_path / "study" / "b.csv"
+    data.write_text(data.read_text().replace("pressure", "blood pressure", 1))
+    output = simulation.finish()
     assert simulation.process.returncode == 1, output
     assert simulation.summary["status"] == "paused"
-    assert "data_mismatch" in simulation.summary["reason"] or "data" in simulation.summary["reason"]
     assert "Site b" in simulation.summary["reason"]
+    assert 0 < simulation.summary["rounds"] < 200
     assert simulation.summary["ledger_ok"] is True
+    assert simulation.hub_charges() == simulation.site_charges()
