@@ -1,9 +1,10 @@
 """May this event still be spent? Asks every budget that it touches, in the order of cost.
 
 A plan that was sealed in the ledger before round 1 chooses nothing after looking at results, so
-the tight accountant (PLD) may judge it. Everything else, such as parameters chosen on the way or
-several studies on one dataset, is judged by the RDP filter at one order fixed with the budget,
-which stays valid under full adaptivity (ACCOUNTING section 2; arXiv 2008.11193, 2602.06756).
+the tight accountant (PLD) may judge it. Everything else, such as parameters chosen on the way, a
+repeated attempt or several studies on one dataset, is judged by the RDP filter at one order fixed
+with the budget, which stays valid under full adaptivity (ACCOUNTING section 2; arXiv 2008.11193,
+2602.06756).
 """
 
 import json
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from accounting.dp.accountants import epsilon, rdp
-from accounting.dp.events import PrivacyEvent
+from accounting.dp.events import PrivacyEvent, merged
 from accounting.dp.figures import Figure
 from accounting.dp.filters import Verdict, fits, fits_adaptively
 from accounting.keys import Key, Limit, Reservation
@@ -23,6 +24,7 @@ from accounting.models import DatasetBudget, Entry, EntryKind
 from accounting.selectors import histories, units
 from accounting.services.refusals import BudgetExceeded, MixedUnits, NotLent
 
+Plan = Mapping[tuple[float, float], int]  # (noise_multiplier, sample_rate) → steps in all
 SLACK = 1e-9  # relative; a plan calibrated to exactly its budget must not fail by a rounding
 
 
@@ -41,7 +43,7 @@ class Gate:
 
     spent: histories.Histories
     budgets: Mapping[tuple[str, str], tuple[Limit, float]]
-    plans: Mapping[tuple[str, str, str], frozenset[tuple[float, float, int]]]
+    plans: Mapping[tuple[str, str, str], Plan]
     units: dict[tuple[str, str], str]  # of each dataset that something is spent of
 
     def admit(self, request: Reservation) -> Admission:
@@ -55,9 +57,10 @@ class Gate:
         key, event = request.key, request.event
         lifetime, order = self._lifetime(key)
         self._keep_unit(key, event)
-        sealed = self.in_plan(request)
         self.spent.add(key.study, key.institution, key.lineage, event)
         study = self.spent.study(key.study, key.institution)
+        plan = self.plans.get((key.study, key.institution, request.protocol_digest), {})
+        sealed = within(study, plan)
         alone = self.spent.studies(key.institution, key.lineage) == {key.study}
         limit = request.study_limit
         judged = {
@@ -70,13 +73,6 @@ class Gate:
         }
         checks = tuple(_check(scope, key, *case) for scope, case in judged.items())
         return Admission(epsilon(study, request.study_limit.delta), checks, sealed)
-
-    def in_plan(self, request: Reservation) -> bool:
-        """Whether exactly this event stands in a plan sealed for this protocol."""
-        plan = self.plans.get(
-            (request.key.study, request.key.institution, request.protocol_digest), frozenset()
-        )
-        return signature(request.event) in plan
 
     def _keep_unit(self, key: Key, event: PrivacyEvent) -> None:
         place = (key.institution, key.lineage)
@@ -104,9 +100,12 @@ def read(requests: Collection[Reservation]) -> Gate:
     return Gate(spent, budgets, _plans(requests), units.reserved(institutions))
 
 
-def signature(event: PrivacyEvent) -> tuple[float, float, int]:
-    """What makes an event cost what it costs."""
-    return event.noise_multiplier, event.sample_rate, event.steps
+def within(history: tuple[PrivacyEvent, ...], plan: Plan) -> bool:
+    """Whether a study's whole history (merged) is a part of its plan.
+
+    A repeated attempt spends more than was sealed, and somebody chose it after looking at results.
+    """
+    return all(e.steps <= plan.get((e.noise_multiplier, e.sample_rate), 0) for e in history)
 
 
 def terms(row: DatasetBudget) -> tuple[Limit, float]:
@@ -154,9 +153,7 @@ def _check(
     return {"scope": scope, "limit": repr(limit.epsilon), **figure_json(verdict.figure)}
 
 
-def _plans(
-    requests: Collection[Reservation],
-) -> dict[tuple[str, str, str], frozenset[tuple[float, float, int]]]:
+def _plans(requests: Collection[Reservation]) -> dict[tuple[str, str, str], Plan]:
     rows = Entry.objects.filter(
         kind=EntryKind.SEALED,
         study__in={r.key.study for r in requests},
@@ -166,11 +163,9 @@ def _plans(
 
 
 @lru_cache(maxsize=1024)  # sealed rows never change, and a long plan is long to read
-def _plan(
-    text: str,
-) -> tuple[tuple[str, str, str], frozenset[tuple[float, float, int]]]:
+def _plan(text: str) -> tuple[tuple[str, str, str], Plan]:
     body = json.loads(text)
-    return plan_place(body), plan_signatures(body)
+    return plan_place(body), plan_steps(body)
 
 
 def plan_place(body: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -178,9 +173,10 @@ def plan_place(body: Mapping[str, Any]) -> tuple[str, str, str]:
     return body["study"], body["institution"], body["protocol_digest"]
 
 
-def plan_signatures(body: Mapping[str, Any]) -> frozenset[tuple[float, float, int]]:
-    """The events of a sealed plan, as what makes them cost what they cost."""
-    return frozenset(signature(PrivacyEvent.from_json(event)) for event in body["plan"])
+def plan_steps(body: Mapping[str, Any]) -> Plan:
+    """The steps of a sealed plan by what makes one cost what it costs."""
+    events = merged(PrivacyEvent.from_json(event) for event in body["plan"])
+    return {(event.noise_multiplier, event.sample_rate): event.steps for event in events}
 
 
 def _bodies(rows: Any) -> list[str]:

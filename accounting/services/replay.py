@@ -31,9 +31,7 @@ class Replay:
     budgets: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     orders: dict[tuple[str, str], str] = field(default_factory=dict)
     units: dict[tuple[str, str], str] = field(default_factory=dict)
-    plans: dict[tuple[str, str, str], frozenset[tuple[float, float, int]]] = field(
-        default_factory=dict
-    )
+    plans: dict[tuple[str, str, str], gate.Plan] = field(default_factory=dict)
 
     def step(self, body: dict[str, Any]) -> None:
         """Take one row's body. Raises Wrong where it does not follow from the rows before it."""
@@ -60,7 +58,7 @@ class Replay:
     def _sealed(self, body: dict[str, Any]) -> None:
         events = [PrivacyEvent.from_json(event) for event in body["plan"]]
         _same_figure(body["figure"], epsilon(events, float(body["limit"]["delta"])))
-        self.plans[gate.plan_place(body)] = gate.plan_signatures(body)
+        self.plans[gate.plan_place(body)] = gate.plan_steps(body)
 
     def _keyed(self, body: dict[str, Any]) -> None:
         key = Key(*(body[name] for name in _FIELDS))
@@ -86,8 +84,8 @@ class Replay:
         self.spent.add(key.study, key.institution, key.lineage, event)
         history = self.spent.study(key.study, key.institution)
         _same_figure(body["figure"], epsilon(history, float(body["figure"]["delta"])))
-        plan = self.plans.get((key.study, key.institution, body["protocol_digest"]), frozenset())
-        sealed = gate.signature(event) in plan
+        plan = self.plans.get((key.study, key.institution, body["protocol_digest"]), {})
+        sealed = gate.within(history, plan)
         if body["sealed"] is not sealed:
             raise Wrong(f"it says sealed: {body['sealed']}, but the sealed plan says {sealed}")
         alone = self.spent.studies(key.institution, key.lineage) == {key.study}

@@ -11,6 +11,7 @@ from accounting.dp.accountants import epsilon
 from accounting.models import Entry, LedgerHead
 from accounting.services import ledger
 from accounting.services.ledger import BudgetExceeded, Conflict, IllegalTransition, Limit, NotLent
+from accounting.services.verification import verify
 from tests.accounting import builders as b
 
 pytestmark = pytest.mark.django_db
@@ -157,6 +158,26 @@ def test_a_sealed_plan_is_judged_by_pld_and_an_unsealed_one_by_the_filter():
     requests = [b.reservation(b.key("zurich", number=n), limit=exact) for n in range(1, 5)]
     with pytest.raises(BudgetExceeded):
         ledger.reserve_all(requests)
+
+
+def test_an_attempt_beyond_the_plan_is_judged_by_the_filter():
+    """A plan of four rounds holds four; a fifth was chosen after looking, whatever its noise."""
+    b.seal(rounds=4)
+    rows = [json.loads(b.reserve(b.key(number=n)).body) for n in (1, 2, 3)]
+    ledger.lose(b.key(number=3), "no answer before the deadline")
+    rows += [json.loads(b.reserve(b.key(number=3, attempt=2)).body)]
+    rows += [json.loads(b.reserve(b.key(number=4)).body)]
+    assert [row["sealed"] for row in rows] == [True, True, True, True, False]
+    assert [row["checks"][0]["accountant"] for row in rows][-1] == "rdp"
+    assert verify().ok
+
+
+def test_an_attempt_that_was_given_back_leaves_the_plan_whole():
+    b.seal(rounds=2)
+    b.reserve(b.key(number=1))
+    ledger.abort(b.key(number=1), "never taken")
+    b.reserve(b.key(number=1, attempt=2))
+    assert json.loads(b.reserve(b.key(number=2)).body)["sealed"] is True
 
 
 def test_a_dataset_that_nobody_lends_is_refused():

@@ -62,7 +62,7 @@ def test_the_studys_own_budget_ends_it_too(start, sites, lead):
         sites["zurich"].take()
         advance(study, later=61)
     assert study.status == "exhausted"
-    for word in ("the study heart at zurich", "ε = ", "(pld, δ = 0.001)"):
+    for word in ("the study heart at zurich", "ε = ", "(rdp, δ = 0.001)"):
         assert word in study.status_reason
 
 
