@@ -76,9 +76,8 @@ async def assignments(request: HttpRequest) -> HttpResponse:
     caller = await in_database(translated(identify), request, small_body(request))
     site = caller.institution
     async with seat(site.slug):
-        envelope = await in_database(deliveries.take, site)
-        if envelope is None and wait > 0:
-            envelope = await _wait_for(site, wait)
+        looking = _wait_for(site, wait) if wait > 0 else in_database(deliveries.take, site)
+        envelope = await looking
     return nothing() if envelope is None else raw(envelope, ENVELOPE)
 
 
@@ -114,7 +113,7 @@ async def model(request: HttpRequest, uid: str) -> HttpResponse:
 def _model(request: HttpRequest, body: bytes, uid: str) -> tuple[str, bytes | None]:
     """The digest, with the bytes where they are few."""
     caller = identify(request, body)
-    digest = deliveries.assignment_of(caller.institution, uid).model_digest
+    digest = deliveries.model_digest_of(caller.institution, uid)
     if not blobs.exists(digest):
         raise Refused(503, "the model is missing from the hub's blob store", 30)
     few = blobs.path(digest).stat().st_size <= FEW

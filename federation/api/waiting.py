@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from weakref import WeakKeyDictionary
 
 import structlog
 from channels.layers import get_channel_layer
@@ -39,37 +40,53 @@ async def seat(slug: str) -> AsyncIterator[None]:
 @asynccontextmanager
 async def listening(slug: str) -> AsyncIterator[Sleep]:
     """Give a `sleep(seconds)` that a ring cuts short; without Redis it simply sleeps."""
-    layer, group = get_channel_layer(), bell.group(slug)
-    channel = await _subscribed(layer, group)
-    if channel is None:
-        yield asyncio.sleep
-        return
-    heard = asyncio.ensure_future(layer.receive(channel))
+    ear, rung = _EARS.setdefault(asyncio.get_running_loop(), _Ear()), asyncio.Event()
+    await ear.listen()
+    ear.waiting[slug].add(rung)
 
     async def sleep(seconds: float) -> None:
-        nonlocal heard
-        done, _ = await asyncio.wait({heard}, timeout=seconds)
-        if done:
-            heard.exception()
-            heard = asyncio.ensure_future(layer.receive(channel))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(rung.wait(), seconds)
+        rung.clear()
 
     try:
         yield sleep
     finally:
-        heard.cancel()
-        with contextlib.suppress(asyncio.CancelledError, RedisError, OSError):
-            await heard
-        with contextlib.suppress(RedisError, OSError):
-            await layer.group_discard(group, channel)
+        ear.waiting[slug].discard(rung)
 
 
-async def _subscribed(layer: object, group: str) -> str | None:
-    """A new channel in the group; None when Redis does not answer (the rows still do)."""
-    try:
-        async with asyncio.timeout(SUBSCRIBE_WITHIN):
-            channel = await layer.new_channel()
-            await layer.group_add(group, channel)
-            return channel
-    except (RedisError, OSError, TimeoutError) as error:
-        log.warning("polling_without_ring", error=type(error).__name__)
-        return None
+class _Ear:
+    """What one event loop hears of the bell: one subscription, kept for all sites' long polls."""
+
+    def __init__(self) -> None:
+        self.waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._hearing: asyncio.Task[None] | None = None
+        self._subscribing = asyncio.Lock()
+
+    async def listen(self) -> None:
+        """Subscribe where nothing is subscribed; when Redis does not answer, the rows still do."""
+        try:
+            async with asyncio.timeout(SUBSCRIBE_WITHIN), self._subscribing:
+                if self._hearing is None or self._hearing.done():
+                    self._hearing = asyncio.ensure_future(self._hear(await _subscribed()))
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning("polling_without_ring", error=type(error).__name__)
+
+    async def _hear(self, channel: str) -> None:
+        layer = get_channel_layer()
+        while True:
+            message = await layer.receive(channel)
+            for slug in message["sites"]:
+                for rung in self.waiting.get(slug, ()):
+                    rung.set()
+
+
+_EARS: WeakKeyDictionary[asyncio.AbstractEventLoop, _Ear] = WeakKeyDictionary()
+
+
+async def _subscribed() -> str:
+    """A new channel in the bell's group."""
+    layer = get_channel_layer()
+    channel: str = await layer.new_channel()
+    await layer.group_add(bell.GROUP, channel)
+    return channel

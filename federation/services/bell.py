@@ -10,12 +10,7 @@ from django.db import transaction
 from redis.exceptions import RedisError
 
 log = structlog.get_logger(__name__)
-RING = {"type": "site.ring"}
-
-
-def group(slug: str) -> str:
-    """The channel group on which the long polls of that institution's site listen."""
-    return f"site.{slug}"
+GROUP = "sites"  # one channel group for all: a round rings once, however many sites it has
 
 
 def ring(slugs: Iterable[str]) -> None:
@@ -24,13 +19,8 @@ def ring(slugs: Iterable[str]) -> None:
 
 
 def _ring(slugs: tuple[str, ...]) -> None:
+    message = {"type": "site.ring", "sites": list(slugs)}
     try:
-        async_to_sync(_send)(slugs)
+        async_to_sync(get_channel_layer().group_send)(GROUP, message)
     except (RedisError, OSError) as error:
         log.warning("ring_lost", sites=len(slugs), error=type(error).__name__)
-
-
-async def _send(slugs: tuple[str, ...]) -> None:
-    layer = get_channel_layer()
-    for slug in slugs:
-        await layer.group_send(group(slug), RING)

@@ -96,6 +96,15 @@ def assignment_of(institution: Institution, uid: str) -> Assignment:
     return row
 
 
+def model_digest_of(institution: Institution, uid: str) -> str:
+    """The model that the institution's own assignment starts from. Raises NotFound."""
+    rows = Assignment.objects.filter(uid=uid, institution=institution)
+    digest = rows.values_list("model_digest", flat=True).first()
+    if digest is None:
+        raise NotFound("this institution has no such assignment")
+    return digest
+
+
 def progress(
     institution: Institution, uid: str, done: Progress, *, now: datetime | None = None
 ) -> None:

@@ -30,10 +30,13 @@ def keys_of(assignments: list[Assignment]) -> dict[int, Key]:
 
     The assignments' rounds, studies and institutions should be selected beforehand.
     """
-    studies = {a.round.study_id for a in assignments}
+    parts = Participation.objects.filter(
+        study__in={a.round.study_id for a in assignments},
+        institution__in={a.institution_id for a in assignments},
+    )
     lineages = {
-        (p.study_id, p.institution_id): p.lineage
-        for p in Participation.objects.filter(study__in=studies)
+        (study, site): lineage
+        for study, site, lineage in parts.values_list("study_id", "institution_id", "lineage")
     }
     return {
         a.id: Key(

@@ -42,7 +42,7 @@ from federation.site.transport.client import (
 )
 from federation.site.transport.sending import Sending
 
-PROGRESS_SECONDS = 0.3
+PROGRESS_SECONDS = 1.0
 QUIET_SECONDS = 10.0
 CLOSED = frozenset({404, 409, 410})  # the hub will not ask for this answer again
 

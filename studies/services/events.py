@@ -50,11 +50,7 @@ class News:
 
     def groups(self) -> tuple[str, ...]:
         """The channel groups that this news goes to."""
-        own = (
-            self.study and f"study.{self.study}",
-            self.institution and f"institution.{self.institution}",
-        )
-        return (*(group for group in own if group), EVERYBODY)
+        return (f"study.{self.study}", EVERYBODY) if self.study else (EVERYBODY,)
 
     def message(self) -> dict[str, Any]:
         """The channel message, handled by the consumer's `news`."""

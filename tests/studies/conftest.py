@@ -120,7 +120,7 @@ def heard() -> Callable[[str], list[str]]:
 def _ears(_channels_in_memory) -> None:
     """One ear in every group that a test may ask about."""
     layer = get_channel_layer()
-    for group in ("study.heart-disease", "institution.cleveland", "institution.zurich", "people"):
+    for group in ("study.heart-disease", "people"):
         async_to_sync(layer.group_add)(group, f"ear.{group}")
         layer.channels.pop(f"ear.{group}", None)
 

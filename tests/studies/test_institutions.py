@@ -78,7 +78,7 @@ def test_news_of_a_site_go_out_only_when_it_comes_back(hospitals, committed, hea
     for seconds, expected in ((0, ["site_seen"]), (30, []), (60, []), (150, ["site_seen"])):
         with committed():
             institutions.seen(house, now=NOW + timedelta(seconds=seconds))
-        assert heard("institution.cleveland") == expected
+        assert heard("people") == expected
     assert not Event.objects.filter(kind="site_seen").exists()
 
 
