@@ -65,6 +65,17 @@ def fits_adaptively(
     return Verdict(epsilon <= epsilon_limit, figure, epsilon_limit)
 
 
+def best_order(epsilon_limit: float, delta: float) -> float:
+    """The Rényi order at which a budget admits most Gaussian noise-ratio: fixed by (ε, δ) alone.
+
+    A Gaussian mechanism costs α·ρ at order α, so the best order has the largest ρ that still
+    converts to ε (the conversion of `rdp.to_epsilons`).
+    """
+    orders = rdp.ORDERS
+    room = epsilon_limit - np.log1p(-1 / orders) + np.log(delta * orders) / (orders - 1)
+    return float(orders[int(np.argmax(room / orders))])
+
+
 def _quick(history: tuple[PrivacyEvent, ...], delta: float) -> Figure | None:
     try:
         return accountants.epsilon(history, delta, "rdp")

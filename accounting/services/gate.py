@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
-from accounting.dp.accountants import epsilon, rdp
+from accounting.dp.accountants import epsilon
 from accounting.dp.events import PrivacyEvent, merged
 from accounting.dp.figures import Figure
-from accounting.dp.filters import Verdict, fits, fits_adaptively
+from accounting.dp.filters import Verdict, best_order, fits, fits_adaptively
 from accounting.keys import Key, Limit, Reservation
 from accounting.models import DatasetBudget, Entry, EntryKind
 from accounting.selectors import histories, units
@@ -114,14 +112,8 @@ def terms(row: DatasetBudget) -> tuple[Limit, float]:
 
 
 def filter_order(limit: Limit) -> float:
-    """The Rényi order at which a budget admits most Gaussian noise-ratio: fixed by (ε, δ) alone.
-
-    A Gaussian mechanism costs α·ρ at order α, so the best order has the largest ρ that still
-    converts to ε (the conversion of accounting.dp.accountants.rdp.to_epsilons).
-    """
-    orders = rdp.ORDERS
-    room = limit.epsilon - np.log1p(-1 / orders) + np.log(limit.delta * orders) / (orders - 1)
-    return float(orders[int(np.argmax(room / orders))])
+    """The order of the filter of a budget: fixed with it."""
+    return best_order(limit.epsilon, limit.delta)
 
 
 def judge(history: tuple[PrivacyEvent, ...], limit: Limit, order: float | None) -> Verdict:
