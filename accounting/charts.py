@@ -33,7 +33,12 @@ def _merged(curves: Sequence[Curve]) -> list[Curve]:
     names: dict[tuple[tuple[int, float], ...], list[str]] = {}
     for curve in curves:
         names.setdefault(curve.points, []).append(curve.name)
-    return [Curve(", ".join(who), points) for points, who in names.items() if points]
+    return [Curve(together(who), points) for points, who in names.items() if points]
+
+
+def together(names: Sequence[str]) -> str:
+    """What a legend calls institutions that share one line."""
+    return names[0] if len(names) == 1 else f"{len(names)} institutions alike"
 
 
 def _curve(number: int, curve: Curve) -> dict[str, Any]:
@@ -85,6 +90,6 @@ def _layout(curves: Sequence[Curve], rounds: int, budget: float | None) -> dict[
         "margin": {"l": 52, "r": 12, "t": 12, "b": 40},
         "xaxis": {"title": {"text": "round"}, "range": [0, rounds + 0.2], "rangemode": "tozero"},
         "yaxis": {"title": {"text": "ε"}, "range": [0, highest * 1.1]},
-        "legend": {"orientation": "h", "y": -0.22},
+        "legend": {"orientation": "h", "y": -0.32},
         "hovermode": "closest",
     }

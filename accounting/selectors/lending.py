@@ -13,7 +13,7 @@ from accounting.services import gate
 
 @dataclass(frozen=True)
 class Prospect:
-    """One dataset before the plan (PLD) and after it (by the accountant that will judge it)."""
+    """One dataset before the plan and after it, both by PLD; `fits` is what the gate will say."""
 
     lineage: str
     limit: Limit
@@ -49,6 +49,7 @@ def _prospect(
         for (name, house, lineage), steps in spent.steps.items()
         if (house, lineage) == (row.institution, row.lineage) and name != study
     )
-    after = gate.judge((*others, *plan), limit, None if alone else order)
+    verdict = gate.judge((*others, *plan), limit, None if alone else order)
+    after = epsilon((*others, *plan), limit.delta)
     before = epsilon(spent.dataset(row.institution, row.lineage), limit.delta)
-    return Prospect(row.lineage, limit, before, after.figure, after.fits)
+    return Prospect(row.lineage, limit, before, after, verdict.fits)

@@ -20,7 +20,7 @@ def test_each_site_has_its_line_and_the_budget_is_dashed():
 def test_equal_curves_share_a_line():
     points = ((1, 0.2),)
     figure = burn_down([Curve("A", points), Curve("B", points)], rounds=1, budget=None, planned=0.2)
-    assert [trace["name"] for trace in figure["data"]] == ["A, B"]
+    assert [trace["name"] for trace in figure["data"]] == ["2 institutions alike"]
 
 
 def test_before_the_first_round_the_plan_is_drawn():

@@ -16,6 +16,7 @@ from reportlab.platypus import (
     Table,
 )
 
+from accounting.charts import together
 from accounting.reports.build import Report
 from accounting.reports.pdf import style
 from accounting.reports.pdf.blocks import bullets, facts, table, text
@@ -136,7 +137,7 @@ def _merged(lines: dict[str, list[tuple[float, float]]]) -> dict[str, list[tuple
     names: dict[tuple[tuple[float, float], ...], list[str]] = {}
     for name, points in lines.items():
         names.setdefault(tuple(points), []).append(name)
-    return {", ".join(who): list(points) for points, who in names.items()}
+    return {together(who): list(points) for points, who in names.items()}
 
 
 def _budget(site: dict[str, Any]) -> float | None:
