@@ -65,12 +65,14 @@ class Simulation:
         return (found[0][0] or 0) >= number
 
     def hub_charges(self) -> set[tuple]:
-        """(institution, study, round, attempt, phase) of everything the hub's ledger charged."""
+        """(institution, study, round, attempt, phase, lineage, event) of all the hub charged."""
         query = (
-            "select institution, study, round, attempt, phase from accounting_entry"
-            " where kind = 'charged'"
+            "select institution, study, round, attempt, phase, lineage, body from accounting_entry"
+            " where kind = 'reserved' and (institution, study, round, attempt, phase) in (select"
+            " institution, study, round, attempt, phase from accounting_entry"
+            " where kind = 'charged')"
         )
-        return set(self.rows(query))
+        return {(*row[:-1], in_order(json.loads(row[-1])["event"])) for row in self.rows(query)}
 
     def site_charges(self) -> set[tuple]:
         """The same from the sites' own journals, read with the site's own command."""
@@ -78,8 +80,14 @@ class Simulation:
         for folder in sorted((self.folder / "sites").iterdir()):
             for entry in site_journal(folder):
                 if entry["kind"] == "charged":
-                    charges.add((folder.name, *(entry[part] for part in PARTS)))
+                    place = (folder.name, *(entry[part] for part in PARTS), entry["lineage"])
+                    charges.add((*place, in_order(entry["event"])))
         return charges
+
+
+def in_order(event: dict) -> tuple:
+    """All that an event says, in a form that sets can hold."""
+    return tuple(sorted(event.items()))
 
 
 def site_journal(folder: Path) -> list[dict]:
