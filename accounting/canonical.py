@@ -1,7 +1,6 @@
 """The bytes that are hashed: canonical JSON (RFC 8785) and the digest that chains two rows."""
 
 import hashlib
-from collections.abc import Mapping
 from typing import Any
 
 import rfc8785
@@ -22,8 +21,3 @@ def sha256(data: bytes) -> str:
 def chained(previous_digest: str, body: str) -> str:
     """SHA-256(previous digest as 32 bytes ‖ body in UTF-8). ValueError if not hexadecimal."""
     return sha256(bytes.fromhex(previous_digest) + body.encode())
-
-
-def document_digest(document: Mapping[str, Any]) -> str:
-    """SHA-256 over the canonical JSON of a document."""
-    return sha256(canonical_json(document).encode())

@@ -39,13 +39,6 @@ class LedStudy:
     obstacles: list[Obstacle]
     actions: list[Action]
 
-    @property
-    def waits_for_lead(self) -> bool:
-        """Whether nobody holds it up but the lead."""
-        waiting = (StudyStatus.DRAFT, StudyStatus.PAUSED)
-        ready = self.study.status == StudyStatus.SUBMITTED and not self.obstacles
-        return ready or self.study.status in waiting
-
 
 @dataclass(frozen=True)
 class House:

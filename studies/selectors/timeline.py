@@ -5,7 +5,7 @@ from datetime import datetime
 
 from studies.kinds import KINDS
 from studies.models import Event, Person, Study
-from studies.selectors.visibility import Visitor, all_events_for, events_for
+from studies.selectors.visibility import Visitor, events_for
 
 SHOWN = 50
 UNKNOWN = "?"  # a payload without the key that its sentence names
@@ -48,11 +48,6 @@ def name_of(person: Person | None) -> str:
 def study_timeline(person: Visitor, study: Study, limit: int = SHOWN) -> list[Line]:
     """The study's newest events that the person may read, newest first."""
     return lines(events_for(person, study), limit)
-
-
-def home_timeline(person: Visitor, limit: int = SHOWN) -> list[Line]:
-    """The newest of all events that the person may read, newest first."""
-    return lines(all_events_for(person), limit)
 
 
 def lines(rows, limit: int) -> list[Line]:
