@@ -10,6 +10,7 @@ from federation.protocol.document import Plan, Protocol
 TRAIN = "train"
 EVALUATE = "evaluate"
 ACCOUNTANT = "pld"
+LEAST_BUDGET = 0.001
 
 
 class NotSealed(ValueError):
@@ -111,7 +112,8 @@ def epsilon_budget(protocol: Protocol) -> float:
         return declared
     if protocol.plan is None:
         raise NotSealed("the ε of a study with a noise multiplier is known once it is submitted")
-    return float(protocol.plan.epsilon)
+    # So much noise that ε is 0 at this δ is still a plan, and a budget has to be above 0.
+    return max(float(protocol.plan.epsilon), LEAST_BUDGET)
 
 
 def _multipliers(protocol: Protocol) -> tuple[float, ...]:

@@ -83,6 +83,13 @@ def test_the_budget_is_as_declared_else_the_target_else_the_plans() -> None:
     assert plans.epsilon_budget(_protocol(privacy={"epsilon_budget": 1.5})) == 1.5
 
 
+def test_a_plan_so_noisy_that_it_costs_nothing_still_has_a_budget() -> None:
+    silent = {"target_epsilon": None, "noise_multiplier": 1000.0, "target_delta": 1e-3}
+    sealed = plans.seal(_protocol(privacy=silent, evaluation={"every": 0}))
+    assert sealed.plan is not None
+    assert float(sealed.plan.epsilon) < plans.epsilon_budget(sealed) == plans.LEAST_BUDGET
+
+
 def test_sealing_is_repeatable_and_changes_nothing_but_the_plan() -> None:
     assert plans.seal(samples.protocol()) == SEALED
     assert plans.seal(SEALED) == SEALED
