@@ -13,6 +13,7 @@ from config.launch.results import write_files
 from config.launch.session import running_hub
 from config.launch.sites import enrol_sites, register_institutions, wait_for_offers, write_site_file
 from federation.protocol import plans
+from federation.protocol.document import Protocol
 from federation.protocol.study_file import StudyFile
 from studies.models import Person
 
@@ -33,6 +34,8 @@ def simulate(request: Request, say: Callable[[str], None]) -> bool:
     """Run the study, print its table, write what was asked; True when all of it is true."""
     began = time.monotonic()
     file, installation = request.file, request.installation
+    for doubt in doubts(file.protocol):
+        say(f"warning: {doubt}")
     with running_hub(installation, say) as supervisor:
         logins = create_people(installation.folder)
         lead = Person.objects.get(username=LEAD)
@@ -52,6 +55,18 @@ def simulate(request: Request, say: Callable[[str], None]) -> bool:
         conduct.follow(study, supervisor.watch)
         end = outcome.measure(study, time.monotonic() - began)
         return _tell(request, end, say)
+
+
+def doubts(protocol: Protocol) -> list[str]:
+    """What a study may do but hardly means: a sentence each, with the key that it is about."""
+    smallest = min((member.cohort_size for member in protocol.cohort), default=0)
+    delta = protocol.privacy.target_delta
+    if delta * smallest < 1:
+        return []
+    return [
+        f"privacy.target_delta is {delta:g}, which is not below 1 / {smallest}, one over the "
+        "smallest declared cohort_size: it would allow to publish somebody's rows as they are"
+    ]
 
 
 def _tell(request: Request, end: outcome.Outcome, say: Callable[[str], None]) -> bool:

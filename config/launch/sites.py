@@ -37,7 +37,9 @@ def stated_limits(entry: InstitutionEntry, protocol: Protocol) -> dict[str, Any]
     Only a simulation or demonstration writes a site's file for it, so what is not stated there must
     not stop it; a real site's own file has its own, stricter defaults.
     """
-    budget = max(USUAL_EPSILON, plans.epsilon_budget(protocol))
+    # A site holds its limit against the whole plan, of which the study's budget may cut the end.
+    planned = float(protocol.plan.epsilon) if protocol.plan else 0.0
+    budget = max(USUAL_EPSILON, plans.epsilon_budget(protocol), planned)
     least_noise = min(protocol.plan.noise_multipliers) if protocol.plan else USUAL_NOISE
     wide = {
         "lifetime_epsilon": budget,
