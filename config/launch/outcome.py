@@ -86,7 +86,17 @@ def table(outcome: Outcome) -> str:
                 shown.down(budget - worst),
             ]
         )
-    return "\n".join((_aligned(rows), _scope(protocol, budget)))
+    return "\n".join((_aligned(rows), *_withheld(outcome), _scope(protocol, budget)))
+
+
+def _withheld(outcome: Outcome) -> list[str]:
+    """Why the last model shows no utility although histograms were asked for and paid."""
+    last = outcome.study.checkpoints.last()
+    metrics = last.metrics if last else {}
+    why = metrics.get("sites", {}).get("withheld")
+    if metrics.get("public") or not why:
+        return []
+    return [f"accuracy and AUC withheld: {why}"]
 
 
 def _scope(protocol: Protocol, budget: float) -> str:
