@@ -78,7 +78,7 @@ def _faults(name: str, error: ValidationError) -> list[str]:
     faults = []
     for fault in error.errors():
         key = ".".join(["model.parameters", *map(str, fault["loc"])])
-        text = fault["msg"]
+        text = fault["msg"].replace("Input should be", "must be")
         if fault["type"] == "extra_forbidden":
             text = f"{name} has no such parameter; it has: {known}"
         faults.append(f"{key}: {text}")
