@@ -69,6 +69,7 @@ def _training(protocol: Protocol, row: models.ModelRow) -> str:
     training = protocol.training
     averaged = training.iterate_averaging == "last_half"
     reported = "mean of the last half of the rounds" if averaged else "last round"
+    weights = ", ".join(f"{weight:g}" for weight in training.class_weights or [])
     return "\n".join(
         [
             "## Training",
@@ -80,6 +81,7 @@ def _training(protocol: Protocol, row: models.ModelRow) -> str:
             f"{training.optimiser}, learning rate {training.learning_rate:g}",
             f"- Sample rate {training.sample_rate:g} (Poisson), max_grad_norm "
             f"{training.max_grad_norm:g}",
+            *([f"- Class weights: {weights}"] if weights else []),
             f"- Reported model: {reported}",
         ]
     )
@@ -110,7 +112,9 @@ def _utility(row: models.ModelRow) -> str:
     blocks = ["## Metrics"]
     if row.public:
         blocks.append(_measured(f"On {row.public['rows']} public rows at the hub", row.public))
-    if row.sites and "withheld" not in row.sites:
+    if row.sites and "withheld" in row.sites:
+        blocks.append(f"The sites' noised histograms are withheld: {row.sites['withheld']}.")
+    elif row.sites:
         noise = row.sites["noise_standard_deviation"]
         text = (
             f"On the hold-out rows of {len(row.sites['contributors'])} institutions, from the sum "

@@ -1,5 +1,8 @@
 """The card of a model: complete, priced, and harmless to render."""
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from accounting.selectors import spending
@@ -49,3 +52,15 @@ def test_each_epsilon_is_the_ledgers_with_accountant_delta_and_unit(card):
 def test_a_protocols_text_cannot_become_markup(card):
     _, text = card
     assert text.startswith("# Heart \\| &lt;script>")
+
+
+def test_it_tells_class_weights_and_why_histograms_are_withheld(card):
+    study, _ = card
+    row = models.latest(study)
+    weighted = {"training": {**json.loads(study.document)["training"], "class_weights": [1, 30]}}
+    study.document = json.dumps({**json.loads(study.document), **weighted})
+    withheld = replace(row, sites={"withheld": "fewer than 3 institutions contributed"})
+    text = model_card(study, withheld)
+    assert "Class weights: 1, 30" in text
+    assert "withheld: fewer than 3 institutions" in text
+    assert "not measured" not in text
