@@ -224,6 +224,7 @@ class ApprovedProtocol(Message):
     study: form.SlugText
     institution: form.SlugText
     dataset: form.NameLine
+    lineage: form.NameLine
     approved_by: form.NameLine
     approved_at: form.MomentText
 

@@ -146,6 +146,7 @@ def approved_protocol(institution: Institution, digest: str, study: str | None =
             study=part.study.slug,
             institution=institution.slug,
             dataset=part.dataset,
+            lineage=part.lineage,
             approved_by=approval.by.get_full_name() or approval.by.get_username(),
             approved_at=messages.timestamp(approval.at),
         ),

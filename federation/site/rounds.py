@@ -15,6 +15,7 @@ from federation.protocol.canonical import digest
 from federation.protocol.contract import ContractError
 from federation.protocol.document import Protocol
 from federation.protocol.messages import (
+    ApprovedProtocol,
     Assignment,
     MessageError,
     Reason,
@@ -163,12 +164,7 @@ class Executor:
         parts = self._parts
         approval = parts.approvals.under(assignment, parts.receiving)
         protocol = approval.protocol
-        dataset = parts.config.lent(approval.statement.dataset)
-        if dataset is None:
-            raise Refused(
-                Reason.DATA_MISMATCH,
-                f"site.toml lends no dataset {approval.statement.dataset!r}, which was approved",
-            )
+        dataset = _lent(parts.config, approval.statement)
         request = self._request(assignment, slot, approval, dataset)
         check_limits(parts.config.limits, request)
         tensors = self._model(assignment, protocol)
@@ -301,3 +297,21 @@ def _slot_of(entry: Entry) -> Slot:
         entry.assignment,
         entry.message_digest,
     )
+
+
+def _lent(config: SiteConfig, approved: ApprovedProtocol) -> Dataset:
+    """The dataset that was approved, counted under the lineage that was approved; else Refused."""
+    dataset = config.lent(approved.dataset)
+    if dataset is None:
+        raise Refused(
+            Reason.DATA_MISMATCH,
+            f"site.toml lends no dataset {approved.dataset!r}, which was approved",
+        )
+    if dataset.root != approved.lineage:
+        raise Refused(
+            Reason.NOT_APPROVED,
+            f"site.toml now counts dataset {dataset.name!r} as lineage {dataset.root!r}, but "
+            f"{approved.lineage!r} was approved: hub and site would charge different budgets; "
+            "change it back",
+        )
+    return dataset

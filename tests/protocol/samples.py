@@ -121,6 +121,7 @@ def approved(**changes: Any) -> ApprovedProtocol:
         "study": "heart",
         "institution": "cleveland",
         "dataset": "heart",
+        "lineage": "heart",
         "approved_by": "Ada Admin",
         "approved_at": timestamp(NOW),
     }

@@ -52,7 +52,7 @@ STRANGE = (None, 1.5, -1, True, "", "a b", "é", [], {}, ["x"], b"x", "x" * 300)
 FITTING = {
     *(("parameters", "{}"), ("datasets", "[]"), ("accessed", "True")),
     *(("software", "''"), ("software", "'a b'"), ("software", "'é'")),
-    *((name, text) for name in ("dataset", "approved_by") for text in ("'a b'", "'é'")),
+    *((name, text) for name in ("dataset", "lineage", "approved_by") for text in ("'a b'", "'é'")),
 }
 
 

@@ -106,6 +106,7 @@ class Hub:
             "study": study,
             "institution": self.slug,
             "dataset": "heart",
+            "lineage": "heart-patients",
             "approved_by": "ada",
             "approved_at": timestamp(datetime.now(UTC)),
         } | changes

@@ -263,3 +263,11 @@ def test_a_clock_that_runs_backwards_is_refused(site: Site, hub: Hub, clock: Clo
     assert refused(site, hub, hub.assign(protocol, model(), round=2)).reason == Reason.CLOCK
     clock.offset = timedelta(0)
     assert isinstance(answer_of(site, hub, protocol, 3), Contribution)
+
+
+def test_a_dataset_keeps_the_lineage_that_was_approved(site: Site, hub: Hub) -> None:
+    """Else the hub's ledger and this journal would charge different lifetime budgets."""
+    protocol = study()
+    hub.approve(protocol, lineage="another-lineage")
+    answer = refused(site, hub, hub.assign(protocol, model()))
+    assert (answer.reason, answer.accessed) == (Reason.NOT_APPROVED, False)
