@@ -1,11 +1,29 @@
 """What the hub's Celery worker does. The only module of the hub that reaches torch."""
 
-from celery import shared_task
+from typing import Any
 
-from federation.services import advancing
+from celery import Task, shared_task
+
+from federation.services import advancing, faults
 
 
-@shared_task(name="federation.advance", ignore_result=True)
+class Advancing(Task):
+    """A task whose unforeseen failures are counted, so that no study stands still unnoticed."""
+
+    def on_failure(
+        self, exc: Exception, task_id: str, args: tuple[int], kwargs: dict[str, Any], einfo: Any
+    ) -> None:
+        """Celery has logged the fault already."""
+        faults.failed(args[0], exc)
+
+    def on_success(
+        self, retval: Any, task_id: str, args: tuple[int], kwargs: dict[str, Any]
+    ) -> None:
+        """One look that went well ends the row."""
+        faults.succeeded(args[0])
+
+
+@shared_task(name="federation.advance", base=Advancing, ignore_result=True)
 def advance(study_id: int) -> None:
     """Make all progress that the rows of one study allow; arriving twice or late is harmless."""
     advancing.advance(study_id)

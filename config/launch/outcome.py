@@ -5,7 +5,7 @@ from typing import Any
 
 from accounting.selectors import shown, spending
 from accounting.services import verification
-from federation.models import Checkpoint
+from federation.models import Assignment, Checkpoint
 from federation.protocol import plans
 from federation.protocol.document import Protocol
 from studies.models import Study
@@ -123,3 +123,18 @@ def _aligned(rows: list[list[str]]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
     return "\n".join((lines[0], "─" * len(lines[0]), *lines[1:]))
+
+
+def silences(outcome: Outcome) -> list[str]:
+    """One line per institution and reason for which it did not contribute, with the rounds."""
+    rows = Assignment.objects.filter(round__study=outcome.study).exclude(
+        contribution__accepted=True
+    )
+    rounds: dict[tuple[str, str, str], list[str]] = {}
+    for row in rows.select_related("institution", "round").order_by("round", "institution__name"):
+        key = (row.institution.name, row.status, row.reason)
+        rounds.setdefault(key, []).append(str(row.round.number))
+    return [
+        f"{name}: {status}{f' ({reason})' if reason else ''} in round {', '.join(numbers)}"
+        for (name, status, reason), numbers in rounds.items()
+    ]

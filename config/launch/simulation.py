@@ -71,6 +71,8 @@ def doubts(protocol: Protocol) -> list[str]:
 
 def _tell(request: Request, end: outcome.Outcome, say: Callable[[str], None]) -> bool:
     say(outcome.table(end))
+    for line in outcome.silences(end):
+        say(line)
     if end.study.status_reason:
         say(f"{end.study.status}: {end.study.status_reason}")
     verdict = "verified" if end.ledger_ok else f"WRONG: {end.ledger_problem}"

@@ -29,6 +29,14 @@ def too_few(protocol: Protocol, active: list[str]) -> str:
     )
 
 
+def stuck(fault: Exception) -> str:
+    """The reason when the hub itself failed again and again; its text may hold anything."""
+    return (
+        f"The hub could not go on ({type(fault).__name__}). Nothing is lost: the operator finds "
+        "the fault in the log of the hub's worker; resume the study once it is mended."
+    )
+
+
 def exhausted(number: int, error: BudgetExceeded) -> str:
     """The reason of an exhausted study: whose budget, and the study's own figure."""
     return f"Round {number} was not opened: {error.public}."
@@ -40,10 +48,11 @@ def _unanswered(round_: Round) -> list[Assignment]:
 
 
 def _missing(row: Assignment) -> str:
+    """Every participant reads this, so why a house refused stands only in its own seat."""
     said = {
         AssignmentStatus.LOST: "took it and did not answer in time (charged)",
         AssignmentStatus.UNUSED: "never took it (not charged)",
-        AssignmentStatus.REFUSED: f"refused ({row.reason})",
-        AssignmentStatus.ANSWERED: f"sent a contribution that was rejected ({row.reason})",
+        AssignmentStatus.REFUSED: "refused",
+        AssignmentStatus.ANSWERED: "sent a contribution that was rejected",
     }
     return f"{row.institution} {said[AssignmentStatus(row.status)]}"

@@ -112,7 +112,8 @@ def test_refusals_count_as_missing_and_are_named(study, sites):
         site.refuse(site.take(), Reason.LIMIT_NOISE, accessed=False)
     advance(study)
     assert study.status == "paused"
-    assert "Budapest refused (limit_noise)" in study.status_reason
+    assert "Budapest refused, Cleveland refused" in study.status_reason
+    assert "limit_noise" not in study.status_reason  # every participant reads the reason
     assert {kinds(study, slug)[-1] for slug in sites} == {"aborted"}
 
 

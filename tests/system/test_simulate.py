@@ -170,6 +170,7 @@ def test_a_site_whose_data_changes_refuses_and_the_study_says_so(tmp_path):
     assert simulation.process.returncode == 1, output
     assert simulation.summary["status"] == "paused"
     assert "Site b" in simulation.summary["reason"]
+    assert "Site b: refused (data_mismatch" in output
     assert 0 < simulation.summary["rounds"] < 200
     assert simulation.summary["ledger_ok"] is True
     assert simulation.hub_charges() == simulation.site_charges()
