@@ -107,10 +107,10 @@ def burn_down(study: str, institution: str, delta: float) -> list[tuple[int, Fig
 def burn_downs(
     study: str, delta: float, institution: str | None = None
 ) -> dict[str, list[tuple[int, Figure]]]:
-    """The burn-down of every institution in a study, in one query."""
+    """The burn-down of every institution in a study, in one query, round by round."""
     listed: dict[str, list[PrivacyEvent]] = {}
     ends: dict[str, dict[int, int]] = {}
-    for row in counted(reservations(study, institution)):
+    for row in sorted(counted(reservations(study, institution)), key=lambda row: row.round):
         history = listed.setdefault(row.institution, [])
         history.append(event_of(row))
         ends.setdefault(row.institution, {})[row.round] = len(history)

@@ -1,7 +1,7 @@
 """Whatever legal things happen in whatever order: charged ≥ released, and the ledger verifies."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
@@ -30,7 +30,13 @@ steps = st.tuples(
 )
 
 
+OUT_OF_ORDER = [
+    ("reserve", "cleveland", number, attempt) for number, attempt in ((2, 1), (1, 1), (2, 2))
+]
+
+
 class Sequences(TestCase):
+    @example(OUT_OF_ORDER)
     @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(st.lists(steps, max_size=30))
     def test_any_sequence_leaves_a_true_ledger(self, sequence):
@@ -53,6 +59,7 @@ class Sequences(TestCase):
             assert loss.epsilon <= 0.9
             curve = [figure.epsilon for _, figure in spending.burn_down("heart", site, 1e-3)]
             assert curve[-1:] == ([loss.epsilon] if history else [])
+            assert curve == sorted(curve)
 
 
 @pytest.mark.django_db
