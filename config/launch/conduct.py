@@ -6,7 +6,7 @@ from pathlib import Path
 
 from django.core.files import File
 
-from config.launch.people import LEAD
+from config.launch.people import LEAD, site_admin
 from federation.protocol.study_file import StudyFile
 from studies.models import Person, Study
 from studies.services import participations, studies
@@ -41,7 +41,7 @@ def approve_everywhere(study: Study, file: StudyFile) -> None:
         slug = participation.institution.slug
         participations.approve(
             participation,
-            by=Person.objects.get(username=slug),
+            by=Person.objects.get(username=site_admin(slug)),
             dataset=datasets[slug],
             protocol_digest=study.protocol_digest,
         )

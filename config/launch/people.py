@@ -24,6 +24,12 @@ class LogIns:
     password: str
 
 
+def site_admin(slug: str) -> str:
+    """The user name of an institution's own site admin; no institution takes a person's name."""
+    taken = {LEAD, ADMIN, OFFICER, OPERATOR}
+    return f"{slug}-site" if slug in taken else slug
+
+
 def create_people(folder: Path) -> LogIns:
     """Create the federation's own people once; later calls return the same log-ins."""
     password = own_secret(folder / "demonstration_password")[:16]
@@ -40,9 +46,10 @@ def create_site_admins(institutions: Iterable[Institution], password: str) -> No
     """Give each institution a site admin of its own, and the one called `admin` as well."""
     everywhere = Person.objects.get(username=ADMIN)
     for institution in institutions:
-        if Person.objects.filter(username=institution.slug).exists():
+        username = site_admin(institution.slug)
+        if Person.objects.filter(username=username).exists():
             continue
         name = f"Site admin of {institution.name}"
-        person = people.create_person(username=institution.slug, password=password, name=name)
+        person = people.create_person(username=username, password=password, name=name)
         people.grant(person, Role.SITE_ADMIN, institution)
         people.grant(everywhere, Role.SITE_ADMIN, institution)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from dp_accounting import GaussianDpEvent, NeighboringRelation, PoissonSampledDpEvent
+from dp_accounting.pld import PLDAccountant
 from playwright.sync_api import Error, Page, expect, sync_playwright
 from pypdf import PdfReader
 
@@ -190,6 +192,8 @@ def check_numbers(report, pdf, shown, demonstration, folder) -> None:
         assert rounded in shown
         assert rounded in pdf
         assert told["accountant"] == "pld"
+        alone = epsilon_by_dp_accounting(report["events"][hospital], delta=0.001)
+        assert told["epsilon"] == pytest.approx(alone, rel=1e-6)
         assert sum(event["steps"] for event in report["events"][hospital]) == ROUNDS
 
 
@@ -206,6 +210,16 @@ def epsilon_by_command(events: Path, delta: str) -> dict:
         check=True,
     )
     return json.loads(result.stdout)
+
+
+def epsilon_by_dp_accounting(events: list[dict], delta: float) -> float:
+    """The library by itself, on the events as they were exported."""
+    accountant = PLDAccountant(NeighboringRelation.ADD_OR_REMOVE_ONE)
+    for event in events:
+        noise = GaussianDpEvent(float(event["noise_multiplier"]))
+        sampled = PoissonSampledDpEvent(float(event["sample_rate"]), noise)
+        accountant.compose(sampled, event["steps"])
+    return accountant.get_epsilon(delta)
 
 
 def rounded_up(value: float, places: int = 3) -> str:
