@@ -87,6 +87,8 @@ def test_an_absent_hub_is_waited_for_with_one_line(
     assert site.said().count("hub_absent") == 1
     hub.start()
     eventually(lambda: hub.offers, "the offer after the first contact")
+    # Only an answered poll ends an absence: cut before it, the first one would simply go on.
+    eventually(lambda: "hub_reached" in site.said(), "the end of the absence")
     hub.stop()  # cuts the long poll, too
     eventually(lambda: site.said().count("hub_absent") == 2, "second absence noticed")
     hub.start()
