@@ -15,6 +15,12 @@ class EntryKind(models.TextChoices):
     LOST = "lost"  # taken and never answered: stays charged
     REFUSED = "refused"  # a contribution the hub would not use: stays charged
     ABORTED = "aborted"  # provably never computed: the reservation is given back
+    RAISED = "raised"  # a lifetime budget, by two people and with a reason
+    RETURNED = "returned"  # what a study that ended had sealed and never reserved
+    ATTESTED = "attested"  # somebody answers for it that no patient is at two institutions
+    COMMITTED = "committed"  # the digest of the coins of an empirical audit, before round 1
+    REVEALED = "revealed"  # these coins, after the last round
+    PROPOSED = "proposed"  # the next round's noise of an adaptive schedule, and why
 
 
 class Entry(models.Model):

@@ -8,9 +8,9 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from redis.exceptions import RedisError
 
+from accounting.services.hub_key import hub_key
 from federation.api.errors import Refused, answer
 from federation.protocol import messages
-from federation.services.hub_key import hub_key
 from studies.services.enrolment import enrol as pin_key
 from studies.services.errors import EnrolmentRefused
 

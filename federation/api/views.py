@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from accounting.services import budgets
+from accounting.services.hub_key import hub_key
 from federation.api import errors
 from federation.api.authentication import Caller, authenticate
 from federation.api.enrolment import enrol as enrol_site
@@ -19,7 +20,6 @@ from federation.api.routes import identify, in_database, signed, small_body, tra
 from federation.api.waiting import LONGEST_WAIT, LOOK_EVERY, listening, seat
 from federation.protocol import messages
 from federation.services import blobs, contributions, deliveries
-from federation.services.hub_key import hub_key
 from studies.models import Institution
 from studies.services import institutions
 

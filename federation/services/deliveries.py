@@ -8,10 +8,10 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from accounting.services import ledger
+from accounting.services.hub_key import hub_key
 from federation.models import Assignment, AssignmentStatus, RoundStatus
 from federation.protocol import messages
 from federation.services.facts import keys_of
-from federation.services.hub_key import hub_key
 from federation.services.settling import UNSETTLED
 from studies.models import Approval, Institution
 from studies.services import events

@@ -9,13 +9,13 @@ from django.db.models import Max
 
 from accounting.keys import Key, Reservation
 from accounting.services import ledger
+from accounting.services.hub_key import hub_key
 from federation import phases
 from federation.models import Assignment, Checkpoint, Round
 from federation.protocol import messages, plans
 from federation.protocol.document import Protocol
 from federation.services import bell
 from federation.services.facts import expected_event, key_of, study_limit
-from federation.services.hub_key import hub_key
 from studies.models import Participation, Study
 from studies.services import events
 

@@ -11,12 +11,12 @@ from django.test import Client
 from django.utils import timezone
 
 from accounting.dp.events import PrivacyEvent
+from accounting.services.hub_key import hub_key
 from federation.protocol import messages
 from federation.protocol.canonical import digest
 from federation.protocol.http_signatures import sign_request
 from federation.protocol.keys import SigningKey
 from federation.protocol.tensors import Tensors, pack, unpack
-from federation.services.hub_key import hub_key
 from studies.models import Institution
 
 API = "/site-api/v1/"

@@ -9,10 +9,10 @@ from django.test import Client
 from django.utils import timezone
 from redis.exceptions import ConnectionError as RedisDown
 
+from accounting.services.hub_key import hub_key
 from federation.models import Assignment
 from federation.protocol.keys import SigningKey
 from federation.protocol.messages import Reason, enrolment_proof
-from federation.services.hub_key import hub_key
 from studies.models import Institution
 from studies.services import institutions
 from tests.federation.sites import API, error_of, post
