@@ -1,0 +1,1 @@
+"""The tree over the ledger and its signed checkpoints: pure, for the hub, the sites and tests."""
