@@ -1,62 +1,98 @@
-"""The databases' own refusal to change or delete what was decided and what happened."""
+"""The database's own refusal to change or delete the rows of a table, for each engine.
 
+A migration that makes such a table ends with `guarded(table)`. SQLite forgets triggers when a
+later migration rebuilds the table (most AddFields and AlterFields do): such a migration ends with
+it again. `guarded_tables` asks the database itself, and tests compare it with the models.
+"""
+
+from functools import partial
+
+from django.db import migrations
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
-TABLES = ("studies_approval", "studies_event", "studies_revision")
 VERBS = ("UPDATE", "DELETE")
-FUNCTION = "studies_append_only"
+FUNCTION = "refuse_change"
+SUFFIX = "_append_only"
 MESSAGE = "this table is append-only: write a new row instead"
+
+
+def guarded(*tables: str) -> migrations.RunPython:
+    """The migration's operation that guards `tables`; its way back takes the guard away."""
+    return migrations.RunPython(partial(_forward, tables), partial(_back, tables))
+
+
+def install(connection: BaseDatabaseWrapper, tables: tuple[str, ...]) -> None:
+    """Guard `tables`, again where they are guarded already."""
+    remove(connection, tables)
+    _run(connection, tables, {"sqlite": _sqlite_install, "postgresql": _postgresql_install})
+
+
+def remove(connection: BaseDatabaseWrapper, tables: tuple[str, ...]) -> None:
+    """Take the guard of `tables` away."""
+    _run(connection, tables, {"sqlite": _sqlite_remove, "postgresql": _postgresql_remove})
+
+
+def guarded_tables(connection: BaseDatabaseWrapper) -> frozenset[str]:
+    """The tables that the database itself keeps from being changed."""
+    with connection.cursor() as cursor:
+        cursor.execute(_chosen(connection, _LISTS))
+        return frozenset(row[0] for row in cursor.fetchall())
+
+
+def _forward(tables: tuple[str, ...], _apps: object, editor: BaseDatabaseSchemaEditor) -> None:
+    install(editor.connection, tables)
+
+
+def _back(tables: tuple[str, ...], _apps: object, editor: BaseDatabaseSchemaEditor) -> None:
+    remove(editor.connection, tables)
+
+
+def _run(connection: BaseDatabaseWrapper, tables: tuple[str, ...], statements: dict) -> None:
+    write = _chosen(connection, statements)
+    with connection.cursor() as cursor:
+        for table in tables:
+            for statement in write(table):
+                cursor.execute(statement)
+
+
+def _chosen(connection: BaseDatabaseWrapper, by_vendor: dict):
+    """What is for this engine. Raises NotImplementedError: a record without a guard is not made."""
+    if connection.vendor not in by_vendor:
+        raise NotImplementedError(
+            f"no append-only triggers for {connection.vendor}; use SQLite or PostgreSQL"
+        )
+    return by_vendor[connection.vendor]
 
 
 def _sqlite_install(table: str) -> tuple[str, ...]:
     return tuple(
-        f"CREATE TRIGGER IF NOT EXISTS {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+        f"CREATE TRIGGER {table}{SUFFIX}_{verb.lower()} BEFORE {verb} ON {table} "
         f"BEGIN SELECT RAISE(ABORT, '{MESSAGE}'); END"
         for verb in VERBS
     )
 
 
 def _sqlite_remove(table: str) -> tuple[str, ...]:
-    return tuple(f"DROP TRIGGER IF EXISTS {table}_no_{verb.lower()}" for verb in VERBS)
+    return tuple(f"DROP TRIGGER IF EXISTS {table}{SUFFIX}_{verb.lower()}" for verb in VERBS)
 
 
 def _postgresql_install(table: str) -> tuple[str, ...]:
     return (
         f"CREATE OR REPLACE FUNCTION {FUNCTION}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
         f"RAISE EXCEPTION '{MESSAGE}' USING ERRCODE = 'integrity_constraint_violation'; END $$",
-        f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} "
+        f"CREATE TRIGGER {table}{SUFFIX} BEFORE UPDATE OR DELETE ON {table} "
         f"FOR EACH ROW EXECUTE FUNCTION {FUNCTION}()",
     )
 
 
 def _postgresql_remove(table: str) -> tuple[str, ...]:
-    return (f"DROP TRIGGER IF EXISTS {table}_append_only ON {table}",)
+    return (f"DROP TRIGGER IF EXISTS {table}{SUFFIX} ON {table}",)
 
 
-INSTALL = {"sqlite": _sqlite_install, "postgresql": _postgresql_install}
-REMOVE = {"sqlite": _sqlite_remove, "postgresql": _postgresql_remove}
-
-
-def execute(connection: BaseDatabaseWrapper, statements: dict) -> None:
-    """Run INSTALL or REMOVE; raises NotImplementedError for an engine without such triggers."""
-    if connection.vendor not in statements:
-        raise NotImplementedError(
-            f"no append-only triggers for {connection.vendor}; use SQLite or PostgreSQL"
-        )
-    with connection.cursor() as cursor:
-        for table in TABLES:
-            for statement in statements[connection.vendor](table):
-                cursor.execute(statement)
-
-
-def install(_apps: object, editor: BaseDatabaseSchemaEditor) -> None:
-    """The migration's way forward. SQLite forgets triggers when a later migration rebuilds one of
-    the tables (most AlterFields do): such a migration ends with this again, and a test sees to it.
-    """
-    execute(editor.connection, INSTALL)
-
-
-def remove(_apps: object, editor: BaseDatabaseSchemaEditor) -> None:
-    """The migration's way back."""
-    execute(editor.connection, REMOVE)
+_LISTS = {
+    "sqlite": "SELECT tbl_name FROM sqlite_master WHERE type = 'trigger' "
+    "AND name = tbl_name || '_append_only_delete'",
+    "postgresql": "SELECT relname FROM pg_trigger JOIN pg_class ON tgrelid = pg_class.oid "
+    "WHERE tgname = relname || '_append_only'",
+}

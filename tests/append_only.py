@@ -6,8 +6,7 @@ import pytest
 from django.core.management.commands import flush
 from django.db import connections
 
-from accounting import triggers
-from studies import triggers as studies_triggers
+from studies import triggers
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -16,13 +15,12 @@ def _emptied_by_flush_only() -> Iterator[None]:
 
     def handle(self: flush.Command, **options: object) -> None:
         connection = connections[str(options["database"])]
-        triggers.execute(connection, triggers.REMOVE)
-        studies_triggers.execute(connection, studies_triggers.REMOVE)
+        tables = tuple(triggers.guarded_tables(connection))
+        triggers.remove(connection, tables)
         try:
             plain(self, **options)
         finally:
-            triggers.execute(connection, triggers.INSTALL)
-            studies_triggers.execute(connection, studies_triggers.INSTALL)
+            triggers.install(connection, tables)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(flush.Command, "handle", handle)

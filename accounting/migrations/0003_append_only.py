@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from accounting import triggers
+from studies.triggers import guarded
 
 
 def make_head(apps, editor):
@@ -19,5 +19,5 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunPython(make_head, migrations.RunPython.noop),
-        migrations.RunPython(triggers.install, triggers.remove),
+        guarded("accounting_entry"),
     ]

@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from studies import triggers
+from studies.triggers import guarded
 
 
 class Migration(migrations.Migration):
@@ -12,5 +12,5 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RunPython(triggers.install, triggers.remove),
+        guarded("studies_approval", "studies_event", "studies_revision"),
     ]

@@ -6,12 +6,12 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from accounting import triggers
 from accounting.canonical import GENESIS, canonical_json, chained
 from accounting.models import DatasetBudget, Entry, LedgerHead
 from accounting.services import ledger
 from accounting.services.rows import columns
 from accounting.services.verification import verify
+from studies import triggers
 from tests.accounting import builders as b
 
 pytestmark = pytest.mark.django_db
@@ -50,7 +50,7 @@ def _history():
 @pytest.fixture
 def intruder():
     """A person with full access to the database, who can drop triggers."""
-    triggers.execute(connection, triggers.REMOVE)
+    triggers.remove(connection, ("accounting_entry",))
     return Entry.objects
 
 
