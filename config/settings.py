@@ -122,8 +122,18 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 300}
 CELERY_BEAT_SCHEDULE = {
-    "sweep": {"task": "federation.sweep", "schedule": env.float("CLOISTER_SWEEP_SECONDS", 2.0)}
+    "sweep": {"task": "federation.sweep", "schedule": env.float("CLOISTER_SWEEP_SECONDS", 2.0)},
+    "alerts": {"task": "studies.send_alerts", "schedule": 5.0},
+    "verify": {
+        "task": "accounting.verify_ledger",
+        "schedule": env.float("CLOISTER_VERIFY_SECONDS", 3600.0),
+    },
 }
+
+vars().update(env.email_url("CLOISTER_EMAIL_URL", default=f"filemail://{VAR / 'mail'}"))
+DEFAULT_FROM_EMAIL = env.str("CLOISTER_EMAIL_FROM", default="cloister@localhost")
+EMAIL_TIMEOUT = 20
+WEBHOOK_HOSTS = env.list("CLOISTER_WEBHOOK_HOSTS", default=[])
 
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR / "static"

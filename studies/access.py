@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404
 
 from studies.models import Event, Institution, Participation, Role, Study
+from studies.selectors.alerting import alerts_for
 from studies.selectors.visibility import (
     Visitor,
     administered,
@@ -78,6 +79,16 @@ def may_read_report(person: Visitor, study: Study, institution: Institution | No
     if institution is None:
         return sees_whole(person, study)
     return may_see_part(person, study, institution)
+
+
+def may_read_alerts(person: Visitor) -> bool:
+    """The page of violations: officers, and site admins for what concerns their house."""
+    return has_role(person, Role.COMPLIANCE_OFFICER) or has_role(person, Role.SITE_ADMIN)
+
+
+def may_explain(person: Visitor) -> bool:
+    """Compliance officers explain the alerts that they may see."""
+    return has_role(person, Role.COMPLIANCE_OFFICER)
 
 
 def may_see_operations(person: Visitor) -> bool:
@@ -224,6 +235,22 @@ def require_register_institution(person: Visitor) -> None:
 def require_read_ledger(person: Visitor) -> None:
     """Http404 for everybody whom the ledger does not concern."""
     _visible(may_read_ledger(person))
+
+
+def require_read_alerts(person: Visitor) -> None:
+    """Http404 for everybody whom no alert concerns."""
+    _visible(may_read_alerts(person))
+
+
+def alert_or_404(person: Visitor, number: int) -> Event:
+    """The alert, when the person may see it; else Http404."""
+    require_read_alerts(person)
+    return _first_or_404(alerts_for(person).filter(pk=number))
+
+
+def require_explain(person: Visitor) -> None:
+    """PermissionDenied for everybody but officers."""
+    _allow(may_explain(person), "compliance officers explain alerts")
 
 
 def require_read_report(

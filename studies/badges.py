@@ -39,6 +39,9 @@ BADGES = {
     "unused": Badge("Not used", "circle-dashed", "plain"),
     "rejected": Badge("Rejected", "x", "bad"),
     "closed": Badge("Closed", "check", "good"),
+    # alerts
+    "notice": Badge("Notice", "info-circle", "wait"),
+    "alarm": Badge("Alarm", "alert-triangle", "bad"),
 }
 
 # The closed list of reasons for which a site refuses (federation.protocol.messages.Reason).

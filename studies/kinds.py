@@ -42,6 +42,8 @@ KINDS: dict[str, str] = {
     "report_downloaded": "{by} downloaded a privacy report",
     "ledger_verified": "{by} verified the ledger",
     "ledger_broken": "The ledger did not verify",
+    "alert_explained": "{by} explained an alert ({alert})",
+    "budget_low": "{what} has used {percent} % of its budget",
     "budget_lowered": "{by} lowered the lifetime budget of {dataset} at {institution}",
 }
 NEWS_ONLY = frozenset({"site_seen", "step_done"})  # never rows

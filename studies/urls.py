@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from studies.views import acting, approving, home, institutions, protocol, sessions, study, writing
+from studies.views import (
+    acting,
+    alerting,
+    approving,
+    home,
+    institutions,
+    protocol,
+    sessions,
+    study,
+    writing,
+)
 
 STUDY = "studies/<slug:slug>/"
 PART = STUDY + "institutions/<slug:institution>/"
@@ -11,6 +21,10 @@ urlpatterns = [
     path("panels/home/", home.sections, name="panel-home"),
     path("login/", sessions.log_in, name="login"),
     path("logout/", sessions.log_out, name="logout"),
+    path("violations/", alerting.page, name="violations"),
+    path("violations/<int:number>/", alerting.explain, name="explain"),
+    path("subscribe/", alerting.subscribe, name="subscribe"),
+    path("subscriptions/<int:number>/end/", alerting.unsubscribe, name="unsubscribe"),
     path("institutions/", institutions.listing, name="institutions"),
     path("new-institution/", institutions.register, name="institution-new"),
     path("institutions/<slug:slug>/", institutions.detail, name="institution"),

@@ -4,30 +4,18 @@ from dataclasses import dataclass
 
 from studies.models import Institution, Participation, Role, Study
 from studies.selectors.actions import Action, study_actions
+from studies.selectors.alerting import Alert, shown, unexplained
 from studies.selectors.readiness import Obstacle, obstacles
 from studies.selectors.sites import Site, site, sites
-from studies.selectors.timeline import Line, lines
 from studies.selectors.visibility import (
     Visitor,
     administered,
-    all_events_for,
     led_studies,
     overseen_studies,
     roles_of,
 )
 from studies.states import ParticipationStatus, StudyStatus
 
-CONCERNS = (
-    "assignment_refused",
-    "assignment_lost",
-    "contribution_rejected",
-    "ledger_broken",
-    "quorum_overridden",
-    "round_failed",
-    "site_key_revoked",
-    "study_exhausted",
-    "study_failed",
-)
 MOST = 12  # rows of a list on the home page
 
 
@@ -56,7 +44,7 @@ class Sections:
 
     led: list[LedStudy] | None = None
     houses: list[House] | None = None
-    concerns: list[Line] | None = None
+    concerns: list[Alert] | None = None
     overseen: list[Study] | None = None
     sites: list[Site] | None = None
 
@@ -101,5 +89,5 @@ def _house(institution: Institution) -> House:
     return House(institution, site(institution), list(waiting), list(rest[:MOST]))
 
 
-def _concerns(person: Visitor) -> list[Line]:
-    return lines(all_events_for(person).filter(kind__in=CONCERNS), MOST)
+def _concerns(person: Visitor) -> list[Alert]:
+    return shown(unexplained(person), MOST)
