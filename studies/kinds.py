@@ -43,7 +43,7 @@ KINDS: dict[str, str] = {
     "ledger_verified": "{by} verified the ledger",
     "ledger_broken": "The ledger did not verify",
     "alert_explained": "{by} explained an alert ({alert})",
-    "budget_low": "{what} has used {percent} % of its budget",
+    "budget_low": "{percent} % of the privacy budget of {what} is spent or reserved",
     "budget_lowered": "{by} lowered the lifetime budget of {dataset} at {institution}",
 }
 NEWS_ONLY = frozenset({"site_seen", "step_done"})  # never rows

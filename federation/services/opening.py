@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import Max
 
 from accounting.keys import Key, Reservation
-from accounting.services import ledger
+from accounting.services import ledger, watching
 from accounting.services.hub_key import hub_key
 from federation import phases
 from federation.models import Assignment, Checkpoint, Round
@@ -92,7 +92,8 @@ def open_phase(
 
     Raises BudgetExceeded or NotLent before anything is written.
     """
-    ledger.reserve_all([_reservation(protocol, round_, part, phase.name) for part in parts])
+    wanted = [_reservation(protocol, round_, part, phase.name) for part in parts]
+    watching.look(ledger.reserve_all(wanted))
     round_.phase, round_.phase_deadline = phase.name, _deadline(protocol, now)
     round_.save(update_fields=["phase", "phase_deadline"])
     checkpoint = Checkpoint.objects.get(study=round_.study, number=round_.number + phase.checkpoint)

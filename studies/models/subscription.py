@@ -19,7 +19,7 @@ class Subscription(models.Model):
     channel = models.CharField(max_length=10, choices=Channel.choices)
     address = models.CharField(max_length=500)  # an e-mail address, or an https address
     severity = models.CharField(
-        max_length=10, choices=[(s.value, s.value) for s in Severity], default=Severity.NOTICE
+        max_length=10, choices=[(s.value, s.value) for s in Severity], default=Severity.NOTICE.value
     )
     secret = models.CharField(max_length=64, blank=True)  # signs a webhook's body
     after = models.BigIntegerField()  # the newest event that was looked at for it

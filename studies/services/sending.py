@@ -33,10 +33,11 @@ def send(subscription: Subscription, events: Sequence[Event]) -> None:
     _SENDERS[Channel(subscription.channel)](subscription, events)
 
 
-def mail(
-    address: str, subject: str, text: str, files: Sequence[tuple[str, bytes, str]] = ()
-) -> None:
-    """One e-mail with attachments (name, bytes, media type). Raises NotSent."""
+Attachment = tuple[str, bytes, str]  # name, content, media type
+
+
+def mail(address: str, subject: str, text: str, files: Sequence[Attachment] = ()) -> None:
+    """One e-mail with its attachments. Raises NotSent."""
     message = EmailMessage(subject=subject, body=text, to=[address], attachments=list(files))
     try:
         message.send()

@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from studies import access
@@ -58,6 +59,7 @@ def explain(request: HttpRequest, number: int) -> HttpResponse:
 
 
 @login_required
+@never_cache
 @require_POST
 def subscribe(request: HttpRequest) -> HttpResponse:
     """Add a subscription; a webhook's secret is shown this once."""
@@ -70,12 +72,9 @@ def subscribe(request: HttpRequest) -> HttpResponse:
     except subscriptions.SubscriptionRefused as error:
         form.add_error("address", sentence(error))
         return _page(request, form)
-    secret = (
-        f" Its bodies are signed with this secret, shown only now: {made.secret}"
-        if made.secret
-        else ""
-    )
-    messages.success(request, f"Alerts go to {made.address} from now on.{secret}")
+    messages.success(request, f"Alerts go to {made.address} from now on.")
+    if made.secret:
+        return render(request, "alerts/secret.html", {"made": made})
     return redirect("violations")
 
 

@@ -10,6 +10,7 @@ from django.urls import URLPattern, get_resolver, reverse
 
 from accounting.services import budgets
 from studies.models import Institution
+from studies.services import events
 
 PEOPLE = frozenset(
     ("ada", "boris", "carla", "bela", "zoe", "olga", "otto", "olaf", "petra", "nobody")
@@ -20,6 +21,7 @@ KNOW_HOUSE = frozenset(("ada", "boris", "carla", "olga", "otto", "petra"))  # kn
 OF_HOUSE = frozenset(("carla", "olga", "otto"))  # read what Cleveland lends
 SEE_PART = frozenset(("ada", "carla", "olga", "otto"))  # see Cleveland's part in the study
 OFFICERS = frozenset(("olga", "otto", "olaf"))
+HEAR = PEOPLE - LEADS - {"petra", "nobody"}  # hear of alerts
 NONE = frozenset()
 DATASETS = [{"name": "heart", "lineage": "heart-1988", "epsilon": "3", "delta": "0.001"}]
 
@@ -43,6 +45,8 @@ class Row:
 STUDY, PART = ("heart-disease",), ("heart-disease", "cleveland")
 HOUSE = ("cleveland",)
 LENT = "the number of what Cleveland lends"
+ALERT = "the number of an alert about Cleveland"
+UNUSED = "0"
 ROWS = {
     "home": Row(PEOPLE),
     "panel-home": Row(PEOPLE),
@@ -73,6 +77,12 @@ ROWS = {
     "panel-lending": Row(OF_HOUSE, arguments=PART),
     "study-approve": Row(frozenset(("carla",)), SEE_PART, PART),
     "participation-action": Row(frozenset(("carla",)), SEE_PART, (*PART, "decline")),
+    "violations": Row(HEAR),
+    "explain": Row(frozenset(("olga", "otto")), frozenset(("carla",)), (ALERT,)),
+    "subscribe": Row(HEAR, post=True),
+    "unsubscribe": Row(
+        PEOPLE - LEADS - {"petra", "nobody"}, arguments=(UNUSED,), post=True, answer=302
+    ),
     "round-close": Row(NONE, IN_STUDY - {"ada"}, STUDY),  # the lead: no such round now
     "model-download": Row(NONE, IN_STUDY - {"ada"}, STUDY),  # the lead: no model yet
     "model-card": Row(NONE, IN_STUDY - {"ada"}, STUDY),
@@ -108,8 +118,12 @@ def every_name() -> set[str]:
 
 def address(name: str) -> str:
     """Where the row's address lies; what Cleveland lends is numbered by the database."""
-    lent = budgets.declare(Institution.objects.get(slug="cleveland"), DATASETS)[0].pk
-    return reverse(name, args=[lent if a == LENT else a for a in ROWS[name].arguments])
+    cleveland = Institution.objects.get(slug="cleveland")
+    numbers = {
+        LENT: lambda: budgets.declare(cleveland, DATASETS)[0].pk,
+        ALERT: lambda: events.record("budget_low", institution=cleveland, what="x", percent=81).pk,
+    }
+    return reverse(name, args=[numbers.get(a, lambda a=a: a)() for a in ROWS[name].arguments])
 
 
 def ask(client, name: str):

@@ -72,7 +72,8 @@ def test_several_roles_are_several_sections(home, cast, hospitals, submitted):
     ("who", "places"),
     [
         ("ada", ["Home", "Studies", "Institutions", "Ledger"]),
-        ("carla", ["Home", "Studies", "Institutions", "Ledger"]),
+        ("carla", ["Home", "Studies", "Institutions", "Ledger", "Violations"]),
+        ("olga", ["Home", "Studies", "Institutions", "Ledger", "Violations"]),
         ("petra", ["Home", "Institutions"]),
         ("nobody", ["Home"]),
     ],

@@ -5,18 +5,20 @@ from django.apps import apps
 from django.db import DatabaseError, connection, transaction
 
 from studies import triggers
-from studies.models import AppendOnly, Approval, Event, Revision, Written
-from studies.services import participations
+from studies.models import AppendOnly, Approval, Event, Explanation, Revision, Written
+from studies.services import explanations, participations
 
 MUTABLE = {
+    "Delivery",  # status, attempts
     "EnrolmentToken",  # used_at, expires_at
     "Institution",  # key, offer, last_seen
     "Membership",  # deleted when a role is taken away; the event stays
     "Participation",  # status
     "Person",
+    "Subscription",  # severity, and how far it was looked at
     "Study",  # status, document (its revisions keep every version)
 }
-WRITTEN_ONCE = {"Approval", "Event", "Revision"}
+WRITTEN_ONCE = {"Approval", "Event", "Explanation", "Revision"}
 
 
 def test_every_model_is_declared():
@@ -33,7 +35,9 @@ def test_the_database_guards_whatever_is_written_once(db):
 @pytest.fixture
 def rows(submitted, part, cast):
     participations.decline(part("cleveland"), by=cast.carla)
-    return {model.__name__: model.objects.first() for model in (Approval, Event, Revision)}
+    explanations.explain(Event.objects.first(), "only a test", by=cast.olga)
+    written = (Approval, Event, Explanation, Revision)
+    return {model.__name__: model.objects.first() for model in written}
 
 
 @pytest.mark.parametrize("name", sorted(WRITTEN_ONCE))

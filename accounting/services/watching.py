@@ -1,0 +1,83 @@
+"""What the hub looks at by itself: budgets that run low, and whether the ledger still holds.
+
+Each finding is an event; the alerts bring it to people.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from accounting.models import Entry, EntryKind
+from accounting.selectors import spending
+from accounting.services.verification import Verdict, verify
+from studies.models import Event, Institution, Study
+from studies.services import events
+
+LOW = 0.8  # of a budget
+
+
+def look(entries: Iterable[Entry]) -> None:
+    """Tell, once for each budget, that these reservations brought it above 80 %.
+
+    Of a study, whose sealed plan by design ends near its whole budget, once for all its sites;
+    of a dataset's lifetime budget, to its own house and its officers.
+    """
+    for entry in entries:
+        if entry.kind == EntryKind.RESERVED:
+            _look_at(entry, json.loads(entry.body))
+
+
+def verify_now() -> Verdict:
+    """Verify the whole ledger; a break is an event, once for each new problem.
+
+    A pass is written only after a break, or where no verdict is on record yet.
+    """
+    verdict = verify()
+    last = Event.objects.filter(kind__in=("ledger_verified", "ledger_broken")).last()
+    about = {"entries": verdict.entries, "head": verdict.head}
+    if not verdict.ok:
+        reason = verdict.sentence()
+        if last is None or last.payload.get("reason") != reason:
+            events.record("ledger_broken", reason=reason, **about)
+    elif last is None or last.kind == "ledger_broken":
+        events.record("ledger_verified", **about)
+    return verdict
+
+
+def _look_at(entry: Entry, body: dict[str, Any]) -> None:
+    study, dataset = body["checks"]
+    share = float(body["figure"]["epsilon"]) / float(study["limit"])
+    if share >= LOW:
+        _tell_study(entry, share, study["limit"], sealed=body["sealed"])
+    share = float(dataset["epsilon"]) / float(dataset["limit"])
+    if share >= LOW and not _by_filter(dataset):
+        # "It fits in any case" was said by a looser accountant than the page shows.
+        spent = spending.dataset_loss(entry.institution, entry.lineage, float(dataset["delta"]))
+        share = spent.epsilon / float(dataset["limit"])
+    if share >= LOW:
+        _tell_house(entry, share, dataset["limit"])
+
+
+def _by_filter(check: dict[str, str]) -> bool:
+    """Whether the check's own figure decides: the filter at its sealed order."""
+    return "sealed in advance" in check["discretisation"]
+
+
+def _tell_study(entry: Entry, share: float, limit: str, *, sealed: bool) -> None:
+    study = Study.objects.filter(slug=entry.study).first()
+    if study is None or Event.objects.filter(kind="budget_low", study=study).exists():
+        return
+    plan = {"reason": "as its sealed plan foresees"} if sealed else {}
+    events.record(
+        "budget_low", study=study, what="this study", percent=int(100 * share), limit=limit, **plan
+    )
+
+
+def _tell_house(entry: Entry, share: float, limit: str) -> None:
+    house = Institution.objects.filter(slug=entry.institution).first()
+    about = {"what": f"dataset {entry.lineage}", "limit": limit}
+    told = Event.objects.filter(
+        kind="budget_low", study=None, institution=house, payload__limit=limit
+    )
+    if not told.filter(payload__what=about["what"]).exists():
+        events.record("budget_low", institution=house, percent=int(100 * share), **about)
