@@ -6,6 +6,7 @@ it again. `guarded_tables` asks the database itself, and tests compare it with t
 """
 
 from functools import partial
+from typing import Any
 
 from django.db import migrations
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -52,8 +53,14 @@ def _run(connection: BaseDatabaseWrapper, tables: tuple[str, ...], statements: d
     write = _chosen(connection, statements)
     with connection.cursor() as cursor:
         for table in tables:
-            for statement in write(table):
+            for statement in write(table, _unique(connection, cursor, table)):
                 cursor.execute(statement)
+
+
+def _unique(connection: BaseDatabaseWrapper, cursor: Any, table: str) -> list[list[str]]:
+    """The groups of columns that no two rows share."""
+    found = connection.introspection.get_constraints(cursor, table).values()
+    return [c["columns"] for c in found if c["columns"] and (c["unique"] or c["primary_key"])]
 
 
 def _chosen(connection: BaseDatabaseWrapper, by_vendor: dict):
@@ -65,29 +72,43 @@ def _chosen(connection: BaseDatabaseWrapper, by_vendor: dict):
     return by_vendor[connection.vendor]
 
 
-def _sqlite_install(table: str) -> tuple[str, ...]:
-    return tuple(
-        f"CREATE TRIGGER {table}{SUFFIX}_{verb.lower()} BEFORE {verb} ON {table} "
-        f"BEGIN SELECT RAISE(ABORT, '{MESSAGE}'); END"
-        for verb in VERBS
+def _sqlite_install(table: str, unique: list[list[str]]) -> tuple[str, ...]:
+    """INSERT OR REPLACE fires no DELETE trigger, so it is refused where it would replace a row."""
+    refuse = f"BEGIN SELECT RAISE(ABORT, '{MESSAGE}'); END"
+    replaced = " OR ".join(
+        "(" + " AND ".join(f"{name} = NEW.{name}" for name in names) + ")" for names in unique
+    )
+    return (
+        *(
+            f"CREATE TRIGGER {table}{SUFFIX}_{verb.lower()} BEFORE {verb} ON {table} {refuse}"
+            for verb in VERBS
+        ),
+        f"CREATE TRIGGER {table}{SUFFIX}_replace BEFORE INSERT ON {table} "  # noqa: S608
+        f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {replaced}) {refuse}",
     )
 
 
-def _sqlite_remove(table: str) -> tuple[str, ...]:
-    return tuple(f"DROP TRIGGER IF EXISTS {table}{SUFFIX}_{verb.lower()}" for verb in VERBS)
+def _sqlite_remove(table: str, _unique: list[list[str]]) -> tuple[str, ...]:
+    return tuple(
+        f"DROP TRIGGER IF EXISTS {table}{SUFFIX}_{verb.lower()}" for verb in (*VERBS, "replace")
+    )
 
 
-def _postgresql_install(table: str) -> tuple[str, ...]:
+def _postgresql_install(table: str, _unique: list[list[str]]) -> tuple[str, ...]:
     return (
         f"CREATE OR REPLACE FUNCTION {FUNCTION}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
         f"RAISE EXCEPTION '{MESSAGE}' USING ERRCODE = 'integrity_constraint_violation'; END $$",
         f"CREATE TRIGGER {table}{SUFFIX} BEFORE UPDATE OR DELETE ON {table} "
         f"FOR EACH ROW EXECUTE FUNCTION {FUNCTION}()",
+        f"CREATE TRIGGER {table}{SUFFIX}_truncate BEFORE TRUNCATE ON {table} "
+        f"FOR EACH STATEMENT EXECUTE FUNCTION {FUNCTION}()",
     )
 
 
-def _postgresql_remove(table: str) -> tuple[str, ...]:
-    return (f"DROP TRIGGER IF EXISTS {table}{SUFFIX} ON {table}",)
+def _postgresql_remove(table: str, _unique: list[list[str]]) -> tuple[str, ...]:
+    return tuple(
+        f"DROP TRIGGER IF EXISTS {table}{SUFFIX}{end} ON {table}" for end in ("", "_truncate")
+    )
 
 
 _LISTS = {

@@ -29,6 +29,8 @@ class Entry(models.Model):
     `steps` is +K where K steps were reserved and −K where a reservation was given back, so one
     grouped sum over rows is the merged history that ε is derived from; 0 in every other row.
     digest = SHA-256(previous digest as bytes ‖ body); the first row's previous is 64 zeros.
+    `subtrees` holds the roots of the complete Merkle subtrees that end at this entry, one of 64
+    hex digits per level, level 0 (the entry's own leaf) first; accounting.log.merkle.
     """
 
     sequence = models.BigIntegerField(unique=True)  # 1, 2, 3 … without gaps
@@ -41,11 +43,13 @@ class Entry(models.Model):
     phase = models.CharField(max_length=20, blank=True)
     noise_multiplier = models.CharField(max_length=32, blank=True)  # decimal strings
     sample_rate = models.CharField(max_length=32, blank=True)
+    rows_per_unit = models.PositiveIntegerField(default=1)
     steps = models.IntegerField(default=0)
     idempotency_key = models.CharField(max_length=255, unique=True)
     body = models.TextField()
     previous_digest = models.CharField(max_length=64)
     digest = models.CharField(max_length=64)
+    subtrees = models.TextField(default="")
 
     class Meta:
         ordering = ("sequence",)

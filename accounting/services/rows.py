@@ -1,6 +1,9 @@
-"""Appending rows to the ledger: the lock, the sequence, the chain. Nobody else inserts."""
+"""Appending rows to the ledger: the lock, the sequence, the chain, the tree, the running sums.
 
-from collections.abc import Sequence
+Nobody else inserts.
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -8,7 +11,9 @@ from typing import Any
 from django.db import transaction
 
 from accounting.canonical import canonical_json, chained
+from accounting.log.merkle import Frontier, leaf_hash
 from accounting.models import Entry, LedgerHead
+from accounting.services import sums
 
 VERSION = 1
 
@@ -43,16 +48,39 @@ def lock() -> LedgerHead:
 
 
 def append(head: LedgerHead, drafts: Sequence[Draft], now: datetime) -> list[Entry]:
-    """Chain and insert `drafts` after `head` (locked by the caller), in order."""
-    entries: list[Entry] = []
+    """Chain and insert `drafts` after `head` (locked by the caller), in order.
+
+    The head carries the roots that the next leaf may complete a subtree with, so no row is read.
+    """
+    if not drafts:
+        return []
+    tree, entries = frontier(head), []
     for draft in drafts:
         entry = _entry(draft, head.size + 1, head.digest, now)
+        entry.subtrees = joined(tree.append(leaf_hash(entry.body.encode())))
         head.size, head.digest = entry.sequence, entry.digest
         entries.append(entry)
-    if entries:
-        Entry.objects.bulk_create(entries)
-        head.save(update_fields=("size", "digest"))
+    head.frontier = joined(tree.roots)
+    Entry.objects.bulk_create(entries)
+    head.save(update_fields=("size", "digest", "frontier"))
+    pairs = zip(entries, drafts, strict=True)
+    sums.add((e, draft.facts["event"].get("unit", "row")) for e, draft in pairs if e.steps)
     return entries
+
+
+def frontier(head: LedgerHead) -> Frontier:
+    """The tree of the head's entries. Raises ValueError where the head is damaged."""
+    return Frontier(head.size, hashes(head.frontier))
+
+
+def hashes(text: str) -> list[bytes]:
+    """The hashes that `joined` wrote, 64 hex digits each."""
+    return [bytes.fromhex(text[at : at + 64]) for at in range(0, len(text), 64)]
+
+
+def joined(roots: Iterable[bytes]) -> str:
+    """Hashes as the columns hold them."""
+    return "".join(root.hex() for root in roots)
 
 
 def columns(body: dict[str, Any]) -> dict[str, Any]:
@@ -62,6 +90,7 @@ def columns(body: dict[str, Any]) -> dict[str, Any]:
     return repeated | {
         "noise_multiplier": event["noise_multiplier"] if event else "",
         "sample_rate": event["sample_rate"] if event else "",
+        "rows_per_unit": event.get("rows_per_unit", 1) if event else 1,
         "steps": sign * event["steps"] if event else 0,
     }
 

@@ -1,0 +1,39 @@
+"""The running sum of what was reserved and not given back, so that no append reads all rows."""
+
+from django.db import models
+
+
+class SpentSteps(models.Model):
+    """Steps of one price of one study on one dataset: the grouped sum over the ledger's rows.
+
+    Kept by accounting.services.sums in the transaction of each append, under the head's lock;
+    verification sums the rows anew and compares.
+    """
+
+    study = models.CharField(max_length=80)
+    institution = models.CharField(max_length=63)
+    lineage = models.CharField(max_length=100)
+    unit = models.CharField(max_length=64)
+    noise_multiplier = models.CharField(max_length=32)  # decimal strings, as in the entry
+    sample_rate = models.CharField(max_length=32)
+    rows_per_unit = models.PositiveIntegerField()
+    steps = models.BigIntegerField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=(
+                    "institution",
+                    "lineage",
+                    "study",
+                    "unit",
+                    "noise_multiplier",
+                    "sample_rate",
+                    "rows_per_unit",
+                ),
+                name="spent_steps_once",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.steps} steps of {self.study} on {self.lineage} at {self.institution}"
