@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from decimal import ROUND_CEILING, Decimal
+from typing import Any
 
 from accounting.dp.accountants import epsilon
 from accounting.dp.events import PrivacyEvent
@@ -10,19 +11,37 @@ from accounting.dp.figures import Figure, Unbounded
 from accounting.selectors import shown
 
 OTHER_DELTAS = ("1e-4", "1e-5", "1e-6", "1e-7", "1e-8", "1e-9")
+NOT_CERTIFIED = "not computed in a preview; an issued report has it"
 
 
-def figure(found: Figure, unit: str, scope: str) -> dict[str, str]:
+def figure(found: Figure, unit: str, scope: str) -> dict[str, Any]:
     """An ε with everything that belongs to it; never one without the other."""
     return {
         "epsilon": repr(found.epsilon),
         "shown": found.shown(),
+        "low": None if found.low is None else repr(found.low),
         "delta": f"{found.delta:g}",
         "accountant": found.accountant,
         "version": found.version,
         "discretisation": found.discretisation,
         "unit": unit,
         "scope": scope,
+    }
+
+
+def certified(events: Sequence[PrivacyEvent], delta: float) -> dict[str, str] | str:
+    """The second opinion: PRV's certified [low, high]. Imports torch: never in a web process."""
+    try:
+        found = epsilon(events, delta, "prv")
+    except ValueError as error:
+        return f"the second accountant has no bound for this history: {error}"
+    return {
+        "low": repr(found.low),
+        "high": repr(found.epsilon),
+        "shown": f"[{_down(found.low or 0.0)}, {found.shown()}]",
+        "accountant": found.accountant,
+        "version": found.version,
+        "discretisation": found.discretisation,
     }
 
 
@@ -50,3 +69,7 @@ def _shown(events: Sequence[PrivacyEvent], delta: float) -> str:
         return epsilon(events, delta).shown()
     except Unbounded:
         return "not bounded by this accountant"
+
+
+def _down(value: float) -> str:
+    return shown.down(value)

@@ -2,11 +2,14 @@
 
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from accounting.models import EntryKind
-from accounting.reports.trail import Deed, Trail
-from studies.models import Event, Institution, Study
+from accounting.reports import wording
+from accounting.reports.parts import Material
+from accounting.reports.scopes import Scope
+from accounting.reports.trail import Deed
+from studies.models import Event
 
 _LEDGER = {
     EntryKind.LOST: "no answer came; it stays charged",
@@ -16,22 +19,26 @@ _LEDGER = {
 _TIMELINE = (
     "quorum_overridden",
     "round_failed",
+    "assignment_refused",
     "study_held",
     "study_exhausted",
     "study_failed",
     "participation_withdrawn",
     "study_withdrawn",
-    "ledger_broken",
+    "journal_mismatch",
+    "witness_failed",
+    "audit_failed",
 )
+_OF_A_HOUSE = ("budget_raised", "budget_lowered", "journal_mismatch", "witness_failed")
+_OF_ALL = ("ledger_broken",)
 
 
-def section(study: Study, found: Trail, institution: Institution | None) -> list[dict[str, Any]]:
+def section(material: Material) -> list[dict[str, Any]]:
     """Lost, refused and returned mechanisms, retries, overrides: with who and why."""
-    from_ledger = [line for deed in found.deeds for line in _of_deed(deed)]
-    events = study.events.filter(kind__in=_TIMELINE).select_related("by", "institution")
-    if institution is not None:
-        events = events.filter(Q(institution=None) | Q(institution=institution))
-    return from_ledger + [_of_event(event) for event in events]
+    from_ledger = [line for deed in material.trail.deeds for line in _of_deed(deed)]
+    events = _events(material).select_related("by", "institution", "study")
+    inside = [event for event in events if _is_inside(event, material.scope)]
+    return from_ledger + [_of_event(event) for event in inside]
 
 
 def _of_deed(deed: Deed) -> list[dict[str, Any]]:
@@ -49,21 +56,49 @@ def _line(body: dict[str, Any], what: str, why: str) -> dict[str, Any]:
     return {
         "at": body["at"],
         "source": f"ledger entry {body['sequence']}",
+        "study": body["study"],
         "institution": body["institution"],
         "round": f"{body['round']}.{body['attempt']} {body['phase']}",
         "what": what,
         "reason": why,
-        "approved_by": "nobody: decided by the rules",
+        "approved_by": wording.BY_THE_RULES,
     }
+
+
+def _events(material: Material) -> QuerySet[Event]:
+    """The incidents of the timelines: of the studies, of the house where there is one, of all."""
+    studies = Q(kind__in=_TIMELINE, study__slug__in=[row.slug for row in material.studies])
+    slug = material.scope.institution
+    if slug:
+        studies &= Q(institution=None) | Q(institution__slug=slug)
+    wanted = studies | Q(kind__in=_OF_ALL, study=None)
+    if not material.study:
+        own = Q(kind__in=_OF_A_HOUSE, study=None)
+        wanted |= own & Q(institution__slug=slug) if slug else own
+    return Event.objects.filter(wanted)
+
+
+def _is_inside(event: Event, scope: Scope) -> bool:
+    day = event.at.date()
+    return (scope.since is None or scope.since <= day) and (
+        scope.until is None or day <= scope.until
+    )
 
 
 def _of_event(event: Event) -> dict[str, Any]:
     return {
         "at": event.at.isoformat(timespec="seconds").replace("+00:00", "Z"),
         "source": f"event {event.pk}",
+        "study": event.study.slug if event.study else "",
         "institution": event.institution.slug if event.institution else "",
         "round": str(event.payload.get("round", "")),
         "what": event.kind.replace("_", " "),
         "reason": str(event.payload.get("reason", "")),
-        "approved_by": event.by.username if event.by else "nobody: decided by the rules",
+        "approved_by": _approver(event),
     }
+
+
+def _approver(event: Event) -> str:
+    """Who answers for it; two people where two were needed."""
+    named = str(event.payload.get("approved_by", ""))
+    return named or (event.by.username if event.by else wording.BY_THE_RULES)

@@ -1,7 +1,10 @@
 """Section 11 of the report: what binds it to the ledger, and how anybody can check that."""
 
+import hashlib
 import platform
+from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from accounting.models import EntryKind
@@ -9,6 +12,8 @@ from accounting.reports.trail import Trail
 from studies.models import Event
 
 COMMAND = "python manage.py verify_ledger"
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("accounting", "federation", "studies", "config")
 
 
 def section(found: Trail) -> dict[str, Any]:
@@ -18,7 +23,7 @@ def section(found: Trail) -> dict[str, Any]:
         "entries_in_scope": found.size,
         "ledger_head": {
             "entry": found.last["sequence"] if found.last else 0,
-            "sha256": found.digest or "the ledger holds nothing about this study yet",
+            "sha256": found.digest or "the ledger holds nothing about this scope yet",
         },
         "chain": "SHA-256(previous digest ‖ canonical JSON of the entry, RFC 8785)",
         "merkle_root": "none: a hash chain is kept, no tree yet",
@@ -37,9 +42,21 @@ def software() -> dict[str, str]:
     """What computed this report."""
     return {
         "name": "Cloister",
+        "build": build_digest(),
         "python": platform.python_version(),
         "dp_accounting": version("dp_accounting"),
     }
+
+
+@cache
+def build_digest() -> str:
+    """SHA-256 over the hub's own Python sources: (path, NUL, content, NUL) in order of path."""
+    total = hashlib.sha256()
+    files = [file for name in PACKAGES for file in (ROOT / name).rglob("*.py")]
+    for file in sorted(files, key=lambda file: file.relative_to(ROOT).as_posix()):
+        path = file.relative_to(ROOT).as_posix().encode()
+        total.update(path + b"\0" + file.read_bytes() + b"\0")
+    return total.hexdigest()
 
 
 def _last_verified() -> Any:

@@ -3,85 +3,70 @@
 from typing import Any
 
 from accounting.dp.accountants import epsilon
-from accounting.models import DatasetBudget
-from accounting.reports import figures, wording
-from accounting.reports.trail import Trail
+from accounting.dp.events import PrivacyEvent
+from accounting.models import DatasetBudget, EntryKind
+from accounting.reports import curves, figures, trust, wording
+from accounting.reports.parts import Material, Part
+from accounting.reports.scopes import Kind
+from accounting.reports.trust import TrustModel
+from accounting.selectors import shown
 from accounting.selectors.spending import remaining_of
 from federation.protocol.document import Protocol
 
 NO_PLAN = "no plan is sealed yet"
+NOT_ONE_UNIT = "not composed: the parts protect different privacy units"
 
 
-def section(
-    protocol: Protocol, found: Trail, names: dict[str, str], *, lifetime: bool
-) -> dict[str, Any]:
-    """Unit, δ, target and budget, and for each institution what it spent and has left."""
-    delta = protocol.privacy.target_delta
-    sites = [_site(protocol, found, slug, name) for slug, name in names.items()]
-    everything = [event for slug in names for event in found.events(slug)]
-    together = epsilon(everything, delta)
-    worst = max((site["spent"] for site in sites), key=lambda f: float(f["epsilon"]), default=None)
-    unit = protocol.data.unit
+def section(material: Material) -> dict[str, Any]:
+    """Unit, δ, target and budget, and for each part what it spent and has left."""
+    protocol, parts = material.protocol(), material.parts
+    units = sorted({part.unit for part in parts if part.unit})
     return {
-        "unit": unit,
-        "max_rows_per_unit": protocol.data.max_rows_per_patient or 1,
+        "unit": protocol.data.unit if protocol else " and ".join(units) or "none yet",
+        "max_rows_per_unit": _cap(material),
         "neighbouring": "add or remove one unit",
-        "delta": f"{delta:g}",
-        "delta_rule": "fixed by the protocol; keep it below one over the number of people",
-        "target_epsilon": _text(protocol.privacy.target_epsilon),
-        "institutions": sites,
-        "across_institutions": {
-            "if_no_person_is_at_two": worst or NO_PLAN,
-            "if_a_person_may_be_at_all": figures.figure(together, unit, "all institutions"),
-            "attested_by": "nobody, so both figures are printed",
-        },
-        "lifetime": _lifetimes(names) if lifetime else "on the ledger page of each institution",
+        "delta": f"{_delta(material):g}",
+        "delta_rule": _delta_rule(material),
+        "target_epsilon": _target(protocol) if protocol else wording.NOT_A_STUDY,
+        "institutions": [_part(material, part) for part in parts],
+        "across_institutions": _across(material),
+        "studies": [_study(material, slug) for slug in sorted(material.protocols)],
+        "lifetime": _lifetimes(material),
+        "budget_history": [_budget_row(body) for body in _budget_rows(material)],
     }
 
 
-def _site(protocol: Protocol, found: Trail, slug: str, name: str) -> dict[str, Any]:
-    events, delta, unit = found.events(slug), protocol.privacy.target_delta, protocol.data.unit
-    scope = f"this study at {name}"
-    spent, second = epsilon(events, delta), epsilon(events, delta, "rdp")
-    plan = found.plans.get(slug)
-    budget = plan["limit"]["epsilon"] if plan else _text(protocol.privacy.epsilon_budget)
-    return {
-        "institution": slug,
-        "name": name,
-        "spent": figures.figure(spent, unit, scope),
-        "second_opinion": figures.figure(second, unit, scope),
-        "certified": "not computed by the hub; manage.py epsilon --history FILE --accountant prv",
-        "sealed_plan": plan["figure"]["epsilon"] if plan else NO_PLAN,
-        "budget": budget,
-        "remaining": figures.left(float(budget), spent.epsilon) if plan else NO_PLAN,
-        "other_deltas": figures.at_other_deltas(events),
-        "attacker_percent_sure": figures.percent_sure(spent.epsilon),
-        "reading": wording.posterior(spent.shown(), figures.percent_sure(spent.epsilon)),
-    }
-
-
-def statements(protocol: Protocol, spent: dict[str, Any]) -> list[dict[str, Any]]:
-    """One sentence per trust model; there is one as long as every site adds full noise."""
+def statements(material: Material, spent: dict[str, Any]) -> list[dict[str, Any]]:
+    """One sentence per trust model in use; today every site adds full noise, whatever the study."""
     worst = spent["across_institutions"]["if_no_person_is_at_two"]
+    model = TrustModel.SITE_NOISE
     if isinstance(worst, str):
-        return [{"trust_model": wording.SITE_NOISE, "sentence": "Nothing was spent yet."}]
-    cap = protocol.data.max_rows_per_patient
-    sentence = wording.statement(
-        worst["shown"], worst["delta"], protocol.data.unit, cap, worst["accountant"]
+        return [{"trust_model": model.value, "sentence": "Nothing was spent yet.", "figure": None}]
+    claim = trust.Claim(
+        shown=worst["shown"],
+        delta=worst["delta"],
+        accountant=worst["accountant"],
+        unit=worst["unit"],
+        cap=spent["max_rows_per_unit"] if worst["unit"] == "patient" else None,
+        outputs=_outputs(material),
     )
-    return [{"trust_model": wording.SITE_NOISE, "sentence": sentence, "figure": worst}]
+    sentence = trust.sentence(model, claim)
+    return [{"trust_model": model.value, "sentence": sentence, "figure": worst}]
 
 
-def accounting(found: Trail, spent: dict[str, Any]) -> dict[str, Any]:
+def accounting(material: Material, spent: dict[str, Any]) -> dict[str, Any]:
     """Which accountant said it, on what grid, and what was composed with what."""
-    sealed = all(deed.reserved["sealed"] for deed in found.deeds)
-    first = next((site["spent"] for site in spent["institutions"]), None)
+    first = next((part["spent"] for part in spent["institutions"]), None)
     return {
         "accountant": first["accountant"] if first else "pld",
         "version": first["version"] if first else "",
         "discretisation": first["discretisation"] if first else "",
-        "second_opinion": "Rényi (RDP), beside each figure; an upper bound, looser than PLD",
-        "parameters": "sealed before round 1" if sealed else "adaptive: judged by the RDP filter",
+        "second_opinion": (
+            "PRV, as a certified interval, and Rényi (RDP), an upper bound, looser than PLD"
+            if material.certify
+            else "Rényi (RDP), beside each figure; an upper bound, looser than PLD"
+        ),
+        "parameters": _chosen(material),
         "gate": "every event was checked against the study's and the dataset's budget beforehand",
         "across_rounds": "composed, never added up",
         "across_studies": "composed per dataset lineage against its lifetime budget",
@@ -90,9 +75,162 @@ def accounting(found: Trail, spent: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _lifetimes(names: dict[str, str]) -> list[dict[str, str]]:
-    rows = DatasetBudget.objects.filter(institution__in=names).order_by("institution", "lineage")
-    return [_lifetime(row) for row in rows]
+def _part(material: Material, part: Part) -> dict[str, Any]:
+    spent = epsilon(part.events, part.delta)
+    closing = epsilon(part.everything, part.delta)
+    return {
+        "institution": part.institution,
+        "name": part.name,
+        "lineage": part.lineage,
+        "unit": part.unit or "none yet",
+        "spent": figures.figure(spent, part.unit, part.scope),
+        "before": _before(material, part),
+        "in_all": figures.figure(closing, part.unit, part.scope),
+        "second_opinion": figures.figure(
+            epsilon(part.events, part.delta, "rdp"), part.unit, part.scope
+        ),
+        "certified": _certified(material, part),
+        "committed": NO_PLAN if part.committed is None else shown.up(float(part.committed)),
+        "budget": _text(part.budget),
+        "remaining": NO_PLAN if part.budget is None else _left(part, closing.epsilon),
+        "other_deltas": figures.at_other_deltas(part.events),
+        "attacker_percent_sure": figures.percent_sure(spent.epsilon),
+        "reading": wording.posterior(spent.shown(), figures.percent_sure(spent.epsilon)),
+        "by_study": _by_study(part),
+        "curve": curves.curve(part),
+    }
+
+
+def _left(part: Part, epsilon_spent: float) -> str:
+    planned = part.committed is not None or not part.study
+    return figures.left(part.budget or 0.0, epsilon_spent) if planned else NO_PLAN
+
+
+def _certified(material: Material, part: Part) -> dict[str, str] | str:
+    if not material.certify:
+        return figures.NOT_CERTIFIED
+    return figures.certified(part.events, part.delta)
+
+
+def _before(material: Material, part: Part) -> dict[str, Any] | None:
+    if not material.scope.is_period:
+        return None
+    return figures.figure(epsilon(part.earlier, part.delta), part.unit, part.scope)
+
+
+def _by_study(part: Part) -> list[dict[str, str]]:
+    """What each study spent of a dataset; never added up."""
+    if part.study:
+        return []
+    events: dict[str, list[PrivacyEvent]] = {}
+    for deed in part.deeds:
+        if deed.counted:
+            events.setdefault(deed.reserved["study"], []).append(deed.event)
+    return [
+        {"study": study, "shown": epsilon(history, part.delta).shown(), "delta": f"{part.delta:g}"}
+        for study, history in sorted(events.items())
+    ]
+
+
+def _across(material: Material) -> dict[str, Any]:
+    parts = [part for part in material.parts if part.events]
+    attested = material.trail.rows(EntryKind.ATTESTED)
+    spent = [figures.figure(epsilon(p.events, p.delta), p.unit, p.scope) for p in parts]
+    worst = max(spent, key=lambda found: float(found["epsilon"]), default=None)
+    return {
+        "if_no_person_is_at_two": worst or _nothing(material),
+        "if_a_person_may_be_at_all": _together(material, parts),
+        "attested_by": [_attestation(body) for body in attested]
+        or "nobody, so both figures are printed",
+    }
+
+
+def _nothing(material: Material) -> dict[str, Any] | str:
+    """Where nothing is spent: a study with a sealed plan says ε = 0, anything else says so."""
+    part = next(iter(material.parts), None)
+    if part is None or not material.study:
+        return NO_PLAN
+    return figures.figure(epsilon((), part.delta), part.unit, part.scope)
+
+
+def _together(material: Material, parts: list[Part]) -> dict[str, Any] | str:
+    if len({part.unit for part in parts}) > 1:
+        return NOT_ONE_UNIT
+    unit = parts[0].unit if parts else ""
+    everything = [event for part in parts for event in part.events]
+    found = epsilon(everything, _delta(material))
+    words = "all institutions" if material.study else "all datasets in this report"
+    return figures.figure(found, unit, words)
+
+
+def _attestation(body: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "at": body["at"],
+        "entry": body["sequence"],
+        "name": str(body.get("name", "")),
+        "text": str(body.get("text", "")),
+        "institutions": list(body.get("institutions", ())),
+    }
+
+
+def _delta(material: Material) -> float:
+    """The study's δ; across datasets the smallest, at which every part's ε is largest."""
+    return min((part.delta for part in material.parts), default=1e-5)
+
+
+def _delta_rule(material: Material) -> str:
+    rule = "keep it below one over the number of people"
+    if material.study:
+        return f"fixed by the protocol; {rule}"
+    return f"each dataset's own, lent with its lifetime budget; {rule}"
+
+
+def _cap(material: Material) -> int:
+    caps = [_cap_of(protocol) for protocol in material.protocols.values()]
+    return max(caps, default=1)
+
+
+def _cap_of(protocol: Protocol) -> int:
+    return protocol.data.max_rows_per_patient or 1
+
+
+def _outputs(material: Material) -> str:
+    words = {
+        Kind.STUDY: "everything that left that institution in this study",
+        Kind.PART: "everything that left that institution in this study",
+        Kind.DATASET: "everything that ever left that dataset, in all studies",
+    }
+    told = words.get(material.scope.kind, "everything that left any one dataset, in all studies")
+    return f"{told}, in this period," if material.scope.is_period else told
+
+
+def _chosen(material: Material) -> str:
+    sealed = all(deed.reserved["sealed"] for deed in material.trail.deeds)
+    return "sealed before round 1" if sealed else "adaptive: judged by the RDP filter"
+
+
+def _study(material: Material, slug: str) -> dict[str, Any]:
+    protocol = material.protocols[slug]
+    status = next(row.status for row in material.studies if row.slug == slug)
+    return {
+        "slug": slug,
+        "name": protocol.name,
+        "status": status,
+        "protocol_digest": protocol.digest,
+        "unit": protocol.data.unit,
+        "max_rows_per_unit": _cap_of(protocol),
+        "target_epsilon": _target(protocol),
+        "delta": f"{protocol.privacy.target_delta:g}",
+    }
+
+
+def _lifetimes(material: Material) -> list[dict[str, str]] | str:
+    """Of the institution that the report is about; a study's report tells no house's lifetime."""
+    scope = material.scope
+    if not scope.institution:
+        return "on the ledger page of each institution"
+    rows = DatasetBudget.objects.filter(institution=scope.institution).order_by("lineage")
+    return [_lifetime(row) for row in rows if scope.lineage in ("", row.lineage)]
 
 
 def _lifetime(row: DatasetBudget) -> dict[str, str]:
@@ -102,10 +240,35 @@ def _lifetime(row: DatasetBudget) -> dict[str, str]:
         "lineage": row.lineage,
         "budget": row.epsilon,
         "delta": row.delta,
+        "site_cap": row.site_cap,
         "spent": state.figure.shown(),
         "accountant": state.figure.accountant,
         "remaining": figures.left(state.limit, state.figure.epsilon),
     }
+
+
+def _budget_rows(material: Material) -> list[dict[str, Any]]:
+    kinds = (EntryKind.DECLARED, EntryKind.RAISED)
+    return [] if material.study else material.trail.rows(*kinds)
+
+
+def _budget_row(body: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "entry": body["sequence"],
+        "at": body["at"],
+        "institution": body["institution"],
+        "lineage": body["lineage"],
+        "what": body["kind"],
+        "epsilon": body["epsilon"],
+        "delta": body["delta"],
+        "reason": body["reason"],
+        "proposed_by": str(body.get("proposed_by", "")),
+        "approved_by": str(body.get("approved_by", wording.BY_THE_RULES)),
+    }
+
+
+def _target(protocol: Protocol) -> str:
+    return _text(protocol.privacy.target_epsilon)
 
 
 def _text(value: float | None) -> str:

@@ -12,10 +12,13 @@ from django.utils.module_loading import import_string
 from studies.models import Study
 
 NOTHING = {"status": "not evaluated yet"}
+PER_STUDY = {"status": "told in the report of each study"}
 
 
-def section(study: Study) -> dict[str, Any]:
-    """What settings.REPORT_UTILITY tells, fractions as decimal strings."""
+def section(study: Study | None) -> dict[str, Any]:
+    """What settings.REPORT_UTILITY tells, fractions as decimal strings; of one study only."""
+    if study is None:
+        return PER_STUDY
     return _texts(import_string(settings.REPORT_UTILITY)(study)) or NOTHING
 
 

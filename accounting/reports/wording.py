@@ -1,12 +1,6 @@
 """The fixed sentences of the report: what is claimed, for whom, and what is not."""
 
-SITE_NOISE = "every site adds full noise"
 UNIT_NAMES = {"row": "one row of data", "patient": "one patient"}
-ASSUMPTIONS = (
-    "the site worker at each institution runs the published software unchanged",
-    "the operating system's random generator is sound",
-    "noise is drawn in floating point from a CSPRNG, not from an exact discrete sampler",
-)
 UNPROTECTED = (
     "the protocol itself: columns, bounds, categories, model, noise, number of rounds",
     "the cohort size that each institution declared in public (never its exact count)",
@@ -17,28 +11,24 @@ UNPROTECTED = (
 LIMITS = (
     "The guarantee bounds what one more or one fewer privacy unit changes; whether what left is "
     "still personal data is a legal question that it does not answer.",
-    "It covers what left the sites in this study. Other studies on the same dataset add to it; "
-    "the lifetime budget of the dataset holds them together.",
+    "It covers what left the sites through this system. Other studies on the same dataset add to "
+    "it; the lifetime budget of the dataset holds them together.",
     "It does not cover what can be learned about a person without that person's data.",
     "Timing of answers and the fact of taking part are outside it (see unprotected quantities).",
     "Hyper-parameters chosen by looking at the data outside this system are not charged here.",
 )
+BY_THE_RULES = "nobody: decided by the rules"
+NOT_A_STUDY = "of each study; read the report of that study"
 
 
 def unit_name(unit: str) -> str:
     """The privacy unit in words."""
-    return UNIT_NAMES.get(unit, f"one {unit}")
+    return UNIT_NAMES.get(unit, f"one {unit}" if unit else "one privacy unit")
 
 
-def statement(shown: str, delta: str, unit: str, cap: int | None, accountant: str) -> str:
-    """The one sentence for the trust model in which every site adds full noise."""
-    held = f", with at most {cap} rows," if cap else ""
-    return (
-        f"For {unit_name(unit)}{held} adding or removing it at one institution changes everything "
-        f"that left that institution in this study by no more than (ε = {shown}, δ = {delta}), "
-        f"by the {accountant.upper()} accountant: against everybody, the hub and the other sites "
-        "included, because every site adds full noise before anything leaves."
-    )
+def at_most(cap: int | None) -> str:
+    """The cap of rows per unit, as an insertion."""
+    return f", with at most {cap} row{'' if cap == 1 else 's'}," if cap else ""
 
 
 def posterior(shown: str, percent: str) -> str:

@@ -1,0 +1,62 @@
+"""Sections 5 and 6 of the report: every mechanism, everything that left, what is unprotected."""
+
+from typing import Any
+
+from accounting.models import EntryKind
+from accounting.reports import wording
+from accounting.reports.parts import Material
+from accounting.reports.trail import Body, Deed
+from accounting.selectors import shown
+
+
+def section(material: Material) -> list[dict[str, Any]]:
+    """One row per event, in ledger order."""
+    return [_mechanism(deed) for deed in material.trail.deeds]
+
+
+def releases(material: Material) -> dict[str, Any]:
+    """What left, what it cost, and what is public by declaration."""
+    left = [deed for deed in material.trail.deeds if EntryKind.RELEASED in deed.rows]
+    return {
+        "released": [_release(deed.rows) for deed in left],
+        "unprotected": list(wording.UNPROTECTED),
+        "not_private": "none: every number that left was noised and charged",
+    }
+
+
+def _mechanism(deed: Deed) -> dict[str, Any]:
+    body = deed.reserved
+    return {
+        "entry": body["sequence"],
+        "at": body["at"],
+        "study": body["study"],
+        "institution": body["institution"],
+        "lineage": body["lineage"],
+        "round": body["round"],
+        "attempt": body["attempt"],
+        "phase": body["phase"],
+        **body["event"],
+        "rows_per_unit": body["event"].get("rows_per_unit", 1),
+        "state": deed.state,
+        "counted": deed.counted,
+        "sealed": body["sealed"],
+        "epsilon_after": body["figure"]["epsilon"],
+        "shown_after": shown.up(float(body["figure"]["epsilon"])),
+        "delta": body["figure"]["delta"],
+        "accountant": body["figure"]["accountant"],
+    }
+
+
+def _release(rows: dict[str, Body]) -> dict[str, Any]:
+    released, reserved = rows[EntryKind.RELEASED], rows[EntryKind.RESERVED]
+    return {
+        "entry": released["sequence"],
+        "at": released["at"],
+        "study": released["study"],
+        "institution": released["institution"],
+        "round": released["round"],
+        "phase": released["phase"],
+        "sha256": released["tensors_digest"],
+        "became_part_of": rows.get(EntryKind.ACKNOWLEDGED, {}).get("model_digest", "no model"),
+        "epsilon_after": reserved["figure"]["epsilon"],
+    }

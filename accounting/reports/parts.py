@@ -1,0 +1,172 @@
+"""Who spent what: the parts of a report, each one history with its own budget and δ.
+
+In a study a part is an institution, judged at the study's δ against its sealed plan; across
+studies it is a dataset lineage, judged at the δ of its lifetime budget.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from accounting.dp.events import PrivacyEvent
+from accounting.models import DatasetBudget
+from accounting.reports.scopes import Scope
+from accounting.reports.trail import Deed, Trail, spent
+from federation.protocol.document import Protocol
+from studies.models import Institution, Participation, Study
+from studies.selectors.protocols import protocol_of
+
+Events = tuple[PrivacyEvent, ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One history. `earlier` was spent before the report's period and is not in `events`."""
+
+    institution: str
+    name: str
+    lineage: str
+    unit: str
+    delta: float
+    budget: float | None
+    committed: str | None  # ε of the sealed plan, as the ledger recorded it
+    events: Events
+    earlier: Events
+    deeds: tuple[Deed, ...]
+    study: str = ""
+
+    @property
+    def key(self) -> str:
+        """Its name among the report's lists of events."""
+        return self.institution if self.study else f"{self.institution}/{self.lineage}"
+
+    @property
+    def scope(self) -> str:
+        """What its figure covers, in words."""
+        if self.study:
+            return f"this study at {self.name}"
+        return f"dataset {self.lineage} at {self.name}, all studies"
+
+    @property
+    def everything(self) -> Events:
+        """All that counts at the end of the period."""
+        return (*self.earlier, *self.events)
+
+
+@dataclass(frozen=True)
+class Material:
+    """Everything that a report is written from, read once."""
+
+    scope: Scope
+    trail: Trail
+    study: Study | None
+    parts: tuple[Part, ...]
+    protocols: dict[str, Protocol]  # by study, of those that the hub still knows
+    names: dict[str, str]  # slug → name of institutions and studies
+    certify: bool = False
+    studies: tuple[Study, ...] = field(default=())
+
+    def protocol(self) -> Protocol | None:
+        """Of the one study that the report is about; None across studies."""
+        return self.protocols.get(self.scope.study)
+
+
+def gather(scope: Scope, trail: Trail, *, certify: bool = False) -> Material:
+    """Read what the ledger does not know: names, protocols, budgets."""
+    known = Study.objects.filter(slug__in={*trail.studies(), scope.study}).order_by("slug")
+    studies = tuple(known)
+    protocols = {study.slug: protocol_of(study) for study in studies}
+    names = dict(Institution.objects.values_list("slug", "name"))
+    study = next((row for row in studies if row.slug == scope.study), None)
+    find = _of_study if study else _of_datasets
+    parts = find(scope, trail, names, protocols)
+    names |= {row.slug: row.name for row in studies if row.slug not in names}
+    return Material(scope, trail, study, tuple(parts), protocols, names, certify, studies)
+
+
+def _of_study(
+    scope: Scope, trail: Trail, names: dict[str, str], protocols: dict[str, Protocol]
+) -> list[Part]:
+    protocol = protocols[scope.study]
+    slugs = _invited(scope) | {where: "" for where, _ in trail.places() if _is_in(where, scope)}
+    order = sorted(slugs, key=lambda slug: names.get(slug, slug))
+    return [_study_part(scope, trail, protocol, slug, names.get(slug, slug)) for slug in order]
+
+
+def _study_part(scope: Scope, trail: Trail, protocol: Protocol, slug: str, name: str) -> Part:
+    plan = trail.plans.get((scope.study, slug))
+    limit = plan["limit"]["epsilon"] if plan else protocol.privacy.epsilon_budget
+    return Part(
+        institution=slug,
+        name=name,
+        lineage=_lineage(trail, slug) or _invited(scope).get(slug, ""),
+        unit=protocol.data.unit,
+        delta=protocol.privacy.target_delta,
+        budget=None if limit is None else float(limit),
+        committed=plan["figure"]["epsilon"] if plan else None,
+        study=scope.study,
+        **_histories(trail, slug),
+    )
+
+
+def _of_datasets(
+    scope: Scope, trail: Trail, names: dict[str, str], protocols: dict[str, Protocol]
+) -> list[Part]:
+    budgets = {(b.institution, b.lineage): b for b in _budgets(scope)}
+    places = sorted(budgets.keys() | set(trail.places()))
+    parts = [_dataset_part(trail, place, budgets.get(place), names) for place in places]
+    return [part for part in parts if part.everything] if scope.unit else parts
+
+
+def _dataset_part(
+    trail: Trail, place: tuple[str, str], budget: DatasetBudget | None, names: dict[str, str]
+) -> Part:
+    slug, lineage = place
+    histories = _histories(trail, slug, lineage)
+    here = _at([*trail.earlier, *trail.deeds], slug, lineage)
+    last = here[-1].reserved if here else None
+    return Part(
+        institution=slug,
+        name=names.get(slug, slug),
+        lineage=lineage,
+        unit=last["event"]["unit"] if last else "",
+        delta=float(budget.delta if budget else last["figure"]["delta"] if last else 1e-5),
+        budget=float(budget.epsilon) if budget else None,
+        committed=None,
+        **histories,
+    )
+
+
+def _histories(trail: Trail, slug: str, lineage: str = "") -> dict[str, tuple]:
+    return {
+        "events": tuple(spent(trail.deeds, slug, lineage)),
+        "earlier": tuple(spent(trail.earlier, slug, lineage)),
+        "deeds": tuple(_at(trail.deeds, slug, lineage)),
+    }
+
+
+def _at(deeds: Sequence[Deed], slug: str, lineage: str) -> list[Deed]:
+    return [
+        deed
+        for deed in deeds
+        if deed.reserved["institution"] == slug and lineage in ("", deed.reserved["lineage"])
+    ]
+
+
+def _budgets(scope: Scope) -> list[DatasetBudget]:
+    wanted = {"institution": scope.institution, "lineage": scope.lineage}
+    rows = DatasetBudget.objects.filter(**{k: v for k, v in wanted.items() if v})
+    return list(rows.order_by("institution", "lineage"))
+
+
+def _invited(scope: Scope) -> dict[str, str]:
+    rows = Participation.objects.filter(study__slug=scope.study)
+    found = rows.values_list("institution__slug", "lineage")
+    return {slug: lineage for slug, lineage in found if _is_in(slug, scope)}
+
+
+def _is_in(slug: str, scope: Scope) -> bool:
+    return scope.institution in ("", slug)
+
+
+def _lineage(trail: Trail, slug: str) -> str:
+    return next((lineage for where, lineage in trail.places() if where == slug), "")
