@@ -40,6 +40,8 @@ KINDS: dict[str, str] = {
     "study_exhausted": "The study's privacy budget is exhausted",
     "study_failed": "The study failed",
     "report_downloaded": "{by} downloaded a privacy report",
+    "report_issued": "{by} issued privacy report {number}",
+    "report_signed": "{by} signed privacy report {number} ({meaning})",
     "ledger_verified": "{by} verified the ledger",
     "ledger_broken": "The ledger did not verify",
     "alert_explained": "{by} explained an alert ({alert})",

@@ -3,7 +3,10 @@
 from accounting.models.budget import DatasetBudget
 from accounting.models.entry import Entry, EntryKind
 from accounting.models.head import LedgerHead
+from accounting.models.issued_report import IssuedReport, ReportRequest, RequestStatus
 from accounting.models.ledger_checkpoint import LedgerCheckpoint
+from accounting.models.report_signature import Meaning, ReportSignature
 from accounting.models.spent import SpentSteps
 
-__all__ = ["DatasetBudget", "Entry", "EntryKind", "LedgerCheckpoint", "LedgerHead", "SpentSteps"]
+__all__ = ["DatasetBudget", "Entry", "EntryKind", "IssuedReport", "LedgerCheckpoint", "LedgerHead"]
+__all__ += ["Meaning", "ReportRequest", "ReportSignature", "RequestStatus", "SpentSteps"]

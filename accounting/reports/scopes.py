@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 from typing import Self
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 
 class ScopeError(ValueError):
@@ -64,6 +64,11 @@ class Scope:
         found = {name: given.get(_NAMES.get(name, name), "").strip() for name in cls.names()}
         days = {name: _day(found.pop(name)) for name in ("since", "until")}
         return cls(**found, **days)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The scope of a canonical text. Raises ScopeError."""
+        return cls.read(dict(parse_qsl(text)))
 
     @classmethod
     def names(cls) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 COLUMNS = (
     "entry",
     "at",
+    "study",
     "institution",
     "lineage",
     "round",
@@ -28,6 +29,7 @@ COLUMNS = (
     "sampler",
     "noise_grade",
     "unit",
+    "rows_per_unit",
     "neighbouring",
     "state",
     "counted",
@@ -65,8 +67,8 @@ def _header(report: Report) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = [
         ("report", document["report"]["id"]),
         ("report_sha256", report.digest),
-        ("study", document["report"]["study"]["name"]),
-        ("scope", document["report"]["scope"]),
+        ("about", document["report"]["title"]),
+        ("scope", document["report"]["scope"]["words"]),
         ("unit", spent["unit"]),
         ("max_rows_per_unit", spent["max_rows_per_unit"]),
         ("ledger_entry", document["integrity"]["ledger_head"]["entry"]),

@@ -163,7 +163,7 @@ def test_each_download_carries_the_digest_and_is_an_event(client, world, form):
 
 def test_a_site_admins_report_is_the_own_houses(client, world):
     answer = json.loads(get(client, world.admin, "report-json", "heart").content)
-    assert answer["report"]["scope"] == "cleveland"
+    assert answer["report"]["scope"]["institution"] == "cleveland"
     foreign = get(client, world.admin, "report-json", "heart", institution="zurich")
     assert foreign.status_code == 404
 

@@ -33,7 +33,7 @@ def pdf_bytes(report: Report) -> bytes:
         rightMargin=style.MARGIN,
         topMargin=18 * mm,
         bottomMargin=20 * mm,
-        title=f"Privacy report: {report.document['report']['study']['name']}",
+        title=f"Privacy report: {report.document['report']['title']}",
         author="Cloister",
         subject=f"SHA-256 {report.digest}",
         lang="en",
@@ -59,11 +59,11 @@ def _story(report: Report) -> Iterator[Flowable]:
 def _cover(document: dict[str, Any]) -> Iterator[Flowable]:
     head = document["report"]
     yield text("PRIVACY REPORT", style.KICKER)
-    yield text(head["study"]["name"], style.TITLE)
+    yield text(head["title"], style.TITLE)
     period = head["period"]
     yield text(
-        f"Scope: {head['scope']}. From {period['from'][:19]} to {period['to'][:19]} UTC. "
-        f"Study {head['study']['status']}. Report {head['id']}.",
+        f"Scope: {head['scope']['words']}. From {period['from'][:19]} to {period['to'][:19]} UTC. "
+        f"Report {head['id']}.",
         style.SMALL,
     )
     for line in document["statement"]:
