@@ -2,15 +2,17 @@
 
 from django.urls import path
 
-from accounting.views import budgets, ledger, panels, reports
+from accounting.views import budgets, bundles, ledger, panels, reports
 
 STUDY = "studies/<slug:slug>/"
 urlpatterns = [
     path("ledger/", ledger.index, name="ledger"),
+    path("ledger/bundle.json", bundles.whole, name="ledger-bundle"),
     path("verify-ledger/", ledger.check, name="ledger-verify"),
     path("ledger/<slug:slug>/", ledger.study, name="ledger-study"),
     path("lifetime-budgets/<int:number>/lower/", budgets.lower, name="budget-lower"),
     path(STUDY + "ledger.json", ledger.export, name="ledger-json"),
+    path(STUDY + "bundle.json", bundles.study, name="study-bundle"),
     path(STUDY + "report/", reports.page, name="report"),
     path(STUDY + "report.json", reports.as_json, name="report-json"),
     path(STUDY + "report.csv", reports.as_csv, name="report-csv"),

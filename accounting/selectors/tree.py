@@ -1,7 +1,7 @@
 """Proofs from the stored ledger: which subtree roots are needed is found first, then one query."""
 
-from collections.abc import Callable, Iterable
-from itertools import islice
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice, pairwise
 from typing import Any, TypeVar
 
 from accounting.log import merkle
@@ -20,6 +20,16 @@ class Damaged(LookupError):
 def consistency(old: int, new: int) -> list[str]:
     """The proof (hex) that the first `new` entries begin with the first `old`; ValueError."""
     return _hex(_proved(lambda subtrees: merkle.consistency_proof(old, new, subtrees)))
+
+
+def consistencies(sizes: Sequence[int]) -> list[list[str]]:
+    """The proofs between neighbours of ascending `sizes`, from few queries."""
+
+    def every(subtrees: Subtrees) -> list[list[str]]:
+        proofs = [merkle.consistency_proof(*pair, subtrees) for pair in pairwise(sizes)]
+        return [_hex(proof) for proof in proofs]
+
+    return _proved(every)
 
 
 def inclusion(sequence: int, size: int) -> list[str]:
