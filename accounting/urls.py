@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from accounting.views import budgets, bundles, ledger, panels, reports
+from accounting.views import budgets, bundles, ledger, panels, reports, verifier
 
 STUDY = "studies/<slug:slug>/"
 urlpatterns = [
     path("ledger/", ledger.index, name="ledger"),
+    path("ledger/cloister_verify.py", verifier.download, name="verifier"),
     path("ledger/bundle.json", bundles.whole, name="ledger-bundle"),
     path("verify-ledger/", ledger.check, name="ledger-verify"),
     path("ledger/<slug:slug>/", ledger.study, name="ledger-study"),

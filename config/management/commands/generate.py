@@ -1,10 +1,11 @@
-"""Writes the pages of docs/ that are derived from code; --check says whether they are current."""
+"""Writes the files that are derived from code; --check says whether they are current."""
 
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from accounting.verifier import assembling
 from config.launch.installation import ROOT
 from federation.protocol.study_file import example
 from studies.states import PARTICIPATION_MOVES, STUDY_MOVES, Move
@@ -13,7 +14,7 @@ NOTE = "<!-- Written by `python manage.py generate`; change the code, not this p
 
 
 class Command(BaseCommand):
-    help = "Write the generated pages of docs/ from the code that they describe."
+    help = "Write the pages of docs/ and the stand-alone verifier from the code they come from."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -30,10 +31,11 @@ class Command(BaseCommand):
 
 
 def pages() -> dict[Path, str]:
-    """Each generated page and what it must say."""
+    """Each generated file and what it must say."""
     return {
         ROOT / "docs" / "states.md": states_page(),
         ROOT / "docs" / "study-file.md": study_file_page(),
+        assembling.FILE: assembling.assembled(),
     }
 
 

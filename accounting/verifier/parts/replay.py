@@ -1,0 +1,185 @@
+"""The ledger played again from nothing: every row against the rows before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Callable, NamedTuple
+
+from accounting.verifier.parts.budgets import Budgets
+from accounting.verifier.parts.figures import Figures
+from accounting.verifier.parts.findings import Verdict
+from accounting.verifier.parts.lives import LIVING, Lives, key_of
+from accounting.verifier.parts.losses import TooLarge
+from accounting.verifier.parts.reading import MALFORMED, Unknown, Wrong, hexadecimal, pick
+
+VERSION = 1
+TYPES = {
+    "sequence": int,
+    "at": str,
+    "kind": str,
+    "idempotency_key": str,
+    "study": str,
+    "institution": str,
+    "lineage": str,
+    "round": int,
+    "attempt": int,
+    "phase": str,
+}
+
+
+class Loss(NamedTuple):
+    """What the newest reservation says that a study spent at one institution."""
+
+    entry: int
+    epsilon: str
+    delta: str
+    accountant: str
+
+
+class Replay:
+    """Judges rows one by one; each kind of question goes on after another one failed."""
+
+    def __init__(self, verdict: Verdict, *, complete: bool) -> None:
+        self.verdict, self.complete = verdict, complete
+        self.lives, self.budgets, self.figures = Lives(), Budgets(), Figures()
+        self.losses: dict[tuple[str, str], Loss] = {}
+        self._keys: dict[str, int] = {}
+        self._number = 0
+        self._kinds: dict[str, Callable[[dict[str, Any]], None]] = {
+            "declared": self._declared,
+            "raised": self._raised,
+            "sealed": self._sealed,
+            "returned": self._noted,
+            "attested": self._noted,
+            "committed": self._noted,
+            "revealed": self._noted,
+            "proposed": self._noted,
+        }
+
+    def step(self, number: int, body: dict[str, Any]) -> None:
+        """Take the row `number`. Raises Unknown where it is of a newer kind."""
+        self._number = number
+        if body.get("version") != VERSION:
+            raise Unknown(f"version {body.get('version')!r} of entry {number}")
+        with self._asking("canonical"):
+            for name, kind in TYPES.items():
+                pick(body, name, kind)
+        if self.verdict.states("canonical") & {"wrong"}:
+            return
+        if body["kind"] not in self._kinds and body["kind"] not in LIVING:
+            raise Unknown(f"the kind {body['kind']!r} of entry {number}")
+        with self._asking("idempotency"):
+            self._check_key(body)
+        self._kinds.get(body["kind"], self._lived)(body)
+
+    def _check_key(self, body: dict[str, Any]) -> None:
+        key = body["idempotency_key"]
+        before = self._keys.setdefault(key, self._number)
+        if before != self._number:
+            raise Wrong(f"its key {key} stands at entry {before} already")
+        expected = self._expected_key(body)
+        if expected and key != expected:
+            raise Wrong(f"its key is {key}, it should be {expected}")
+
+    def _expected_key(self, body: dict[str, Any]) -> str:
+        kind = body["kind"]
+        if kind in LIVING:
+            return key_of(body)
+        if kind in ("declared", "raised"):
+            return self.budgets.key_of(body) if self.complete else ""
+        if "protocol_digest" in body:
+            return f"{body['study']}/{body['institution']}/{kind}/{body['protocol_digest']}"
+        return ""
+
+    def _declared(self, body: dict[str, Any]) -> None:
+        with self._asking("budgets"):
+            self.budgets.declared(body, self._of_dataset(body))
+
+    def _raised(self, body: dict[str, Any]) -> None:
+        with self._asking("budgets"):
+            self.budgets.raised(body, self._of_dataset(body))
+
+    def _sealed(self, body: dict[str, Any]) -> None:
+        with self._asking("budgets"):
+            plan = self.budgets.seal(body)
+            with self._asking("epsilon"):
+                self.figures.check(pick(body, "figure", dict), plan.steps)
+
+    def _noted(self, body: dict[str, Any]) -> None:
+        """A row that spends nothing and allows nothing: it stands in the tree, that is all."""
+
+    def _lived(self, body: dict[str, Any]) -> None:
+        with self._asking("transitions"):
+            self.lives.step(body)
+        for name in ("tensors_digest", "model_digest"):
+            with self._asking("canonical"):
+                if name in body:
+                    hexadecimal(body, name)
+        if body["kind"] == "reserved":
+            self._reserved(body)
+
+    def _reserved(self, body: dict[str, Any]) -> None:
+        spent = self.lives.spent
+        study = spent.study(body["study"], body["institution"])
+        others = spent.studies((body["institution"], body["lineage"])) - {body["study"]}
+        with self._asking("epsilon"):
+            self._compare(body, study)
+        with self._asking("budgets"):
+            self.lives.keep_unit(body)
+            checks = self.budgets.check(body, study, not others, complete=self.complete)
+            for (check, order), of in zip(checks, (study, self._of_dataset(body))):
+                with self._asking("epsilon"):
+                    if self.complete or check["scope"] == "study":
+                        self.figures.check(check, of, order)
+
+    def _compare(self, body: dict[str, Any], study: dict[Any, int]) -> None:
+        figure = pick(body, "figure", dict)
+        self.figures.check(figure, study)
+        self.losses[body["study"], body["institution"]] = Loss(
+            self._number, figure["epsilon"], figure["delta"], figure["accountant"]
+        )
+
+    def _of_dataset(self, body: dict[str, Any]) -> dict[Any, int]:
+        return self.lives.spent.dataset((body["institution"], body["lineage"]))
+
+    @contextmanager
+    def _asking(self, check: str) -> Iterator[None]:
+        """One question about the present row: a wrong answer is a finding, not the end."""
+        try:
+            yield
+        except Wrong as wrong:
+            self.verdict.wrong(check, str(wrong), self._number)
+        except MALFORMED as error:
+            self.verdict.wrong(check, f"it is malformed: {error!r:.200}", self._number)
+        except TooLarge as error:
+            self.verdict.unsure(check, f"cannot be derived again: {error}", self._number)
+
+    def finish(self) -> None:
+        """Say what held."""
+        counts = self.lives.counts
+        lives = ", ".join(f"{n} {kind}" for kind, n in counts.items()) or "none"
+        self.verdict.good("transitions", f"every life is one that may be: {lives}")
+        self.verdict.good("idempotency", f"{len(self._keys)} keys, each once and of its form")
+        self._finish_charges(counts)
+        if self.complete:
+            sealed, lent = len(self.budgets.plans), len(self.budgets.lifetime)
+            self.verdict.good(
+                "budgets", f"{lent} lifetime budgets and {sealed} sealed plans, never passed"
+            )
+        elif not self.verdict.states("budgets"):
+            self.verdict.skip(
+                "budgets", "lifetime budgets need the complete bundle; studies' own limits hold"
+            )
+        self.verdict.good(
+            "epsilon", f"{self.figures.checked} figures derived again from the events"
+        )
+
+    def _finish_charges(self, counts: dict[str, int]) -> None:
+        charged, released = counts.get("charged", 0), counts.get("released", 0)
+        if self.verdict.states("transitions") & {"wrong"} or released > charged:
+            self.verdict.wrong(
+                "charges", f"{released} releases, {charged} charges: see transitions"
+            )
+        else:
+            self.verdict.good("charges", f"{charged} charges, {released} releases, none before its")
