@@ -4,15 +4,14 @@ import json
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
 
-from accounting.canonical import GENESIS, canonical_json, chained
-from accounting.models import DatasetBudget, Entry, LedgerHead
+from accounting.canonical import canonical_json
+from accounting.models import DatasetBudget, Entry
 from accounting.services import ledger
-from accounting.services.rows import columns
+from accounting.services.checkpoints import issue
 from accounting.services.verification import verify
-from studies import triggers
 from tests.accounting import builders as b
+from tests.accounting import forging
 
 pytestmark = pytest.mark.django_db
 COLUMNS = [
@@ -26,11 +25,13 @@ COLUMNS = [
     "phase",
     "noise_multiplier",
     "sample_rate",
+    "rows_per_unit",
     "steps",
     "idempotency_key",
     "body",
     "previous_digest",
     "digest",
+    "subtrees",
 ]
 
 
@@ -50,27 +51,8 @@ def _history():
 @pytest.fixture
 def intruder():
     """A person with full access to the database, who can drop triggers."""
-    triggers.remove(connection, ("accounting_entry",))
+    forging.unguard()
     return Entry.objects
-
-
-def rehash() -> None:
-    """Make the whole chain consistent again, as a careful forger would."""
-    previous, size = GENESIS, 0
-    for row in Entry.objects.order_by("sequence"):
-        row.previous_digest, row.digest = previous, chained(previous, row.body)
-        row.save()
-        previous, size = row.digest, size + 1
-    LedgerHead.objects.update(size=size, digest=previous)
-
-
-def forge(sequence: int, change) -> None:
-    row = Entry.objects.get(sequence=sequence)
-    body = json.loads(row.body)
-    change(body)
-    row.body = canonical_json(body)
-    row.save()
-    rehash()
 
 
 def test_an_honest_ledger_verifies():
@@ -129,11 +111,14 @@ def test_a_cut_end_is_found_by_the_head(intruder):
     assert "its end was cut" in verdict.problem
 
 
-def test_a_cut_end_with_a_forged_head_leaves_a_consistent_shorter_ledger(intruder):
-    """What one place alone cannot find; the sites' journals do (ACCOUNTING section 7)."""
-    intruder.filter(sequence__gt=12).delete()
-    rehash()
-    assert verify().ok
+@pytest.mark.usefixtures("intruder")
+def test_a_cut_end_with_a_forged_head_is_found_by_the_checkpoint():
+    """Cut before the next signature, it leaves a consistent shorter ledger: the sites tell."""
+    issue()
+    forging.cut(12)
+    verdict = verify()
+    assert (verdict.ok, verdict.first_wrong) == (False, None)
+    assert "a checkpoint of 14 entries was signed, the ledger has 12" in verdict.problem
 
 
 @pytest.mark.usefixtures("intruder")
@@ -157,17 +142,10 @@ def test_a_cut_end_with_a_forged_head_leaves_a_consistent_shorter_ledger(intrude
     ],
 )
 def test_a_forged_body_in_a_rehashed_chain_is_found(sequence, change, problem):
-    forge(sequence, change)
-    _repair_columns()
+    forging.forge(sequence, change)
     verdict = verify()
     assert verdict.first_wrong == sequence, verdict.sentence()
     assert problem in verdict.problem
-
-
-def _repair_columns() -> None:
-    """A careful forger makes the columns agree with the bodies too."""
-    for row in Entry.objects.all():
-        Entry.objects.filter(pk=row.pk).update(**columns(json.loads(row.body)))
 
 
 def test_reordered_and_rehashed_rows_break_the_transitions(intruder):
@@ -177,7 +155,7 @@ def test_reordered_and_rehashed_rows_break_the_transitions(intruder):
     intruder.filter(pk=one.pk).update(sequence=999)
     for row, body in ((two, bodies[1]), (one, bodies[0])):
         intruder.filter(pk=row.pk).update(sequence=body["sequence"], body=canonical_json(body))
-    rehash()
+    forging.rehash()
     verdict = verify()
     assert verdict.first_wrong == 3
     assert "is not in the ledger and cannot become charged" in verdict.problem
