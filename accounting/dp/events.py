@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Self, SupportsFloat
 
 SAMPLERS = ("poisson", "full_batch")
@@ -14,6 +15,7 @@ NEIGHBOURING = ("add_remove",)
 MOST_STEPS = 10**12
 LEAST_NOISE, MOST_NOISE = 1e-6, 1e12
 LEAST_RATE = 1e-12
+MOST_ROWS = 1000
 
 _NUMBERS = ("noise_multiplier", "sample_rate", "max_grad_norm", "batch_denominator")
 _REQUIRED = frozenset({"mechanism", "noise_multiplier", "sample_rate", "steps"})
@@ -36,7 +38,9 @@ class PrivacyEvent:
 
     `noise_multiplier` is the noise's standard deviation divided by `max_grad_norm`, the L2 norm
     that one privacy unit may contribute to a sum; `sample_rate` is the probability with which
-    each unit takes part in a step. Mechanism, these two and `steps` decide ε; the rest describes.
+    each unit takes part in a step. `rows_per_unit` k > 1 says that one unit owns up to k rows which
+    are sampled and clipped one by one: in a step it contributes Binomial(k, sample_rate) times
+    `max_grad_norm`. Mechanism and these four decide ε; the rest describes.
 
     Raises:
         UnknownEvent: the mechanism, sampler, noise grade or neighbouring relation is not known.
@@ -53,6 +57,7 @@ class PrivacyEvent:
     noise_grade: str = NOISE_GRADES[0]
     unit: str = "row"
     neighbouring: str = "add_remove"
+    rows_per_unit: int = 1
 
     def __post_init__(self) -> None:
         """Refuse what cannot be priced, and keep one form of each value."""
@@ -65,8 +70,14 @@ class PrivacyEvent:
         _check_words(self)
 
     def to_json(self) -> dict[str, str | int | None]:
-        """All fields; numbers as the shortest decimal strings that read back exactly."""
+        """All fields; numbers as the shortest decimal strings that read back exactly.
+
+        rows_per_unit is left out where it is 1, as it was before it existed: stored rows and
+        their digests stay what they were.
+        """
         document = asdict(self)
+        if self.rows_per_unit == 1:
+            del document["rows_per_unit"]
         for name in _NUMBERS:
             value = document[name]
             document[name] = None if value is None else repr(value)
@@ -99,17 +110,22 @@ def number(name: str, value: object) -> float:
 
 
 def merged(events: Iterable[PrivacyEvent]) -> tuple[PrivacyEvent, ...]:
-    """One event per (noise_multiplier, sample_rate), steps added, in one canonical order.
+    """One event per (noise_multiplier, sample_rate, rows_per_unit), steps added, in one order.
 
     Descriptions are dropped; a sample rate of 1 is the plain Gaussian mechanism. Histories that
     differ only by order or by splitting equal events give the same tuple, hence the same ε.
-    Most noise first: a schedule whose noise falls then extends its own merged history.
     """
-    steps: Counter[tuple[float, float]] = Counter()
+    steps: Counter[tuple[float, float, int]] = Counter()
     for event in events:
-        steps[event.noise_multiplier, event.sample_rate] += event.steps
-    order = sorted(steps, key=lambda key: (-key[0], key[1]))
-    return tuple(PrivacyEvent(_kind(q), noise, q, steps[noise, q]) for noise, q in order)
+        steps[event.noise_multiplier, event.sample_rate, event.rows_per_unit] += event.steps
+    order = sorted(steps, key=lambda key: (-key[0], *key[1:]))
+    return tuple(_plain(*key, steps[key]) for key in order)
+
+
+@lru_cache(maxsize=4096)
+def _plain(noise: float, rate: float, rows: int, steps: int) -> PrivacyEvent:
+    """The event without its description; kept, for a growing history is merged at every round."""
+    return PrivacyEvent(_kind(rate), noise, rate, steps, rows_per_unit=rows)
 
 
 def _kind(sample_rate: float) -> Mechanism:
@@ -155,6 +171,15 @@ def _check_counts(event: PrivacyEvent) -> None:
         raise ValueError(f"steps is {event.steps!r}; give a whole number of at least 1")
     if event.steps > MOST_STEPS:
         raise ValueError(f"steps is larger than {MOST_STEPS}; no run takes that many")
+    _check_rows(event.rows_per_unit)
+
+
+def _check_rows(rows: object) -> None:
+    if isinstance(rows, bool) or not isinstance(rows, int) or not 1 <= rows <= MOST_ROWS:
+        raise ValueError(
+            f"rows_per_unit is {rows!r}; give a whole number from 1 to {MOST_ROWS}, the cap to "
+            "which the rows of one unit are held"
+        )
 
 
 def _check_words(event: PrivacyEvent) -> None:

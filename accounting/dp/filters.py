@@ -1,5 +1,6 @@
 """Whether a history still fits a limit: asked before a round may run."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -55,14 +56,33 @@ def fits_adaptively(
     """
     check_delta(delta)
     _check_limit(epsilon_limit)
-    at = np.flatnonzero(np.equal(rdp.ORDERS, order))
-    if at.size == 0:
-        raise ValueError(f"order {order} is not on the grid; seal one of accountants.rdp.ORDERS")
     losses = rdp.to_epsilons(rdp.composed(merged(events)), delta)
-    epsilon = bounded(float(losses[at[0]]), "rdp")
+    epsilon = bounded(float(losses[_place(order)]), "rdp")
     version = rdp.RdpAccountant.version
     figure = Figure(epsilon, delta, "rdp", version, f"order {order:g}, sealed in advance")
     return Verdict(epsilon <= epsilon_limit, figure, epsilon_limit)
+
+
+def room(events: Iterable[PrivacyEvent], epsilon_limit: float, delta: float, order: float) -> float:
+    """The Rényi divergence at `order` that (epsilon_limit, delta) still admits after `events`.
+
+    The currency of a budget: divergences at one order add up, so what a study did not use may be
+    given back in it. Negative by as much as the history is over. Raises as `fits_adaptively`.
+    """
+    check_delta(delta)
+    _check_limit(epsilon_limit)
+    spent = float(rdp.composed(merged(events))[_place(order)])
+    return divergence_limit(epsilon_limit, delta, order) - spent
+
+
+def divergence_limit(epsilon_limit: float, delta: float, order: float) -> float:
+    """The largest Rényi divergence at `order` that still proves (epsilon_limit, delta).
+
+    The inverse of `rdp.to_epsilons` at that order.
+    """
+    converted = epsilon_limit - math.log1p(-1 / order) + math.log(delta * order) / (order - 1)
+    free = -math.log1p(-delta * delta)  # below it, δ ≤ √(1 − exp(−KL)) proves ε = 0
+    return max(converted, free)
 
 
 def best_order(epsilon_limit: float, delta: float) -> float:
@@ -74,6 +94,13 @@ def best_order(epsilon_limit: float, delta: float) -> float:
     orders = rdp.ORDERS
     room = epsilon_limit - np.log1p(-1 / orders) + np.log(delta * orders) / (orders - 1)
     return float(orders[int(np.argmax(room / orders))])
+
+
+def _place(order: float) -> int:
+    at = np.flatnonzero(np.equal(rdp.ORDERS, order))
+    if at.size == 0:
+        raise ValueError(f"order {order} is not on the grid; seal one of accountants.rdp.ORDERS")
+    return int(at[0])
 
 
 def _quick(history: tuple[PrivacyEvent, ...], delta: float) -> Figure | None:

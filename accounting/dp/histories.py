@@ -7,6 +7,7 @@ from typing import Any
 from accounting.dp.events import Mechanism, PrivacyEvent, number
 
 _NEEDED = ("noise_multiplier", "sample_rate", "steps")
+_COUNTS = ("steps", "rows_per_unit")
 _KINDS = ("sampler", "neighbouring", "noise_grade", "unit")
 
 
@@ -14,8 +15,8 @@ def parse(text: str) -> tuple[PrivacyEvent, ...]:
     """Events from a JSON list of objects.
 
     Each object needs noise_multiplier, sample_rate and steps, as numbers or decimal strings.
-    What else decides the price (mechanism, sampler, neighbouring relation) is checked where it
-    stands; other keys of an exported row, such as its round, are passed over.
+    What else decides the price (rows_per_unit, mechanism, sampler, neighbouring) is read where
+    it stands; other keys of an exported row, such as its round, are passed over.
 
     Raises:
         ValueError: this is no such list; the text names the entry, counted from 1.
@@ -55,11 +56,12 @@ def _read(entry: Mapping[str, Any]) -> PrivacyEvent:
     document["mechanism"] = entry.get("mechanism", _mechanism(rate))
     document["noise_multiplier"] = entry["noise_multiplier"]
     document["sample_rate"] = rate
-    document["steps"] = _steps(entry["steps"])
+    for name in _COUNTS:
+        document[name] = _count(entry.get(name, 1))
     return PrivacyEvent.from_json(document)
 
 
-def _steps(value: object) -> object:
+def _count(value: object) -> object:
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 

@@ -47,7 +47,7 @@ class Histories:
     steps: dict[tuple[str, str, str], Steps] = field(default_factory=dict)
     at_studies: dict[tuple[str, str], Merged] = field(default_factory=dict)
     at_datasets: dict[tuple[str, str], Merged] = field(default_factory=dict)
-    _users: dict[tuple[str, str], Steps] = field(default_factory=dict)
+    _users: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
 
     def add(
         self, study: str, institution: str, lineage: str, event: PrivacyEvent, sign: int = 1
@@ -61,7 +61,10 @@ class Histories:
         self.steps.setdefault(place, Counter())[price] += steps
         self.merged_study(study, institution).add(price, steps)
         self.merged_dataset(institution, lineage).add(price, steps)
-        self._users.setdefault((institution, lineage), Counter())[study] += steps  # type: ignore[index]
+        users = self._users.setdefault((institution, lineage), {})
+        users[study] = users.get(study, 0) + steps
+        if not users[study]:
+            del users[study]
 
     def merged_study(self, study: str, institution: str) -> Merged:
         """The history of one study at one institution, to read or to add to."""
@@ -81,8 +84,16 @@ class Histories:
 
     def studies(self, institution: str, lineage: str) -> frozenset[str]:
         """The studies that spent anything of one dataset lineage."""
+        return frozenset(self._users.get((institution, lineage), ()))
+
+    def touched(self, institution: str, lineage: str) -> bool:
+        """Whether anything of one dataset lineage is spent."""
+        return bool(self._users.get((institution, lineage)))
+
+    def alone(self, study: str, institution: str, lineage: str) -> bool:
+        """Whether one study, and no other, spent anything of one dataset lineage."""
         users = self._users.get((institution, lineage), {})
-        return frozenset(study for study, steps in users.items() if steps)
+        return len(users) == 1 and study in users
 
 
 def load(institutions: Collection[str] | None = None, study: str | None = None) -> Histories:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
+from sys import intern
 from typing import Any
 
 from accounting import transitions
@@ -10,8 +12,8 @@ from accounting.dp.events import PrivacyEvent
 from accounting.dp.figures import Figure
 from accounting.keys import Key, Limit
 from accounting.models import EntryKind
-from accounting.selectors.histories import Histories
-from accounting.services import gate
+from accounting.selectors.histories import Histories, price_of
+from accounting.services import gate, priced
 
 TOLERANCE = 1e-6  # relative; another processor may differ in the last digits of an FFT
 _FIELDS = ("study", "institution", "lineage", "round", "attempt", "phase")
@@ -21,13 +23,21 @@ class Wrong(Exception):
     """What is wrong with a row, as a sentence."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """What giving a reservation back is compared with."""
+
+    event: PrivacyEvent
+    lineage: str
+
+
 @dataclass
 class Replay:
     """The state of everything after the rows seen so far."""
 
     spent: Histories = field(default_factory=Histories)
     states: dict[tuple[str, str, int, int, str], str] = field(default_factory=dict)
-    reserved: dict[tuple[str, str, int, int, str], dict[str, Any]] = field(default_factory=dict)
+    reserved: dict[tuple[str, str, int, int, str], Reserved] = field(default_factory=dict)
     budgets: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     orders: dict[tuple[str, str], str] = field(default_factory=dict)
     units: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -61,7 +71,7 @@ class Replay:
         self.plans[gate.plan_place(body)] = gate.plan_steps(body)
 
     def _keyed(self, body: dict[str, Any]) -> None:
-        key = Key(*(body[name] for name in _FIELDS))
+        key = _key(body)
         if body["idempotency_key"] != key.idempotency(body["kind"]):
             raise Wrong(f"its idempotency key is not {key.idempotency(body['kind'])}")
         if body["kind"] not in transitions.KEYED:
@@ -78,28 +88,28 @@ class Replay:
             self._give_back(key, body)
 
     def _spend(self, key: Key, body: dict[str, Any]) -> None:
-        event = PrivacyEvent.from_json(body["event"])
-        self.reserved[key.place] = body
+        event = _event(body)
+        self.reserved[key.place] = Reserved(event, key.lineage)
         self._keep_unit(key, event)
         self.spent.add(key.study, key.institution, key.lineage, event)
-        history = self.spent.study(key.study, key.institution)
-        _same_figure(body["figure"], epsilon(history, float(body["figure"]["delta"])))
+        history = self.spent.merged_study(key.study, key.institution).key()
+        _same_figure(body["figure"], priced.figure(history, float(body["figure"]["delta"])))
         plan = self.plans.get((key.study, key.institution, body["protocol_digest"]), {})
-        sealed = gate.within(history, plan)
+        sealed = gate.within(priced.history(history), plan)
         if body["sealed"] is not sealed:
             raise Wrong(f"it says sealed: {body['sealed']}, but the sealed plan says {sealed}")
-        alone = self.spent.studies(key.institution, key.lineage) == {key.study}
+        alone = self.spent.alone(key.study, key.institution, key.lineage)
         study, dataset = body["checks"]
         self._check_limits(key, body, study, dataset)
         _check_scope(study, "study", history, None if sealed else _study_order(study))
         order = float(self.orders[key.institution, key.lineage])
-        spent = self.spent.dataset(key.institution, key.lineage)
+        spent = self.spent.merged_dataset(key.institution, key.lineage).key()
         _check_scope(dataset, "dataset", spent, None if sealed and alone else order)
 
     def _keep_unit(self, key: Key, event: PrivacyEvent) -> None:
         place = (key.institution, key.lineage)
         before = self.units.get(place, event.unit)
-        if before != event.unit and self.spent.studies(*place):
+        if before != event.unit and self.spent.touched(*place):
             raise Wrong(f"it composes a cost per {event.unit} with costs per {before}")
         self.units[place] = event.unit
 
@@ -114,10 +124,9 @@ class Replay:
             raise Wrong(f"it was checked against {checked}, but the lifetime budget was {budget}")
 
     def _give_back(self, key: Key, body: dict[str, Any]) -> None:
-        first = self.reserved[key.place]
-        if (body["event"], body["lineage"]) != (first["event"], first["lineage"]):
+        event = _event(body)
+        if Reserved(event, key.lineage) != self.reserved[key.place]:
             raise Wrong("it gives back another event than was reserved")
-        event = PrivacyEvent.from_json(body["event"])
         self.spent.add(key.study, key.institution, key.lineage, event, sign=-1)
 
 
@@ -127,13 +136,33 @@ _STEPS: dict[str, Callable[[Replay, dict[str, Any]], None]] = {
 }
 
 
+def _key(body: dict[str, Any]) -> Key:
+    """The row's key; its texts are shared between rows, or a long ledger would fill the memory."""
+    study, institution, lineage, number, attempt, phase = (body[name] for name in _FIELDS)
+    return Key(intern(study), intern(institution), intern(lineage), number, attempt, intern(phase))
+
+
+def _event(body: dict[str, Any]) -> PrivacyEvent:
+    return _read(tuple(body["event"].items()))
+
+
+@lru_cache(maxsize=4096)
+def _read(items: tuple[tuple[str, Any], ...]) -> PrivacyEvent:
+    """An event that many rows repeat. Raises ValueError, also where a number has a second form."""
+    written = dict(items)
+    event = PrivacyEvent.from_json(written)
+    if price_of(event)[:2] != (written["noise_multiplier"], written["sample_rate"]):
+        raise ValueError("the numbers of its event are not written as the ledger writes them")
+    return event
+
+
 def _check_scope(
-    check: dict[str, str], scope: str, history: tuple[PrivacyEvent, ...], order: float | None
+    check: dict[str, str], scope: str, history: priced.Items, order: float | None
 ) -> None:
     if check["scope"] != scope:
         raise Wrong(f"the check of the {scope} budget is missing")
     limit = Limit(float(check["limit"]), float(check["delta"]))
-    figure = gate.judge(history, limit, order).figure
+    figure = priced.judged(history, limit, order).figure
     _same_figure(check, figure)
     if figure.epsilon > float(check["limit"]) * (1 + TOLERANCE):
         raise Wrong(

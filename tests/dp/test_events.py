@@ -1,12 +1,13 @@
 """An event is refused unless it can be priced, and survives being written down."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accounting.dp.events import Mechanism, PrivacyEvent, UnknownEvent
+from accounting.dp.events import Mechanism, PrivacyEvent, UnknownEvent, merged
 
 BASE = {
     "mechanism": "poisson_sampled_gaussian",
@@ -104,3 +105,25 @@ def test_a_full_batch_event_claims_no_amplification() -> None:
 def test_only_an_object_is_an_event() -> None:
     with pytest.raises(ValueError, match="JSON object, not list"):
         PrivacyEvent.from_json([])  # type: ignore[arg-type]
+
+
+def test_one_row_a_unit_is_written_as_it_always_was() -> None:
+    event = PrivacyEvent(Mechanism.POISSON_GAUSSIAN, 1.1, 0.01, 16)
+    assert "rows_per_unit" not in event.to_json()
+    several = replace(event, rows_per_unit=3)
+    assert several.to_json()["rows_per_unit"] == 3
+    assert PrivacyEvent.from_json(several.to_json()) == several
+
+
+def test_units_with_more_rows_are_not_merged_with_others() -> None:
+    one = PrivacyEvent(Mechanism.POISSON_GAUSSIAN, 1.1, 0.01, 16)
+    assert merged([one, replace(one, rows_per_unit=3), one]) == (
+        replace(one, steps=32),
+        replace(one, rows_per_unit=3),
+    )
+
+
+@pytest.mark.parametrize("rows", [0, -1, 1001, 2.0, True])
+def test_rows_per_unit_is_a_sensible_count(rows: object) -> None:
+    with pytest.raises(ValueError, match="rows_per_unit is"):
+        PrivacyEvent(Mechanism.POISSON_GAUSSIAN, 1.1, 0.01, 16, rows_per_unit=rows)  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from accounting.dp.accountants import epsilon
 from accounting.dp.accountants.rdp import ORDERS
 from accounting.dp.events import PrivacyEvent
-from accounting.dp.filters import fits, fits_adaptively, spent
+from accounting.dp.filters import fits, fits_adaptively, room, spent
 from tests.dp.histories_drawn import histories, sampled
 
 HISTORY = [sampled(1.1, 0.01, 1000)]
@@ -69,3 +69,19 @@ def test_a_limit_is_a_positive_number(limit: float) -> None:
         fits(HISTORY, limit, 1e-5)
     with pytest.raises(ValueError, match="epsilon_limit"):
         fits_adaptively(HISTORY, limit, 1e-5, 12.0)
+
+
+@given(histories(), st.sampled_from([1.5, 4.0, 12.0, 64.0]), st.floats(0.05, 20.0))
+def test_there_is_room_exactly_where_the_filter_fits(
+    history: list[PrivacyEvent], order: float, limit: float
+) -> None:
+    left = room(history, limit, 1e-5, order)
+    assert fits_adaptively(history, limit, 1e-5, order).fits == (left >= 0) or abs(left) < 1e-9
+
+
+def test_room_is_used_up_by_adding() -> None:
+    more = [sampled(2.0, 0.1, 16)]
+    before, cost = room(HISTORY, 5.0, 1e-5, 8.0), room([], 5.0, 1e-5, 8.0)
+    used = cost - room(more, 5.0, 1e-5, 8.0)
+    assert room([*HISTORY, *more], 5.0, 1e-5, 8.0) == pytest.approx(before - used)
+    assert used > 0

@@ -59,3 +59,8 @@ def test_an_empty_history_is_empty() -> None:
 def test_a_mistake_is_named(text: str, advice: str) -> None:
     with pytest.raises(ValueError, match=advice):
         parse(text)
+
+
+def test_several_rows_of_a_unit_are_not_passed_over() -> None:
+    (read,) = parse(json.dumps([PLAIN | {"rows_per_unit": "5"}]))
+    assert read.rows_per_unit == 5

@@ -22,11 +22,16 @@ class UnknownAccountant(ValueError):
 
 
 class Accountant(Protocol):
-    """Derives ε from events. Composes all of them; an empty history costs 0."""
+    """Derives ε from events. Composes all of them; an empty history costs 0.
+
+    `version` says whose code it is and which; `error` says in words how far above the truth a
+    figure may be.
+    """
 
     name: str
     version: str
     discretisation: str
+    error: str
 
     def epsilon(self, events: Sequence[PrivacyEvent], delta: float) -> Figure:
         """The ε of all events together at `delta`.
