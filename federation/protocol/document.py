@@ -6,7 +6,15 @@ approved by the institutions. Its SHA-256 over canonical JSON (RFC 8785) is the 
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from federation.protocol.canonical import canonical_json, digest
 
@@ -205,6 +213,12 @@ class Evaluation(Section):
         return self
 
 
+class Audit(Section):
+    """Synthetic canaries at each site, in or out by secret coins, from which ε is bounded below."""
+
+    canaries: Annotated[int, Field(ge=10, le=5000)]
+
+
 class Member(Section):
     """One institution of the cohort and the size it declares in public (never its exact count)."""
 
@@ -234,6 +248,7 @@ class Protocol(Section):
     aggregation: Aggregation = Aggregation()
     rounds: Rounds
     evaluation: Evaluation = Evaluation()
+    audit: Audit | None = None
     cohort: list[Member] = []
     plan: Plan | None = None
 
@@ -252,6 +267,14 @@ class Protocol(Section):
             raise ValueError("training.class_weights needs one number per target class")
         return self
 
+    @model_serializer(mode="wrap")
+    def _without_empty(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Sections of later versions are left out when absent: older digests stay what they are."""
+        document: dict[str, Any] = write(self)
+        if document.get("audit", ...) is None:
+            del document["audit"]
+        return document
+
     def canonical(self) -> bytes:
         """The exact bytes that are approved: canonical JSON, RFC 8785."""
         return canonical_json(self.model_dump(mode="json"))
@@ -265,6 +288,11 @@ class Protocol(Section):
     def quorum(self) -> int:
         """Contributions a round needs; the whole cohort unless declared lower."""
         return self.rounds.quorum or len(self.cohort)
+
+    @property
+    def canaries(self) -> int:
+        """How many canaries each site has; 0 without an audit."""
+        return self.audit.canaries if self.audit else 0
 
     def member(self, institution: str) -> Member:
         """The cohort's entry for `institution`; KeyError when it is not invited."""

@@ -98,8 +98,8 @@ def _check_scalar(name: str, value: Any) -> None:
 
 def events(name: str, value: Any) -> None:
     """A tuple of privacy events, each exactly as `PrivacyEvent.to_json` writes it."""
-    if not isinstance(value, tuple) or not value:
-        raise MessageError(f"{name} must be a tuple of at least one privacy event")
+    if not isinstance(value, tuple):
+        raise MessageError(f"{name} must be a tuple of privacy events")
     for document in value:
         try:
             same = PrivacyEvent.from_json(document).to_json() == document

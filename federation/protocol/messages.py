@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar, get_type_hints
 
 from accounting.dp.events import PrivacyEvent
 from federation.protocol import message_fields as form
+from federation.protocol.audit import FREE
 from federation.protocol.canonical import canonical_json, digest
 from federation.protocol.document import Protocol
 from federation.protocol.keys import BadSignature, SigningKey, verify
@@ -51,6 +52,7 @@ class Reason(StrEnum):
     LIMIT_ROUNDS = "limit_rounds"
     LIMIT_ARCHITECTURE = "limit_architecture"
     LIMIT_COHORT = "limit_cohort"
+    LIMIT_AUDITS = "limit_audits"
     DATA_MISMATCH = "data_mismatch"
     MODEL_MISMATCH = "model_mismatch"
     JOURNAL_FULL = "journal_full"
@@ -164,6 +166,13 @@ class Contribution(Message):
     events: form.Events
     journal: form.Journal
     answered_at: form.MomentText
+
+    def __post_init__(self) -> None:
+        """What reads no row has no price, and everything else has one."""
+        super().__post_init__()
+        if bool(self.events) == (self.phase in FREE):
+            need = "no privacy event" if self.phase in FREE else "at least one privacy event"
+            raise MessageError(f"events must hold {need} in phase {self.phase}")
 
     @property
     def privacy_events(self) -> tuple[PrivacyEvent, ...]:

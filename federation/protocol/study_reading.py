@@ -189,6 +189,8 @@ def _protocol(
     document = {key: raw.get(key, {}) for key in SECTIONS if key not in ("study", "institution")}
     for name, defaults in DEFAULTS.items():
         document[name] = defaults | document[name]
+    if not document["audit"]:
+        del document["audit"]  # absent and empty are the same: no audit, and no key in the document
     data = document["data"]
     columns = {"columns": data["column"]} if "column" in data else {}
     document["data"] = {k: v for k, v in data.items() if k != "column"} | columns

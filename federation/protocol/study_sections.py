@@ -29,6 +29,7 @@ class Limits(Section):
     architectures: list[Name] | None = None
     min_cohort: Count | None = None
     secure_aggregation: Literal["optional", "required"] | None = None
+    audits: Literal["optional", "never"] | None = None
     approved_protocols: list[str] | None = None
     lifetime_epsilon: Positive | None = None
     lifetime_delta: Delta | None = None
@@ -78,6 +79,7 @@ SECTIONS: dict[str, type[Section]] = {
     "aggregation": document.Aggregation,
     "rounds": document.Rounds,
     "evaluation": document.Evaluation,
+    "audit": document.Audit,
     "institution": InstitutionSection,
 }
 

@@ -9,7 +9,7 @@ from federation.protocol.document import Member, Protocol
 from federation.protocol.study_sections import InstitutionEntry
 
 WIDEST_LINE = 100
-_PLAIN = ("model", "training", "privacy", "aggregation", "rounds", "evaluation")
+_PLAIN = ("model", "training", "privacy", "aggregation", "rounds", "evaluation", "audit")
 
 
 def write(protocol: Protocol, institutions: Sequence[InstitutionEntry] = ()) -> str:
@@ -24,7 +24,7 @@ def write(protocol: Protocol, institutions: Sequence[InstitutionEntry] = ()) -> 
             _toml({"study": study, "data": data}),
             *(f"[[data.column]]\n{_toml(column)}" for column in columns),
             f"[data.target]\n{_toml(target)}",
-            _toml({key: document[key] for key in _PLAIN}),
+            _toml({key: document[key] for key in _PLAIN if key in document}),
             *(_institution(member, known.get(member.institution)) for member in protocol.cohort),
         ]
     )

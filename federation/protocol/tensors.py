@@ -13,7 +13,7 @@ Tensors: TypeAlias = dict[str, np.ndarray]
 
 MAX_BYTES = 512 * 2**20
 MAX_HEADER_BYTES = 2**20
-DTYPES = frozenset({"float32", "float64", "int32", "int64", "uint32", "uint64"})
+DTYPES = frozenset({"float32", "float64", "int32", "int64", "uint8", "uint32", "uint64"})
 
 
 class TensorError(ValueError):
