@@ -57,6 +57,7 @@ REASONS = {
     "limit_rounds": "more rounds than the site allows",
     "limit_architecture": "an architecture that the site does not allow",
     "limit_cohort": "a smaller cohort than the site allows",
+    "limit_audits": "an audit with canaries, which the site does not allow",
     "data_mismatch": "the data do not fit the contract",
     "model_mismatch": "the model is not the announced one",
     "journal_full": "the site's journal cannot be written",

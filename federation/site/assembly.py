@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from federation.protocol.http_signatures import sign_request
 from federation.protocol.keys import SigningKey
 from federation.site.approvals import Approvals
+from federation.site.auditing import Auditing
+from federation.site.coins import CoinBox
 from federation.site.config import SiteConfig, read_config
 from federation.site.datasets import Datasets, holdout_secret
 from federation.site.egress import Gate
@@ -78,6 +80,7 @@ def assemble(folder: Folder, clock: Callable[[], datetime] = utc_now) -> Site:
         outbox=outbox,
         approvals=Approvals(folder.protocols, pin.hub_key, pin.institution),
         datasets=Datasets(holdout_secret(key)),
+        auditing=Auditing(CoinBox(folder.coins), config.limits),
         receiving=receiving,
         gate=gate,
         clock=clock,

@@ -61,6 +61,7 @@ class Limits(Section):
     architectures: list[Name] = []
     min_cohort: Annotated[int, Field(ge=1)] = 1
     secure_aggregation: Literal["optional", "required"] = "optional"
+    audits: Literal["optional", "never"] = "optional"
     approved_protocols: list[Digest] | None = None
 
 
@@ -167,5 +168,6 @@ max_rounds = 1000
 architectures = []                     # empty: every architecture that this software knows
 min_cohort = 1                         # institutions in the study
 secure_aggregation = "optional"        # "required" refuses studies without it
+audits = "optional"                    # "never": no synthetic canaries beside your rows
 # approved_protocols = ["sha-256 digest"]   # if present, only these run, whatever the hub says
 """

@@ -1,7 +1,8 @@
 """THE GATE: everything that leaves a site passes here; nothing else can send.
 
-It lets out four things: a priced value that matches the charge of its open assignment, a refusal
-with a reason from the closed list, the offer of what is lent, and step k of K. In order: match,
+It lets out five things: a priced value that matches the charge of its open assignment, a public
+value of an audit (a commitment, then exactly what it commits to), a refusal with a reason from the
+closed list, the offer of what is lent, and step k of K. In order: match,
 check, sign, store (synced), journal, send. Texts of exceptions never pass.
 """
 
@@ -14,6 +15,7 @@ from typing import Any
 import structlog
 
 from accounting.dp.events import PrivacyEvent
+from federation.protocol.audit import COMMIT, FREE, REVEAL, Public, coins_of, committed
 from federation.protocol.canonical import canonical_json, digest
 from federation.protocol.keys import SigningKey
 from federation.protocol.messages import (
@@ -134,6 +136,33 @@ class Gate:
         self._outbox.store(asked.assignment, parcel, expires=moment(asked.expires_at))
         return self._depart(asked, permit.slot, parcel)
 
+    def publish(self, assignment: Assignment, slot: Slot, like: Tensors, public: Public) -> bool:
+        """Let out what reads no row and costs nothing; raises and returns as `release`."""
+        _check_public(assignment, like, public)
+        if assignment.phase == REVEAL:
+            self._check_committed(assignment, public)
+        data = pack(public.tensors)
+        sequence, head = self._journal.head
+        message = Contribution(
+            **self._head(assignment),
+            protocol_digest=assignment.protocol_digest,
+            model_digest=assignment.model_digest,
+            tensors_digest=digest(data),
+            events=(),
+            journal={"sequence": sequence, "digest": head},
+        )
+        parcel = Parcel(sign(message, self._key), data)
+        expires = moment(assignment.expires_at)
+        self._outbox.store(assignment.assignment, parcel, expires=expires)
+        return self._depart(assignment, slot, parcel)
+
+    def _check_committed(self, assignment: Assignment, public: Public) -> None:
+        """A reveal says nothing that this site was not bound to before the study's first round."""
+        bound = digest(pack(committed(coins_of(public.tensors)).tensors))
+        entries = self._journal.released(assignment.study, COMMIT)
+        if bound not in {entry.tensors_digest for entry in entries}:
+            raise GateClosed("the coins are not those that this site committed to")
+
     def refuse(self, assignment: Assignment, slot: Slot, refused: Refused) -> bool:
         """Decline; `accessed` says whether this assignment was charged, so data may have been read.
 
@@ -226,6 +255,15 @@ class Gate:
 
 def _text(event: PrivacyEvent) -> str:
     return canonical_json(event.to_json()).decode()
+
+
+def _check_public(assignment: Assignment, like: Tensors, public: Public) -> None:
+    if type(public) is not Public or assignment.phase not in FREE:
+        raise GateClosed("only a public value may leave without a price, in its own phase")
+    try:
+        check_like(public.tensors, like)
+    except TensorError as error:
+        raise GateClosed("the value has another shape than its phase allows") from error
 
 
 def _check_priced(permit: Permit, priced: Priced) -> None:

@@ -10,6 +10,7 @@ FITS = "accounting.dp.filters:fits"
 FITS_ADAPTIVELY = "accounting.dp.filters:fits_adaptively"
 BEST_ORDER = "accounting.dp.filters:best_order"
 INITIAL_TENSORS = "federation.learning.initial:initial_tensors"
+CANARIES_JOINED = "federation.learning.canaries:joined"
 TRAIN = "federation.learning.training:train"
 HISTOGRAM = "federation.learning.evaluation:histogram"
 

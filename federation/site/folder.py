@@ -48,6 +48,11 @@ class Folder:
         """Signed answers, stored before their first byte is sent."""
         return self.path / "outbox"
 
+    @property
+    def coins(self) -> Path:
+        """Coins of empirical audits, one file for each study; secret until revealed."""
+        return self.path / "coins"
+
     def create(self) -> None:
         """Make the folder, readable by its owner alone."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)

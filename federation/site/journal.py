@@ -129,6 +129,11 @@ class Journal:
         """The newest time written so far; a clock that shows less has run backwards."""
         return datetime.fromisoformat(self._latest) if self._latest else None
 
+    @property
+    def head(self) -> tuple[int, str]:
+        """Sequence and digest of the newest entry; (0, 64 zeros) before the first."""
+        return self._head
+
     def entries(self) -> Iterator[Entry]:
         """Every entry, oldest first."""
         return self._select("1 = 1 ORDER BY sequence", ())
@@ -145,6 +150,11 @@ class Journal:
             (Kind.CHARGED, slot.study, slot.round, slot.attempt, slot.phase),
         )
         return next(rows, None)
+
+    def released(self, study: str, phase: str) -> tuple[Entry, ...]:
+        """What one study was sent in one phase, in all rounds and attempts."""
+        where = "kind = ? AND study = ? AND phase = ? ORDER BY sequence"
+        return tuple(self._select(where, (Kind.RELEASED, study, phase)))
 
     def charged_events(
         self, *, lineage: str | None = None, study: str | None = None, but: Entry | None = None

@@ -13,12 +13,18 @@ from federation.site.refused import Refused
 
 
 @dataclass(frozen=True)
-class Request:
-    """One event that a study asks for, and what was charged before it (by this study; by all)."""
+class Asked:
+    """The protocol under which a study asks for anything."""
 
     protocol: Protocol
-    plan: tuple[PrivacyEvent, ...]
     protocol_digest: str
+
+
+@dataclass(frozen=True)
+class Request(Asked):
+    """One event that a study asks for, and what was charged before it (by this study; by all)."""
+
+    plan: tuple[PrivacyEvent, ...]
     dataset: Dataset
     event: PrivacyEvent
     of_study: tuple[PrivacyEvent, ...]
@@ -27,11 +33,18 @@ class Request:
 
 def check_limits(limits: Limits, request: Request) -> None:
     """Return when `request` breaks no limit. Raises Refused with the first that it breaks."""
+    check_standing(limits, request)
     for check in _CHECKS:
         check(limits, request)
 
 
-def _approved(limits: Limits, request: Request) -> None:
+def check_standing(limits: Limits, asked: Asked) -> None:
+    """The limits that hold for what costs nothing, too. Raises Refused."""
+    for check in _STANDING:
+        check(limits, asked)
+
+
+def _approved(limits: Limits, request: Asked) -> None:
     listed = limits.approved_protocols
     if listed is not None and request.protocol_digest not in listed:
         raise Refused(
@@ -46,19 +59,19 @@ def _approved(limits: Limits, request: Request) -> None:
         )
 
 
-def _architecture(limits: Limits, request: Request) -> None:
+def _architecture(limits: Limits, request: Asked) -> None:
     name = request.protocol.model.architecture
     if limits.architectures and name not in limits.architectures:
         raise Refused(Reason.LIMIT_ARCHITECTURE, f"limits.architectures does not list {name!r}")
 
 
-def _rounds(limits: Limits, request: Request) -> None:
+def _rounds(limits: Limits, request: Asked) -> None:
     count = request.protocol.rounds.count
     if count > limits.max_rounds:
         raise Refused(Reason.LIMIT_ROUNDS, f"{count} rounds; limits.max_rounds is below that")
 
 
-def _cohort(limits: Limits, request: Request) -> None:
+def _cohort(limits: Limits, request: Asked) -> None:
     size = len(request.protocol.cohort)
     if size < limits.min_cohort:
         raise Refused(Reason.LIMIT_COHORT, f"{size} institutions; limits.min_cohort is above that")
@@ -132,13 +145,5 @@ def _price(event: PrivacyEvent) -> tuple[float, float, int]:
     return (event.noise_multiplier, event.sample_rate, event.steps)
 
 
-_CHECKS: Iterable[Callable[[Limits, Request], None]] = (
-    _approved,
-    _architecture,
-    _rounds,
-    _cohort,
-    _noise,
-    _unit,
-    _lifetime,
-    _epsilon,
-)
+_STANDING: Iterable[Callable[[Limits, Asked], None]] = (_approved, _architecture, _rounds, _cohort)
+_CHECKS: Iterable[Callable[[Limits, Request], None]] = (_noise, _unit, _lifetime, _epsilon)

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from federation.learning import architectures
+from federation.protocol.audit import FREE, shape
 from federation.protocol.canonical import digest
 from federation.protocol.contract import ContractError
 from federation.protocol.document import Protocol
@@ -24,12 +25,13 @@ from federation.protocol.messages import (
 )
 from federation.protocol.tensors import TensorError, Tensors, unpack
 from federation.site.approvals import Approval, Approvals
+from federation.site.auditing import Auditing
 from federation.site.config import Dataset, SiteConfig
 from federation.site.datasets import Datasets
 from federation.site.egress import Gate, Permit
 from federation.site.entry_points import INITIAL_TENSORS, load
 from federation.site.journal import Entry, Journal, JournalFull, Kind, Slot
-from federation.site.limits import Request, check_limits
+from federation.site.limits import Asked, Request, check_limits, check_standing
 from federation.site.outbox import Outbox
 from federation.site.phases import PHASES, Phase, Work, price
 from federation.site.pin import Pin
@@ -56,6 +58,7 @@ class Parts:
     outbox: Outbox
     approvals: Approvals
     datasets: Datasets
+    auditing: Auditing
     receiving: Receiving
     gate: Gate
     clock: Callable[[], datetime]
@@ -130,6 +133,8 @@ class Executor:
             return parts.gate.resend(assignment, slot, parcel)
         self._check_time(assignment)
         self._check_unanswered(assignment)
+        if assignment.phase in FREE:
+            return self._published(assignment, slot)
         job = self._prepared(assignment, slot)
         return self._computed(job)
 
@@ -159,6 +164,16 @@ class Executor:
             raise Refused(
                 Reason.LOCAL_FAILURE, "this was released once and its bytes are gone from outbox/"
             )
+
+    def _published(self, assignment: Assignment, slot: Slot) -> bool:
+        """A phase that reads no row: no charge, and the gate knows its form to the byte."""
+        parts = self._parts
+        approval = parts.approvals.under(assignment, parts.receiving)
+        _lent(parts.config, approval.statement)
+        check_standing(parts.config.limits, Asked(approval.protocol, assignment.protocol_digest))
+        public = parts.auditing.answer(assignment, approval.protocol)
+        like = shape(assignment.phase, approval.protocol.canaries)
+        return parts.gate.publish(assignment, slot, like, public)
 
     def _prepared(self, assignment: Assignment, slot: Slot) -> Job:
         parts = self._parts
@@ -223,6 +238,7 @@ class Executor:
             )
         except ContractError as error:
             raise Refused(Reason.DATA_MISMATCH, str(error)) from error
+        data = parts.auditing.joined(data, job.assignment, job.protocol)
         stop = _Stop(job, parts)
         work = Work(job.protocol, job.tensors, data, job.request.event, stop.step_done, stop.asked)
         priced = job.phase.run(work)
