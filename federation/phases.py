@@ -5,10 +5,13 @@ set of signed assignments with one deadline, each answered at most once.
 
 | phase    | opened by                      | answered by                    | closed when |
 |----------|--------------------------------|--------------------------------|-------------|
+| commit   | round 1 of an audited study    | 32 bytes that bind the coins   | all settled |
 | train    | the round itself               | an update, shaped as the model | all settled |
 | evaluate | train, if the protocol says so | a histogram of scores          | all settled |
+| reveal   | the end of an audited study    | the coins and their salt       | all settled |
 
-Settled: answered, refused, unused, or lost at the deadline.
+Settled: answered, refused, unused, or lost at the deadline. Commit and reveal read no row: they
+are free, and the ledger says nothing of their keys.
 """
 
 from collections.abc import Callable
@@ -17,6 +20,9 @@ from typing import Literal
 
 import numpy as np
 
+from federation.protocol.audit import COMMIT as COMMIT_NAME
+from federation.protocol.audit import FREE, shape
+from federation.protocol.audit import REVEAL as REVEAL_NAME
 from federation.protocol.document import Protocol
 from federation.protocol.tensors import Tensors
 
@@ -37,6 +43,11 @@ class Phase:
     wanted: Callable[[Protocol, int], bool]
     answer: Callable[[Protocol, Tensors], Tensors]
 
+    @property
+    def priced(self) -> bool:
+        """Whether an answer costs privacy, and so is reserved and charged."""
+        return self.name not in FREE
+
 
 def _histogram(protocol: Protocol, model: Tensors) -> Tensors:
     """Zeros shaped [bins, 2] for two classes, else [K, K] (predicted × true)."""
@@ -47,7 +58,23 @@ def _histogram(protocol: Protocol, model: Tensors) -> Tensors:
 
 TRAIN = Phase("train", "digest", -1, True, lambda protocol, number: True, lambda p, model: model)
 EVALUATE = Phase("evaluate", "reported_digest", 0, False, Protocol.evaluates, _histogram)
-PHASES = (TRAIN, EVALUATE)
+COMMIT = Phase(
+    COMMIT_NAME,
+    "digest",
+    -1,
+    False,
+    lambda protocol, number: protocol.audit is not None and number == 1,
+    lambda protocol, model: shape(COMMIT_NAME, protocol.canaries),
+)
+REVEAL = Phase(
+    REVEAL_NAME,
+    "digest",
+    0,
+    False,
+    lambda protocol, number: protocol.audit is not None and number == protocol.rounds.count,
+    lambda protocol, model: shape(REVEAL_NAME, protocol.canaries),
+)
+PHASES = (COMMIT, TRAIN, EVALUATE, REVEAL)
 
 
 def phases_of(protocol: Protocol, number: int) -> tuple[Phase, ...]:

@@ -16,6 +16,7 @@ ALERTS: dict[str, Severity] = {
     "assignment_lost": _N,
     "assignment_refused": _N,
     "audit_failed": _A,
+    "audit_missing": _N,
     "budget_low": _N,
     "budget_raised": _N,
     "contribution_rejected": _N,

@@ -14,6 +14,7 @@ from accounting.keys import Key, Limit
 from accounting.models import EntryKind
 from accounting.selectors.histories import Histories, price_of
 from accounting.services import gate, priced
+from accounting.services.audit_rules import Audits, Unsound
 
 TOLERANCE = 1e-6  # relative; another processor may differ in the last digits of an FFT
 _FIELDS = ("study", "institution", "lineage", "round", "attempt", "phase")
@@ -42,6 +43,7 @@ class Replay:
     orders: dict[tuple[str, str], str] = field(default_factory=dict)
     units: dict[tuple[str, str], str] = field(default_factory=dict)
     plans: dict[tuple[str, str, str], gate.Plan] = field(default_factory=dict)
+    audits: Audits = field(default_factory=Audits)
 
     def step(self, body: dict[str, Any]) -> None:
         """Take one row's body. Raises Wrong where it does not follow from the rows before it."""
@@ -69,6 +71,21 @@ class Replay:
         events = [PrivacyEvent.from_json(event) for event in body["plan"]]
         _same_figure(body["figure"], epsilon(events, float(body["limit"]["delta"])))
         self.plans[gate.plan_place(body)] = gate.plan_steps(body)
+
+    def _committed(self, body: dict[str, Any]) -> None:
+        place = (body["study"], body["institution"])
+        try:
+            self.audits.commit(body, began=any(key[:2] == place for key in self.reserved))
+        except Unsound as error:
+            raise Wrong(str(error)) from error
+
+    def _revealed(self, body: dict[str, Any]) -> None:
+        try:
+            stated = self.audits.reveal(body)
+        except Unsound as error:
+            raise Wrong(str(error)) from error
+        history = self.spent.study(body["study"], body["institution"])
+        _same_figure(stated, epsilon(history, float(stated["delta"])))
 
     def _keyed(self, body: dict[str, Any]) -> None:
         key = _key(body)
@@ -133,6 +150,8 @@ class Replay:
 _STEPS: dict[str, Callable[[Replay, dict[str, Any]], None]] = {
     EntryKind.DECLARED: Replay._declared,
     EntryKind.SEALED: Replay._sealed,
+    EntryKind.COMMITTED: Replay._committed,
+    EntryKind.REVEALED: Replay._revealed,
 }
 
 

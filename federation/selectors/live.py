@@ -57,9 +57,14 @@ class RoundRow:
 
     @property
     def contributors(self) -> tuple[str, ...]:
-        """Slugs of the institutions whose answer to the first phase was accepted."""
-        first = self.phases[0] if self.phases else ""
-        return tuple(c.institution for c in self.sites if (c.phase, c.state) == (first, "answered"))
+        """Slugs of the institutions whose answer to the decisive phase was accepted."""
+        wanted = (self.decisive, "answered")
+        return tuple(c.institution for c in self.sites if (c.phase, c.state) == wanted)
+
+    @property
+    def decisive(self) -> str:
+        """The phase that makes the round's model."""
+        return phases.TRAIN.name
 
 
 def timeline(study: Study, last: int | None = None) -> list[RoundRow]:

@@ -27,7 +27,15 @@ from federation.models import (
     RoundStatus,
 )
 from federation.protocol.document import Protocol
-from federation.services import closing, opening, rounds, settling, verdicts
+from federation.services import (
+    auditing,
+    closing,
+    measuring,
+    opening,
+    rounds,
+    settling,
+    verdicts,
+)
 from federation.services.facts import keys_of
 from federation.services.settling import UNSETTLED
 from studies.models import Participation, Study
@@ -180,15 +188,32 @@ def _close(study: Study, round_: Round, now: datetime) -> None:
         _fail(study, round_, verdicts.below_quorum(round_), now)
         return
     try:
-        if phase is phases.TRAIN:
-            _commit_model(study, round_, closing.next_model(round_), now)
-        else:
-            _commit_metrics(study, round_, closing.site_metrics(round_), now)
+        _CLOSINGS[phase.name](study, round_, now)
     except closing.CannotMake as error:
         _fail(study, round_, str(error), now)
 
 
-def _commit_model(study: Study, round_: Round, made: closing.Model, now: datetime) -> None:
+def _bind_coins(study: Study, round_: Round, now: datetime) -> None:
+    """Each commitment stands in the ledger since it came; who sent none is not audited."""
+    with _locked(study, round_) as row:
+        round_.study = row
+        _go_on(row, round_, [], now)
+
+
+def _commit_audit(study: Study, round_: Round, now: datetime) -> None:
+    """What the coins show, into the ledger; a refuted ε ends the study."""
+    found = measuring.outcome(round_)
+    with _locked(study, round_) as row:
+        round_.study = row
+        refutation = auditing.conclude(row, found.findings, found.missing, now)
+        checkpoint = Checkpoint.objects.get(study=row, number=round_.number)
+        _go_on(row, round_, checkpoint.contributors, now)
+        if refutation:
+            studies.fail(row, reason=refutation)
+
+
+def _commit_model(study: Study, round_: Round, now: datetime) -> None:
+    made = closing.next_model(round_)
     with _locked(study, round_) as row:
         round_.study = row
         _checkpoint(row, round_.number, made, now)
@@ -198,7 +223,8 @@ def _commit_model(study: Study, round_: Round, made: closing.Model, now: datetim
         _go_on(row, round_, list(made.contributors), now)
 
 
-def _commit_metrics(study: Study, round_: Round, sites: dict, now: datetime) -> None:
+def _commit_metrics(study: Study, round_: Round, now: datetime) -> None:
+    sites = closing.site_metrics(round_)
     with _locked(study, round_) as row:
         round_.study = row
         checkpoint = Checkpoint.objects.get(study=row, number=round_.number)
@@ -211,6 +237,14 @@ def _commit_metrics(study: Study, round_: Round, sites: dict, now: datetime) -> 
         _go_on(row, round_, checkpoint.contributors, now)
 
 
+_CLOSINGS: dict[str, Step] = {
+    phases.COMMIT.name: _bind_coins,
+    phases.TRAIN.name: _commit_model,
+    phases.EVALUATE.name: _commit_metrics,
+    phases.REVEAL.name: _commit_audit,
+}
+
+
 def _go_on(study: Study, round_: Round, contributors: list[str], now: datetime) -> None:
     """Open the round's next phase, or close the round after its last one."""
     protocol = protocol_of(study)
@@ -218,7 +252,16 @@ def _go_on(study: Study, round_: Round, contributors: list[str], now: datetime) 
     refusal = phase and _open_phase(study, round_, phase, now)
     if phase and not refusal:
         return
-    round_.status, round_.closed_at, round_.reason = RoundStatus.CLOSED, now, refusal or ""
+    if phase and phase.decisive:
+        settling.fail(round_, refusal, now)  # there is no model to close the round with
+    else:
+        _end(study, round_, contributors, refusal or "", now)
+    if refusal and study.status == StudyStatus.RUNNING:
+        studies.exhaust(study, reason=refusal)
+
+
+def _end(study: Study, round_: Round, contributors: list[str], refusal: str, now: datetime) -> None:
+    round_.status, round_.closed_at, round_.reason = RoundStatus.CLOSED, now, refusal
     round_.save(update_fields=["status", "closed_at", "reason"])
     events.record(
         "round_closed",
@@ -227,8 +270,6 @@ def _go_on(study: Study, round_: Round, contributors: list[str], now: datetime) 
         attempt=round_.attempt,
         contributors=contributors,
     )
-    if refusal and study.status == StudyStatus.RUNNING:
-        studies.exhaust(study, reason=refusal)
 
 
 def _open_phase(study: Study, round_: Round, phase: phases.Phase, now: datetime) -> str:

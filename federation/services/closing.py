@@ -55,9 +55,9 @@ def next_model(round_: Round) -> Model:
     study = round_.study
     protocol = protocol_of(study)
     given = Checkpoint.objects.get(study=study, number=round_.number - 1)
-    model = _load(given.digest)
+    model = load(given.digest)
     updates = {
-        row.assignment.institution.slug: _load(row.tensors_digest, model)
+        row.assignment.institution.slug: load(row.tensors_digest, model)
         for row in rounds.accepted(round_, phases.TRAIN.name)
     }
     weights = {slug: _weight(protocol, slug) for slug in updates}
@@ -91,13 +91,14 @@ def site_metrics(round_: Round) -> dict[str, Any]:
     if len(rows) < LEAST_SITES:
         return found | {"withheld": f"fewer than {LEAST_SITES} institutions contributed"}
     try:
-        counts = [_load(row.tensors_digest, like)["histogram"] for row in rows]
+        counts = [load(row.tensors_digest, like)["histogram"] for row in rows]
     except CannotMake as error:
         return found | {"withheld": str(error)}  # the model itself stands
     return found | metrics.from_histogram(np.sum(counts, axis=0, dtype=np.float64))
 
 
-def _load(digest: str, like: Tensors | None = None) -> Tensors:
+def load(digest: str, like: Tensors | None = None) -> Tensors:
+    """Stored tensors, shaped as `like` when given. Raises CannotMake: missing or damaged."""
     try:
         return unpack(blobs.read(digest), like)
     except FileNotFoundError as error:
@@ -120,7 +121,7 @@ def _reported(round_: Round, protocol: Protocol, made: Tensors) -> Tensors:
     earlier = Checkpoint.objects.filter(
         study=round_.study, number__gt=round_.number - taken, number__lt=round_.number
     )
-    models = [_load(digest) for digest in earlier.values_list("digest", flat=True)] + [made]
+    models = [load(digest) for digest in earlier.values_list("digest", flat=True)] + [made]
     # last_half looks at the last `taken` only: the others need not be read from disk.
     return averaging.last_half([made] * (round_.number - len(models)) + models)
 

@@ -17,7 +17,7 @@ from federation import phases
 from federation.models import Assignment, AssignmentStatus, Contribution, RoundStatus
 from federation.protocol import messages
 from federation.protocol.canonical import digest
-from federation.services import blobs, checks, deliveries
+from federation.services import auditing, blobs, checks, deliveries
 from federation.services.deliveries import Closed
 from federation.services.facts import keys_of
 from federation.services.settling import UNSETTLED
@@ -184,7 +184,7 @@ def _judge(row: Assignment, message: messages.Contribution) -> _Verdict:
     if not blobs.exists(message.tensors_digest):
         raise TensorsMissing("upload the tensors first, then send the contribution again")
     try:
-        checks.check(protocol_of(row.round.study), message, row.model_digest)
+        _check(row, message)
     except checks.Unfit as error:
         reason = str(error)[:LONGEST_REASON]
         return _Verdict(
@@ -197,6 +197,14 @@ def _judge(row: Assignment, message: messages.Contribution) -> _Verdict:
     return _Verdict(
         AssignmentStatus.ANSWERED, True, "", "contribution_received", message.tensors_digest
     )
+
+
+def _check(row: Assignment, message: messages.Contribution) -> None:
+    protocol = protocol_of(row.round.study)
+    if phases.phase(row.phase).priced:
+        checks.check(protocol, message, row.model_digest)
+    else:
+        auditing.check(row, protocol, message)
 
 
 @transaction.atomic
@@ -226,13 +234,27 @@ def _keep(
         reason=verdict.reason,
         received_at=now,
     )
-    ledger.record(_moves(fresh, message, envelope, verdict), now=now)
+    _enter(fresh, message, envelope, verdict, now)
     fresh.status, fresh.reason, fresh.answered_at = verdict.status, verdict.reason, now
     fresh.step = fresh.steps if verdict.accepted else fresh.step
     fresh.save(update_fields=["status", "reason", "answered_at", "step"])
     _tell(fresh, verdict.event, verdict.reason)
     transaction.on_commit(partial(_wake_when_complete, fresh))
     return Answer(verdict.accepted, verdict.reason)
+
+
+def _enter(
+    row: Assignment,
+    message: messages.Contribution | messages.Refusal,
+    envelope: bytes,
+    verdict: _Verdict,
+    now: datetime,
+) -> None:
+    """The ledger's rows: what was spent, or that a site is bound to its coins."""
+    if phases.phase(row.phase).priced:
+        ledger.record(_moves(row, message, envelope, verdict), now=now)
+    elif verdict.accepted and row.phase == phases.COMMIT.name:
+        auditing.commit(row, verdict.tensors_digest, now)
 
 
 def _moves(

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from accounting.services import ledger
 from accounting.services.hub_key import hub_key
+from federation import phases
 from federation.models import Assignment, AssignmentStatus, RoundStatus
 from federation.protocol import messages
 from federation.services.facts import keys_of
@@ -73,7 +74,8 @@ def _charge(row: Assignment, now: datetime) -> bool:
     fresh = rows.select_related("institution", "round__study").get(pk=row.pk)
     if fresh.status != AssignmentStatus.OPEN:
         return fresh.status == AssignmentStatus.TAKEN
-    ledger.charge(keys_of([fresh])[fresh.id], now=now)
+    if phases.phase(fresh.phase).priced:
+        ledger.charge(keys_of([fresh])[fresh.id], now=now)
     fresh.status, fresh.taken_at = AssignmentStatus.TAKEN, now
     fresh.save(update_fields=["status", "taken_at"])
     events.record(

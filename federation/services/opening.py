@@ -40,7 +40,7 @@ def reservations(
     """What the next round, or that of `place` (round, attempt), reserves in all its phases."""
     number, attempt = place or next_number(study)
     round_ = Round(study=study, number=number, attempt=attempt)
-    names = [phase.name for phase in phases.phases_of(protocol, number)]
+    names = [phase.name for phase in phases.phases_of(protocol, number) if phase.priced]
     return [_reservation(protocol, round_, part, name) for name in names for part in parts]
 
 
@@ -92,8 +92,9 @@ def open_phase(
 
     Raises BudgetExceeded or NotLent before anything is written.
     """
-    wanted = [_reservation(protocol, round_, part, phase.name) for part in parts]
-    watching.look(ledger.reserve_all(wanted))
+    if phase.priced:
+        wanted = [_reservation(protocol, round_, part, phase.name) for part in parts]
+        watching.look(ledger.reserve_all(wanted))
     round_.phase, round_.phase_deadline = phase.name, _deadline(protocol, now)
     round_.save(update_fields=["phase", "phase_deadline"])
     checkpoint = Checkpoint.objects.get(study=round_.study, number=round_.number + phase.checkpoint)
@@ -133,7 +134,9 @@ def _assignment(
     now: datetime,
 ) -> Assignment:
     slug, uid = part.institution.slug, secrets.token_hex(16)
-    event = expected_event(protocol, round_.number, phase.name, slug)
+    event = None
+    if phase.priced:
+        event = expected_event(protocol, round_.number, phase.name, slug)
     message = messages.Assignment(
         assignment=uid,
         addressee=slug,
@@ -145,7 +148,7 @@ def _assignment(
         expires_at=messages.timestamp(round_.phase_deadline),
         protocol_digest=round_.protocol_digest,
         model_digest=model_digest,
-        parameters={"event": event.to_json()},
+        parameters={"event": event.to_json()} if event else {},
     )
     return Assignment(
         uid=uid,
@@ -154,7 +157,7 @@ def _assignment(
         institution=part.institution,
         model_digest=model_digest,
         message=messages.sign(message, hub_key()),
-        steps=event.steps,
+        steps=event.steps if event else 1,
         issued_at=now,
         expires_at=round_.phase_deadline,
     )

@@ -6,6 +6,7 @@ from datetime import datetime
 from accounting.keys import Move
 from accounting.models import EntryKind
 from accounting.services import ledger
+from federation import phases
 from federation.models import Assignment, AssignmentStatus, Round, RoundStatus
 from federation.services.facts import keys_of
 from studies.services import events
@@ -34,8 +35,10 @@ def settle(assignments: Sequence[Assignment], reason: str, now: datetime) -> Non
         row.status = AssignmentStatus.LOST if taken else AssignmentStatus.UNUSED
         row.reason = reason
         kind = EntryKind.LOST if taken else EntryKind.ABORTED
-        moves.append(Move(keys[row.id], kind, {"reason": reason}))
-    ledger.record(moves, now=now)
+        if phases.phase(row.phase).priced:
+            moves.append(Move(keys[row.id], kind, {"reason": reason}))
+    if moves:
+        ledger.record(moves, now=now)
     Assignment.objects.bulk_update(assignments, ["status", "reason"])
     for row in assignments:
         if row.status == AssignmentStatus.LOST:

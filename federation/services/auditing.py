@@ -1,0 +1,148 @@
+"""An empirical audit's free phases at the hub: what may come, and what the ledger then says.
+
+Nothing here imports torch: services/measuring computes what the revealed coins show.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_FLOOR, Decimal
+from typing import Any
+
+from accounting.dp.audit import Measured
+from accounting.dp.figures import Figure
+from accounting.services import auditing as ledger
+from federation import phases
+from federation.models import Assignment, Contribution, Round
+from federation.protocol import messages
+from federation.protocol.audit import Coins, FalseCoins, coins_of, commitment_of
+from federation.protocol.document import Protocol
+from federation.protocol.tensors import TensorError, Tensors, unpack
+from federation.services import blobs
+from federation.services.checks import Unfit
+from federation.services.facts import keys_of
+from studies.models import Institution, Study
+from studies.selectors.protocols import protocol_of
+from studies.services import events
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One institution's audit: the coins and what they show, beside the ledger's ε at that δ."""
+
+    institution: Institution
+    place: ledger.Place
+    coins: Coins
+    measured: Measured
+    figure: Figure
+
+    @property
+    def refutes(self) -> bool:
+        """Whether the lower bound is above the ε that the ledger derives."""
+        return self.measured.lower > self.figure.epsilon
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """What the ledger, the event and the report say of it."""
+        return ledger.result_json(self.measured, self.figure)
+
+
+@dataclass(frozen=True)
+class Missing:
+    """An institution that is not audited, and why."""
+
+    institution: Institution
+    reason: str
+
+
+def check(row: Assignment, protocol: Protocol, message: messages.Contribution) -> None:
+    """Raise Unfit unless this is a timely commitment, or exactly the coins committed to."""
+    tensors = _tensors(protocol, row.phase, message.tensors_digest)
+    place = place_of(row)
+    before = ledger.commitment(place)
+    if row.phase == phases.REVEAL.name:
+        _check_reveal(tensors, before)
+    elif before is None and ledger.began(place.study, place.institution):
+        raise Unfit("the commitment came after training was reserved, so it binds nothing")
+    elif before not in (None, commitment_of(tensors)):
+        raise Unfit("the site committed to other coins before, and those stand")
+
+
+def commit(row: Assignment, tensors_digest: str, now: datetime) -> None:
+    """Write a checked commitment into the ledger, in the caller's transaction."""
+    tensors = _tensors(protocol_of(row.round.study), row.phase, tensors_digest)
+    ledger.commit(place_of(row), commitment_of(tensors), now=now)
+
+
+def place_of(row: Assignment) -> ledger.Place:
+    """Where in the ledger the audit of this assignment's institution stands."""
+    key = keys_of([row])[row.id]
+    return ledger.Place(key.study, key.institution, key.lineage, row.round.protocol_digest)
+
+
+def conclude(
+    study: Study, findings: Sequence[Finding], missing: Sequence[Missing], now: datetime
+) -> str:
+    """Write what the audit shows into the ledger and tell it; in the caller's transaction.
+
+    Returns why the study may not go on, where an institution's lower bound is above the ε that
+    the ledger derives, else ''.
+    """
+    for finding in findings:
+        coins = finding.coins
+        ledger.reveal(
+            finding.place, coins=coins.flips, salt=coins.salt.hex(), result=finding.result, now=now
+        )
+        _tell(study, finding)
+    for absent in missing:
+        events.record(
+            "audit_missing", study=study, institution=absent.institution, reason=absent.reason
+        )
+    return " ".join(_refutation(finding) for finding in findings if finding.refutes)
+
+
+def _tell(study: Study, finding: Finding) -> None:
+    payload = finding.result | {"shown": _down(finding.measured.lower)}
+    kinds = ("audit_measured", "audit_failed") if finding.refutes else ("audit_measured",)
+    for kind in kinds:
+        reason = {"reason": _refutation(finding)} if kind == "audit_failed" else {}
+        events.record(kind, study=study, institution=finding.institution, **payload, **reason)
+
+
+def _refutation(finding: Finding) -> str:
+    figure, measured = finding.figure, finding.measured
+    return (
+        f"At {finding.institution} the audit shows ε ≥ {_down(measured.lower)} at δ = "
+        f"{figure.delta:g} ({measured.correct} right of {measured.guesses} guesses), and the "
+        f"ledger derives ε = {figure.shown()}: noise, clipping or sampling is not what was "
+        "promised. Do not use the model; have the site's software examined."
+    )
+
+
+def _down(lower: float) -> str:
+    """A lower bound for people, rounded down: never more than was shown."""
+    return str(Decimal(repr(lower)).quantize(Decimal("0.001"), rounding=ROUND_FLOOR))
+
+
+def reveals(round_: Round) -> list[Contribution]:
+    """The accepted reveals of the round, by institution."""
+    rows = Contribution.objects.filter(
+        assignment__round=round_, assignment__phase=phases.REVEAL.name, accepted=True
+    ).select_related("assignment__institution", "assignment__round__study")
+    return list(rows.order_by("assignment__institution__slug"))
+
+
+def _check_reveal(tensors: Tensors, bound: str | None) -> None:
+    if bound is None:
+        raise Unfit("the site committed to no coins before training, so there is nothing to reveal")
+    try:
+        coins_of(tensors).check(bound)
+    except FalseCoins as error:
+        raise Unfit(str(error)) from error
+
+
+def _tensors(protocol: Protocol, phase: str, digest: str) -> Tensors:
+    try:
+        return unpack(blobs.read(digest), phases.phase(phase).answer(protocol, {}))
+    except TensorError as error:
+        raise Unfit(str(error)) from error
