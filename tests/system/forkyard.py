@@ -114,7 +114,7 @@ processes.LONGEST_BACKOFF_SECONDS = 0.05
 
 
 def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{text}\n")
 
 
 class Killing:
@@ -272,4 +272,4 @@ def main(kills: int, seed: int) -> dict:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(int(sys.argv[2]), int(sys.argv[3]))))
+    sys.stdout.write(json.dumps(main(int(sys.argv[2]), int(sys.argv[3]))) + "\n")
