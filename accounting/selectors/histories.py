@@ -47,6 +47,7 @@ class Histories:
     steps: dict[tuple[str, str, str], Steps] = field(default_factory=dict)
     at_studies: dict[tuple[str, str], Merged] = field(default_factory=dict)
     at_datasets: dict[tuple[str, str], Merged] = field(default_factory=dict)
+    units: dict[tuple[str, str], str] = field(default_factory=dict)  # of each dataset, as read
     _users: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
 
     def add(
@@ -104,16 +105,18 @@ def load(institutions: Collection[str] | None = None, study: str | None = None) 
     if study is not None:
         rows = rows.filter(study=study)
     found = Histories()
-    for *place, noise, rate, per_unit, steps in rows.values_list(
+    for *place, noise, rate, per_unit, unit, steps in rows.values_list(
         "study",
         "institution",
         "lineage",
         "noise_multiplier",
         "sample_rate",
         "rows_per_unit",
+        "unit",
         "steps",
     ):
         found.count(tuple(place), (noise, rate, per_unit), steps)  # type: ignore[arg-type]
+        found.units[place[1], place[2]] = unit
     return found
 
 

@@ -1,23 +1,19 @@
 """Which privacy unit a dataset lineage is charged for: one only, as long as anything is spent."""
 
-import json
 from collections.abc import Collection
 
-from django.db.models import Max
-
-from accounting.models import Entry, EntryKind
+from accounting.models import SpentSteps
 
 
 def reserved(institutions: Collection[str]) -> dict[tuple[str, str], str]:
-    """(institution, lineage) → the unit of its newest reservation, in one query.
+    """(institution, lineage) → the unit that what is spent of it protects, in one query.
 
-    The ledger admits no second unit while something is spent, so the newest speaks for all of it.
+    The ledger admits no second unit while something is spent.
     """
-    rows = Entry.objects.filter(kind=EntryKind.RESERVED, institution__in=institutions)
-    places = rows.order_by().values("institution", "lineage")
-    newest = places.annotate(last=Max("sequence")).values("last")
-    found = Entry.objects.filter(sequence__in=newest)
+    rows = SpentSteps.objects.filter(institution__in=institutions).exclude(steps=0)
     return {
-        (institution, lineage): json.loads(body)["event"]["unit"]
-        for institution, lineage, body in found.values_list("institution", "lineage", "body")
+        (institution, lineage): unit
+        for institution, lineage, unit in rows.values_list(
+            "institution", "lineage", "unit"
+        ).distinct()
     }
