@@ -5,9 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from scipy.optimize import brentq
+
 from accounting.dp.accountants import epsilon
 from accounting.dp.events import Mechanism, PrivacyEvent, merged
 from accounting.dp.figures import Unbounded, check_delta
+from accounting.dp.fitting import divergence
 from accounting.dp.saddle import Rounds, find_scale
 
 DECIMALS = 4
@@ -33,8 +36,7 @@ class _Plan:
 
     def noise(self, scale: float) -> tuple[float, ...]:
         """The noise of each round, rounded up."""
-        unit = 10.0**DECIMALS
-        return tuple(math.ceil(scale * factor * unit) / unit for factor in self.rounds.shape)
+        return tuple(_up(scale * factor) for factor in self.rounds.shape)
 
     def events(self, scale: float) -> tuple[PrivacyEvent, ...]:
         """Everything that will have been done."""
@@ -91,6 +93,47 @@ def estimated(
     plan.events(1.0)  # refuses what no event may have
     _check_fixed(rounds.fixed, target_epsilon, check_delta(delta))
     return plan.noise(_start(plan, target_epsilon, delta))
+
+
+def next_noise(
+    *, room: float, order: float, sample_rate: float, steps_per_round: int, rounds_left: int
+) -> float:
+    """The least noise multiplier of which `rounds_left` rounds still fit a Rényi filter.
+
+    `room` is the Rényi divergence left at `order`, the order sealed with the budget. Parameters may
+    be chosen after looking at results, so this is the filter's currency, not PLD's. Spending less
+    on a round leaves more to the others: ask again after each. Rounded up to 4 decimals.
+
+    Raises:
+        CalibrationError: no noise up to 1e5 fits, for instance because no room is left.
+        ValueError: an argument is out of range.
+    """
+    if rounds_left < 1:
+        raise ValueError(f"rounds_left is {rounds_left!r}; give at least 1")
+
+    def excess(log_noise: float) -> float:
+        return math.log(cost(math.exp(log_noise)) / room)
+
+    def cost(noise: float) -> float:
+        steps = steps_per_round * rounds_left
+        kind = Mechanism.POISSON_GAUSSIAN
+        return divergence([PrivacyEvent(kind, noise, sample_rate, steps)], order)
+
+    if not room > 0 or cost(MOST_NOISE) > room:
+        raise CalibrationError(
+            f"no noise multiplier up to {MOST_NOISE:g} fits the room that is left for "
+            f"{rounds_left} rounds; take fewer rounds or fewer steps, or end the study here"
+        )
+    if cost(LEAST_NOISE) <= room:
+        return LEAST_NOISE
+    root = brentq(excess, math.log(LEAST_NOISE), math.log(MOST_NOISE), xtol=1e-9)
+    noise = _up(math.exp(float(root)))
+    return noise if cost(noise) <= room else _up(noise + 10.0**-DECIMALS)
+
+
+def _up(noise: float) -> float:
+    unit = 10.0**DECIMALS
+    return math.ceil(noise * unit) / unit
 
 
 @lru_cache(maxsize=256)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from accounting.dp import doubts as rules
 from config.launch import conduct, outcome
 from config.launch.installation import Installation
 from config.launch.people import LEAD, create_people, create_site_admins
@@ -59,14 +60,13 @@ def simulate(request: Request, say: Callable[[str], None]) -> bool:
 
 def doubts(protocol: Protocol) -> list[str]:
     """What a study may do but hardly means: a sentence each, with the key that it is about."""
-    smallest = min((member.cohort_size for member in protocol.cohort), default=0)
-    delta = protocol.privacy.target_delta
-    if delta * smallest < 1:
-        return []
-    return [
-        f"privacy.target_delta is {delta:g}, which is not below 1 / {smallest}, one over the "
-        "smallest declared cohort_size: it would allow to publish somebody's rows as they are"
-    ]
+    terms = rules.Terms(
+        delta=protocol.privacy.target_delta,
+        sample_rate=protocol.training.sample_rate,
+        cohorts=tuple(member.cohort_size for member in protocol.cohort),
+        epsilon=protocol.privacy.target_epsilon,
+    )
+    return [str(doubt) for doubt in rules.doubts(terms)]
 
 
 def _tell(request: Request, end: outcome.Outcome, say: Callable[[str], None]) -> bool:
