@@ -56,6 +56,7 @@ class Entry(models.Model):
         verbose_name_plural = "entries"
         indexes = (
             models.Index(fields=("institution", "lineage")),
+            models.Index(fields=("institution", "kind"), name="entry_house_kind"),
             models.Index(fields=("study", "institution", "round")),
         )
 

@@ -1,7 +1,6 @@
-"""Lifetime budgets of datasets: declared by the site, lowered at once, never raised here.
+"""Lifetime budgets of datasets: declared by the site, lowered at once; services/raising raises.
 
-Raising needs two people and a reason (ACCOUNTING section 4) and is not offered yet. Each change
-is a row of the ledger, so verification knows which limit was in force when.
+Each change is a row of the ledger, so verification knows which limit was in force when.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +13,7 @@ from django.utils import timezone
 from accounting.dp.figures import SMALLEST_DELTA
 from accounting.keys import Limit
 from accounting.models import DatasetBudget, Entry, EntryKind, LedgerHead
-from accounting.selectors import histories
+from accounting.selectors import commitments, histories
 from accounting.services.gate import filter_order
 from accounting.services.rows import Draft, append, lock
 from studies.models import Institution, Person
@@ -54,15 +53,15 @@ def lower(
     """
     head = lock()
     budget = DatasetBudget.objects.get(institution=institution.slug, lineage=lineage)
-    wanted = _number("epsilon", epsilon)
+    wanted = number("epsilon", epsilon)
     if wanted >= Decimal(budget.epsilon):
         raise BudgetError(
-            f"the budget of {lineage} is ε = {budget.epsilon} and can only be lowered; raising it "
-            "needs two people and is not offered yet"
+            f"the budget of {lineage} is ε = {budget.epsilon} and can only be lowered here; "
+            "raising it needs two people: propose it"
         )
     before, budget.epsilon = budget.epsilon, str(wanted)
-    _reorder(budget)
-    _write(head, budget, reason)
+    reorder(budget)
+    write(head, budget, EntryKind.DECLARED, {"reason": reason})
     _tell(institution, budget, before, by, reason)
     return budget
 
@@ -79,36 +78,45 @@ def _take_over(
             delta=str(delta),
             site_cap=str(cap),
         )
-        _reorder(budget)
-        _write(head, budget, "lent by the site")
+        reorder(budget)
+        write(head, budget, EntryKind.DECLARED, {"reason": "lent by the site"})
         return budget
     before = (budget.epsilon, budget.delta, budget.site_cap)
     budget.epsilon = str(min(Decimal(budget.epsilon), cap))
     budget.delta = str(min(Decimal(budget.delta), delta))
     budget.site_cap = str(cap)
-    _reorder(budget)
+    reorder(budget)
     if before != (budget.epsilon, budget.delta, budget.site_cap):
-        _write(head, budget, "the site's own cap changed")
+        write(head, budget, EntryKind.DECLARED, {"reason": "the site's own cap changed"})
     if before[0] != budget.epsilon:
         _tell(institution, budget, before[0], None, "the site's own cap fell")
     return budget
 
 
-def _reorder(budget: DatasetBudget) -> None:
-    """Fix the filter's order anew, which is possible only as long as nothing was spent."""
-    if histories.load([budget.institution]).dataset(budget.institution, budget.lineage):
+def reorder(budget: DatasetBudget) -> None:
+    """Fix the filter's order anew, as long as nothing is spent and nothing committed under it.
+
+    Afterwards it stays whatever the limit becomes: a filter is valid at any order that was fixed
+    before the first loss, only not the one that admits most.
+    """
+    spent = histories.load([budget.institution])
+    plans = commitments.standing([budget.institution])
+    if plans.users(spent, (budget.institution, budget.lineage)):
         return
     limit = Limit(float(budget.epsilon), float(budget.delta))
     budget.filter_order = repr(filter_order(limit))
 
 
-def _write(head: LedgerHead, budget: DatasetBudget, reason: str) -> None:
+def write(head: LedgerHead, budget: DatasetBudget, kind: EntryKind, facts: dict[str, Any]) -> None:
+    """Keep the budget now in force, and its row; all rows of a budget are numbered together."""
     budget.save()
     earlier = Entry.objects.filter(
-        kind=EntryKind.DECLARED, institution=budget.institution, lineage=budget.lineage
+        kind__in=(EntryKind.DECLARED, EntryKind.RAISED),
+        institution=budget.institution,
+        lineage=budget.lineage,
     ).count()
     draft = Draft(
-        kind=EntryKind.DECLARED,
+        kind=kind,
         idempotency_key=f"/{budget.institution}/{budget.lineage}/declared/{earlier + 1}",
         study="",
         institution=budget.institution,
@@ -118,7 +126,7 @@ def _write(head: LedgerHead, budget: DatasetBudget, reason: str) -> None:
             "delta": budget.delta,
             "site_cap": budget.site_cap,
             "filter_order": budget.filter_order,
-            "reason": reason,
+            **facts,
         },
     )
     append(head, [draft], timezone.now())
@@ -143,24 +151,25 @@ def _caps(datasets: Iterable[Mapping[str, Any]]) -> dict[str, tuple[Decimal, Dec
     caps: dict[str, tuple[Decimal, Decimal]] = {}
     for dataset in datasets:
         lineage = str(dataset["lineage"])
-        cap, delta = _number("epsilon", dataset["epsilon"]), _delta(dataset["delta"])
+        cap, delta = number("epsilon", dataset["epsilon"]), _delta(dataset["delta"])
         known = caps.get(lineage, (cap, delta))
         caps[lineage] = (min(cap, known[0]), min(delta, known[1]))
     return caps
 
 
-def _number(name: str, value: Any) -> Decimal:
+def number(name: str, value: Any) -> Decimal:
+    """A positive decimal number. Raises BudgetError with the name in it."""
     try:
-        number = Decimal(str(value))
+        found = Decimal(str(value))
     except InvalidOperation as error:
         raise BudgetError(f"{name} is {value!r}; give a decimal number such as 3.0") from error
-    if not number.is_finite() or number <= 0 or len(str(number)) > _PLACES:
+    if not found.is_finite() or found <= 0 or len(str(found)) > _PLACES:
         raise BudgetError(f"{name} is {value!r}; give a positive decimal number such as 3.0")
-    return number
+    return found
 
 
 def _delta(value: Any) -> Decimal:
-    delta = _number("delta", value)
+    delta = number("delta", value)
     if not Decimal(repr(SMALLEST_DELTA)) <= delta < 1:
         raise BudgetError(f"delta is {value!r}; give a number from {SMALLEST_DELTA} to below 1")
     return delta

@@ -5,24 +5,30 @@ the tight accountant (PLD) may judge it. Everything else, such as parameters cho
 repeated attempt or several studies on one dataset, is judged by the RDP filter at one order fixed
 with the budget, which stays valid under full adaptivity (ACCOUNTING section 2; arXiv 2008.11193,
 2602.06756).
+
+Sealing commits a plan: it must fit its dataset's lifetime budget beside everything that is spent
+and every other plan that stands, so that two studies cannot starve each other half-way. An event
+beyond its study's plan leaves the room that others have committed.
 """
 
-import json
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 from typing import Any
 
 from accounting.dp.accountants import epsilon
-from accounting.dp.events import PrivacyEvent, merged
+from accounting.dp.events import PrivacyEvent
 from accounting.dp.figures import Figure
 from accounting.dp.filters import Verdict, best_order, fits, fits_adaptively
 from accounting.keys import Key, Limit, Reservation
-from accounting.models import DatasetBudget, Entry, EntryKind
-from accounting.selectors import histories, units
-from accounting.services.refusals import BudgetExceeded, MixedUnits, NotLent
+from accounting.models import DatasetBudget
+from accounting.selectors import commitments, histories, units
+from accounting.selectors.commitments import Commitments
+from accounting.services.refusals import BudgetExceeded, MixedUnits, NotLent, PlanExceeds
 
-Plan = Mapping[tuple[float, float], int]  # (noise_multiplier, sample_rate) → steps in all
+Plan = histories.Steps  # what makes a step cost what it costs → steps in all
+NO_PLAN: Plan = Counter()
 SLACK = 1e-9  # relative; a plan calibrated to exactly its budget must not fail by a rounding
 
 
@@ -35,14 +41,36 @@ class Admission:
     sealed: bool
 
 
+@dataclass(frozen=True)
+class Claim:
+    """A whole plan that asks for its place in a dataset's lifetime budget."""
+
+    study: str
+    institution: str
+    lineage: str
+    unit: str
+    plan: tuple[PrivacyEvent, ...]
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The dataset."""
+        return self.institution, self.lineage
+
+
 @dataclass
 class Gate:
     """Everything that a batch of reservations is checked against, read once under the lock."""
 
+    institutions: Collection[str]
     spent: histories.Histories
     budgets: Mapping[tuple[str, str], tuple[Limit, float]]
-    plans: Mapping[tuple[str, str, str], Plan]
+    plans: Mapping[tuple[str, str, str], Plan]  # of the studies that ask
     units: dict[tuple[str, str], str]  # of each dataset that something is spent of
+
+    @cached_property
+    def standing(self) -> Commitments:
+        """Every plan that stands; read only where an event goes beyond its own."""
+        return commitments.standing(self.institutions)
 
     def admit(self, request: Reservation) -> Admission:
         """Spend the event here and judge the histories it belongs to.
@@ -56,36 +84,40 @@ class Gate:
         lifetime, order = self._lifetime(key)
         self._keep_unit(key, event)
         self.spent.add(key.study, key.institution, key.lineage, event)
-        study = self.spent.study(key.study, key.institution)
-        plan = self.plans.get((key.study, key.institution, request.protocol_digest), {})
-        sealed = within(study, plan)
-        alone = self.spent.studies(key.institution, key.lineage) == {key.study}
+        whole = self.spent.merged_study(key.study, key.institution)
+        plan = self.plans.get((key.study, key.institution, request.protocol_digest), NO_PLAN)
+        sealed, study = within(whole.key(), plan), whole.events()
+        alone = self.spent.alone(key.study, key.institution, key.lineage)
         limit = request.study_limit
         judged = {
             "study": (study, limit, None if sealed else filter_order(limit)),
             "dataset": (
-                self.spent.dataset(key.institution, key.lineage),
+                self._of_dataset(key, sealed),
                 lifetime,
                 None if sealed and alone else order,
             ),
         }
-        checks = tuple(_check(scope, key, *case) for scope, case in judged.items())
+        checks = tuple(_check(scope, key, event.unit, *case) for scope, case in judged.items())
         return Admission(epsilon(study, request.study_limit.delta), checks, sealed)
+
+    def _of_dataset(self, key: Key, sealed: bool) -> tuple[PrivacyEvent, ...]:
+        """What is spent; beyond a plan, also what other studies have committed."""
+        place = (key.institution, key.lineage)
+        if sealed:
+            return self.spent.dataset(*place)
+        return self.standing.demand(self.spent, place, without=key.study)
 
     def _keep_unit(self, key: Key, event: PrivacyEvent) -> None:
         place = (key.institution, key.lineage)
         before = self.units.get(place, event.unit)
-        if before != event.unit and self.spent.studies(*place):
+        if before != event.unit and self.spent.touched(*place):
             raise MixedUnits(key.institution, key.lineage, before, event.unit)
         self.units[place] = event.unit
 
     def _lifetime(self, key: Key) -> tuple[Limit, float]:
         found = self.budgets.get((key.institution, key.lineage))
         if found is None:
-            raise NotLent(
-                f"{key.institution} lends no dataset {key.lineage!r}: its site worker must send "
-                "an offer with a lifetime budget before anything can be spent"
-            )
+            raise NotLent(key.institution, key.lineage)
         return found
 
 
@@ -94,16 +126,63 @@ def read(requests: Collection[Reservation]) -> Gate:
     institutions = {r.key.institution for r in requests}
     rows = DatasetBudget.objects.filter(institution__in=institutions)
     budgets = {(row.institution, row.lineage): terms(row) for row in rows}
+    own = commitments.standing(institutions, {r.key.study for r in requests})
+    plans = {name: plan.steps for name, plan in own.plans.items()}
     spent = histories.load(institutions)
-    return Gate(spent, budgets, _plans(requests), units.reserved(institutions))
+    return Gate(institutions, spent, budgets, plans, units.reserved(institutions))
 
 
-def within(history: tuple[PrivacyEvent, ...], plan: Plan) -> bool:
-    """Whether a study's whole history (merged) is a part of its plan.
+def commit(claim: Claim) -> tuple[str, dict[str, str]]:
+    """Whether a whole plan may be sealed; the order of the filter and the check, for its row.
+
+    Raises:
+        PlanExceeds: the lifetime budget does not hold it beside what is spent and committed.
+        NotLent: the dataset has no budget.
+        MixedUnits: what is spent of the dataset or committed on it protects another unit.
+    """
+    row = DatasetBudget.objects.filter(institution=claim.institution, lineage=claim.lineage).first()
+    if row is None:
+        raise NotLent(claim.institution, claim.lineage)
+    spent, standing = histories.load([claim.institution]), commitments.standing([claim.institution])
+    if other := other_unit(claim, spent, standing):
+        raise MixedUnits(claim.institution, claim.lineage, other, claim.unit)
+    limit, order = terms(row)
+    verdict = judge_claim(claim, spent, standing, limit, order)
+    if not verdict.fits:
+        raise PlanExceeds(
+            "dataset", claim.institution, claim.lineage, verdict.figure, limit, claim.unit
+        )
+    return row.filter_order, check_json("dataset", limit, verdict.figure)
+
+
+def judge_claim(
+    claim: Claim,
+    spent: histories.Histories,
+    standing: Commitments,
+    limit: Limit,
+    order: float,
+) -> Verdict:
+    """Whether a plan fits a lifetime budget beside all that is spent and all plans that stand.
+
+    By the filter at `order` as soon as another study touched the dataset or has committed on it.
+    """
+    plan = standing.with_plan(claim.study, claim.place, claim.plan)
+    alone = standing.users(spent, claim.place) <= {claim.study}
+    return judge(plan.demand(spent, claim.place), limit, None if alone else order)
+
+
+def other_unit(claim: Claim, spent: histories.Histories, standing: Commitments) -> str:
+    """The privacy unit of the dataset where it is another than the plan's; '' where none is."""
+    bound = spent.units.get(claim.place, "") or standing.unit(claim.place, besides=claim.study)
+    return bound if bound != claim.unit else ""
+
+
+def within(history: Iterable[tuple[histories.Price, int]], plan: Plan) -> bool:
+    """Whether a study's whole history (Merged.key()) is a part of its plan.
 
     A repeated attempt spends more than was sealed, and somebody chose it after looking at results.
     """
-    return all(e.steps <= plan.get((e.noise_multiplier, e.sample_rate), 0) for e in history)
+    return all(steps <= plan[price] for price, steps in history)
 
 
 def terms(row: DatasetBudget) -> tuple[Limit, float]:
@@ -135,29 +214,9 @@ def figure_json(figure: Figure) -> dict[str, str]:
     }
 
 
-def _check(
-    scope: str, key: Key, history: tuple[PrivacyEvent, ...], limit: Limit, order: float | None
-) -> dict[str, str]:
-    verdict = judge(history, limit, order)
-    if not verdict.fits:
-        name = key.study if scope == "study" else key.lineage
-        raise BudgetExceeded(scope, key.institution, name, verdict.figure, limit)
-    return {"scope": scope, "limit": repr(limit.epsilon), **figure_json(verdict.figure)}
-
-
-def _plans(requests: Collection[Reservation]) -> dict[tuple[str, str, str], Plan]:
-    rows = Entry.objects.filter(
-        kind=EntryKind.SEALED,
-        study__in={r.key.study for r in requests},
-        institution__in={r.key.institution for r in requests},
-    )
-    return dict(_plan(text) for text in _bodies(rows))
-
-
-@lru_cache(maxsize=1024)  # sealed rows never change, and a long plan is long to read
-def _plan(text: str) -> tuple[tuple[str, str, str], Plan]:
-    body = json.loads(text)
-    return plan_place(body), plan_steps(body)
+def check_json(scope: str, limit: Limit, figure: Figure) -> dict[str, str]:
+    """A check of a budget as a row records it."""
+    return {"scope": scope, "limit": repr(limit.epsilon), **figure_json(figure)}
 
 
 def plan_place(body: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -165,11 +224,16 @@ def plan_place(body: Mapping[str, Any]) -> tuple[str, str, str]:
     return body["study"], body["institution"], body["protocol_digest"]
 
 
-def plan_steps(body: Mapping[str, Any]) -> Plan:
-    """The steps of a sealed plan by what makes one cost what it costs."""
-    events = merged(PrivacyEvent.from_json(event) for event in body["plan"])
-    return {(event.noise_multiplier, event.sample_rate): event.steps for event in events}
-
-
-def _bodies(rows: Any) -> list[str]:
-    return list(rows.values_list("body", flat=True))
+def _check(
+    scope: str,
+    key: Key,
+    unit: str,
+    history: tuple[PrivacyEvent, ...],
+    limit: Limit,
+    order: float | None,
+) -> dict[str, str]:
+    verdict = judge(history, limit, order)
+    if not verdict.fits:
+        name = key.study if scope == "study" else key.lineage
+        raise BudgetExceeded(scope, key.institution, name, verdict.figure, limit, unit)
+    return check_json(scope, limit, verdict.figure)

@@ -25,6 +25,7 @@ from accounting.services.refusals import (
     LedgerRefusal,
     MixedUnits,
     NotLent,
+    PlanExceeds,
 )
 from accounting.services.rows import Draft, append, lock
 from accounting.transitions import IllegalTransition
@@ -39,6 +40,7 @@ __all__ = [
     "MixedUnits",
     "Move",
     "NotLent",
+    "PlanExceeds",
     "Reservation",
     "abort",
     "acknowledge",
@@ -69,7 +71,13 @@ def seal(
 ) -> Entry:
     """Write a study's whole plan at one institution; once per protocol digest.
 
+    From here on it is committed: its room in the dataset's lifetime budget is nobody else's until
+    the plan is returned (services/returning).
+
     Raises:
+        PlanExceeds: the lifetime budget does not hold it beside what is spent and committed.
+        NotLent: a dataset without a lifetime budget.
+        MixedUnits: a dataset that is charged for another privacy unit, or committed to one.
         Conflict: another plan was sealed under the same protocol digest.
         ValueError: an event that no accountant can price.
     """
@@ -87,6 +95,9 @@ def seal(
     found = Entry.objects.filter(idempotency_key=key).first()
     if found is not None:
         return _same(found, draft)
+    claim = gate.Claim(study, institution, lineage, unit, tuple(events))
+    facts["filter_order"], check = gate.commit(claim)
+    facts["checks"] = [check]
     return append(head, [draft], now or timezone.now())[0]
 
 

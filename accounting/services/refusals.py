@@ -16,6 +16,12 @@ class LedgerRefusal(Exception):
 class NotLent(LedgerRefusal):
     """No lifetime budget is declared for this dataset, so nothing may be spent on it."""
 
+    def __init__(self, institution: str, lineage: str):
+        super().__init__(
+            f"{institution} lends no dataset {lineage!r}: its site worker must send an offer "
+            "with a lifetime budget before anything can be spent"
+        )
+
 
 class MixedUnits(LedgerRefusal):
     """A dataset is charged for one privacy unit; another cannot be composed with it."""
@@ -33,17 +39,26 @@ class Conflict(LedgerRefusal):
 
 
 class BudgetExceeded(LedgerRefusal):
-    """The event would not fit a budget; `scope` is 'study' or 'dataset'."""
+    """The event would not fit a budget; `scope` is 'study' or 'dataset', the unit whose ε it is."""
 
-    def __init__(self, scope: str, institution: str, name: str, figure: Figure, limit: Limit):
+    def __init__(
+        self, scope: str, institution: str, name: str, figure: Figure, limit: Limit, unit: str
+    ):
         self.scope, self.institution, self.name = scope, institution, name
-        self.figure, self.limit = figure, limit
-        whose = "the study" if scope == "study" else "the lifetime of dataset"
-        super().__init__(
-            f"the next event would bring {whose} {name} at {institution} to "
-            f"ε = {figure.shown()} ({figure.accountant}, δ = {figure.delta:g}), above its budget "
-            f"of ε = {limit.epsilon:g}; stop here, or agree on a protocol that spends less"
+        self.figure, self.limit, self.unit = figure, limit, unit
+        super().__init__(self._sentence())
+
+    def _sentence(self) -> str:
+        whose = "the study" if self.scope == "study" else "the lifetime of dataset"
+        return (
+            f"the next event would bring {whose} {self.name} at {self.institution} to "
+            f"{self._figure()}; stop here, or agree on a protocol that spends less"
         )
+
+    def _figure(self) -> str:
+        terms = f"{self.figure.accountant}, δ = {self.figure.delta:g}, per {self.unit}"
+        shown = f"ε = {self.figure.shown()} ({terms})"
+        return f"{shown}, above its budget of ε = {self.limit.epsilon:g}"
 
     @property
     def public(self) -> str:
@@ -53,4 +68,25 @@ class BudgetExceeded(LedgerRefusal):
         return (
             f"the lifetime budget of dataset {self.name} at {self.institution} does not hold the "
             "next event; its own people and their officers read the figures in the ledger"
+        )
+
+
+class PlanExceeds(BudgetExceeded):
+    """A whole plan would not fit its dataset beside what is spent and what others committed."""
+
+    def _sentence(self) -> str:
+        return (
+            f"the study's whole plan would bring the lifetime of dataset {self.name} at "
+            f"{self.institution}, with what is spent and what other studies have committed, to "
+            f"{self._figure()}; raise the budget, let another study end first, or plan for less"
+        )
+
+    @property
+    def public(self) -> str:
+        """Without the figures, and what a lead may do about it."""
+        return (
+            f"the lifetime budget of dataset {self.name} at {self.institution} does not hold the "
+            "whole plan beside what is spent and committed there; plan for a smaller ε, leave the "
+            "institution out, or ask its site admin whether another study ends soon or the budget "
+            "can be raised"
         )

@@ -10,18 +10,17 @@ from accounting import transitions
 from accounting.dp.accountants import UnknownAccountant, epsilon
 from accounting.dp.events import PrivacyEvent
 from accounting.dp.figures import Figure
-from accounting.keys import Key, Limit
+from accounting.keys import Key
 from accounting.models import EntryKind
+from accounting.selectors.commitments import Commitments
 from accounting.selectors.histories import Histories, price_of
-from accounting.services import gate, priced
+from accounting.services import gate, priced, replay_budgets
 from accounting.services.audit_rules import Audits, Unsound
+from accounting.services.wrong import Wrong, check_scope, limit_of, same_figure
 
-TOLERANCE = 1e-6  # relative; another processor may differ in the last digits of an FFT
+__all__ = ["Replay", "Wrong"]
+
 _FIELDS = ("study", "institution", "lineage", "round", "attempt", "phase")
-
-
-class Wrong(Exception):
-    """What is wrong with a row, as a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,35 +41,29 @@ class Replay:
     budgets: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     orders: dict[tuple[str, str], str] = field(default_factory=dict)
     units: dict[tuple[str, str], str] = field(default_factory=dict)
-    plans: dict[tuple[str, str, str], gate.Plan] = field(default_factory=dict)
+    standing: Commitments = field(default_factory=Commitments)
+    attested: set[tuple[str, str]] = field(default_factory=set)  # study, protocol digest
     audits: Audits = field(default_factory=Audits)
 
     def step(self, body: dict[str, Any]) -> None:
         """Take one row's body. Raises Wrong where it does not follow from the rows before it."""
         try:
             _STEPS.get(body["kind"], Replay._keyed)(self, body)
-        except (KeyError, TypeError, ValueError, UnknownAccountant) as error:
+        except (KeyError, TypeError, ValueError, ArithmeticError, UnknownAccountant) as error:
             raise Wrong(f"its body cannot be read: {type(error).__name__} {error}") from error
 
-    def _declared(self, body: dict[str, Any]) -> None:
-        place = (body["institution"], body["lineage"])
-        before = self.budgets.get(place)
-        if before and float(body["epsilon"]) > float(before[0]):
-            raise Wrong(f"it raises a lifetime budget from {before[0]} to {body['epsilon']}")
-        if before and float(body["delta"]) > float(before[1]):
-            raise Wrong(f"it raises the δ of a lifetime budget from {before[1]}")
-        if float(body["epsilon"]) > float(body["site_cap"]):
-            raise Wrong(f"it lends ε = {body['epsilon']}, above the site's cap {body['site_cap']}")
-        if not self.spent.dataset(*place):
-            self.orders[place] = body["filter_order"]
-        if body["filter_order"] != self.orders[place]:
-            raise Wrong(f"it changes the order of the RDP filter from {self.orders[place]}")
-        self.budgets[place] = (body["epsilon"], body["delta"])
+    def bound(self, place: tuple[str, str]) -> bool:
+        """Whether anything is spent of a dataset or committed on it: fixes its filter's order."""
+        return bool(self.standing.users(self.spent, place))
 
-    def _sealed(self, body: dict[str, Any]) -> None:
-        events = [PrivacyEvent.from_json(event) for event in body["plan"]]
-        _same_figure(body["figure"], epsilon(events, float(body["limit"]["delta"])))
-        self.plans[gate.plan_place(body)] = gate.plan_steps(body)
+    def check_lifetime(self, place: tuple[str, str], check: dict[str, str]) -> None:
+        """Whether a check was made against the lifetime budget then in force. Raises Wrong."""
+        budget = self.budgets.get(place)
+        if budget is None:
+            raise Wrong(f"no lifetime budget was declared for {place[1]} before it")
+        checked = (float(check["limit"]), float(check["delta"]))
+        if checked != (float(budget[0]), float(budget[1])):
+            raise Wrong(f"it was checked against {checked}, but the lifetime budget was {budget}")
 
     def _committed(self, body: dict[str, Any]) -> None:
         place = (body["study"], body["institution"])
@@ -85,7 +78,7 @@ class Replay:
         except Unsound as error:
             raise Wrong(str(error)) from error
         history = self.spent.study(body["study"], body["institution"])
-        _same_figure(stated, epsilon(history, float(stated["delta"])))
+        same_figure(stated, epsilon(history, float(stated["delta"])))
 
     def _keyed(self, body: dict[str, Any]) -> None:
         key = _key(body)
@@ -110,18 +103,37 @@ class Replay:
         self._keep_unit(key, event)
         self.spent.add(key.study, key.institution, key.lineage, event)
         history = self.spent.merged_study(key.study, key.institution).key()
-        _same_figure(body["figure"], priced.figure(history, float(body["figure"]["delta"])))
-        plan = self.plans.get((key.study, key.institution, body["protocol_digest"]), {})
-        sealed = gate.within(priced.history(history), plan)
+        same_figure(body["figure"], priced.figure(history, float(body["figure"]["delta"])))
+        own = self.standing.plans.get((key.study, key.institution, body["protocol_digest"]))
+        sealed = gate.within(history, own.steps if own else gate.NO_PLAN)
         if body["sealed"] is not sealed:
             raise Wrong(f"it says sealed: {body['sealed']}, but the sealed plan says {sealed}")
         alone = self.spent.alone(key.study, key.institution, key.lineage)
         study, dataset = body["checks"]
-        self._check_limits(key, body, study, dataset)
-        _check_scope(study, "study", history, None if sealed else _study_order(study))
-        order = float(self.orders[key.institution, key.lineage])
-        spent = self.spent.merged_dataset(key.institution, key.lineage).key()
-        _check_scope(dataset, "dataset", spent, None if sealed and alone else order)
+        if study["delta"] != body["figure"]["delta"]:
+            raise Wrong("its figure and the check of the study's budget use different δ")
+        limit = limit_of(study)
+        order = None if sealed else gate.filter_order(limit)
+        check_scope(study, "study", priced.judged(history, limit, order).figure)
+        place = (key.institution, key.lineage)
+        self.check_lifetime(place, dataset)
+        order = None if sealed and alone else float(self.orders[place])
+        check_scope(dataset, "dataset", self._judged(place, key.study, sealed, dataset, order))
+
+    def _judged(
+        self,
+        place: tuple[str, str],
+        study: str,
+        sealed: bool,
+        check: dict[str, str],
+        order: float | None,
+    ) -> Figure:
+        """What the gate must have said of the dataset: see `Gate.admit`."""
+        if sealed:
+            spent = self.spent.merged_dataset(*place).key()
+            return priced.judged(spent, limit_of(check), order).figure
+        demand = self.standing.demand(self.spent, place, without=study)
+        return gate.judge(demand, limit_of(check), order).figure
 
     def _keep_unit(self, key: Key, event: PrivacyEvent) -> None:
         place = (key.institution, key.lineage)
@@ -129,16 +141,6 @@ class Replay:
         if before != event.unit and self.spent.touched(*place):
             raise Wrong(f"it composes a cost per {event.unit} with costs per {before}")
         self.units[place] = event.unit
-
-    def _check_limits(self, key: Key, body: dict[str, Any], study: Any, dataset: Any) -> None:
-        if study["delta"] != body["figure"]["delta"]:
-            raise Wrong("its figure and the check of the study's budget use different δ")
-        budget = self.budgets.get((key.institution, key.lineage))
-        if budget is None:
-            raise Wrong(f"no lifetime budget was declared for {key.lineage} before it")
-        checked = (float(dataset["limit"]), float(dataset["delta"]))
-        if checked != (float(budget[0]), float(budget[1])):
-            raise Wrong(f"it was checked against {checked}, but the lifetime budget was {budget}")
 
     def _give_back(self, key: Key, body: dict[str, Any]) -> None:
         event = _event(body)
@@ -148,8 +150,7 @@ class Replay:
 
 
 _STEPS: dict[str, Callable[[Replay, dict[str, Any]], None]] = {
-    EntryKind.DECLARED: Replay._declared,
-    EntryKind.SEALED: Replay._sealed,
+    **replay_budgets.STEPS,
     EntryKind.COMMITTED: Replay._committed,
     EntryKind.REVEALED: Replay._revealed,
 }
@@ -173,35 +174,3 @@ def _read(items: tuple[tuple[str, Any], ...]) -> PrivacyEvent:
     if price_of(event)[:2] != (written["noise_multiplier"], written["sample_rate"]):
         raise ValueError("the numbers of its event are not written as the ledger writes them")
     return event
-
-
-def _check_scope(
-    check: dict[str, str], scope: str, history: priced.Items, order: float | None
-) -> None:
-    if check["scope"] != scope:
-        raise Wrong(f"the check of the {scope} budget is missing")
-    limit = Limit(float(check["limit"]), float(check["delta"]))
-    figure = priced.judged(history, limit, order).figure
-    _same_figure(check, figure)
-    if figure.epsilon > float(check["limit"]) * (1 + TOLERANCE):
-        raise Wrong(
-            f"it spends ε = {figure.shown()} of a {scope} budget of {check['limit']}: it should "
-            "have been refused"
-        )
-
-
-def _study_order(check: dict[str, str]) -> float:
-    return gate.filter_order(Limit(float(check["limit"]), float(check["delta"])))
-
-
-def _same_figure(stored: dict[str, str], derived: Figure) -> None:
-    if stored["accountant"] != derived.accountant:
-        raise Wrong(f"its ε is by {stored['accountant']}, expected {derived.accountant}")
-    said = float(stored["epsilon"])
-    if abs(said - derived.epsilon) <= TOLERANCE * max(1.0, derived.epsilon):
-        return
-    version = "" if stored["version"] == derived.version else f" (written by {stored['version']})"
-    raise Wrong(
-        f"it says ε = {said:.6g}{version}, but its events cost ε = {derived.epsilon:.6g} "
-        f"({derived.accountant}, {derived.version}, δ = {derived.delta:g})"
-    )

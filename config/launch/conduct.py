@@ -10,6 +10,7 @@ from config.launch.people import LEAD, site_admin
 from federation.protocol.study_file import StudyFile
 from studies.models import Person, Study
 from studies.services import participations, studies
+from studies.services.errors import NotReady
 from studies.states import StudyStatus
 
 ENDED = (
@@ -47,9 +48,13 @@ def approve_everywhere(study: Study, file: StudyFile) -> None:
         )
 
 
-def start(study: Study) -> None:
-    """Start the study in its lead's name."""
-    studies.start(study, by=Person.objects.get(username=LEAD))
+def start(study: Study) -> str:
+    """Start the study in its lead's name; why it may not start, or ''."""
+    try:
+        studies.start(study, by=Person.objects.get(username=LEAD))
+    except NotReady as refusal:
+        return str(refusal)
+    return ""
 
 
 def follow(study: Study, tick: Callable[[], None]) -> None:

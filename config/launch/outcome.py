@@ -21,6 +21,12 @@ class Outcome:
     seconds: float
     ledger_ok: bool
     ledger_problem: str
+    refusal: str = ""  # why it could not start
+
+    @property
+    def reason(self) -> str:
+        """Why it ended before its last round, or never began."""
+        return self.study.status_reason or self.refusal
 
     @property
     def complete(self) -> bool:
@@ -28,11 +34,11 @@ class Outcome:
         return self.study.status == StudyStatus.COMPLETED and self.ledger_ok
 
 
-def measure(study: Study, seconds: float) -> Outcome:
+def measure(study: Study, seconds: float, refusal: str = "") -> Outcome:
     """Read the study's end from the database and verify the whole ledger."""
     verdict = verification.verify()
     protocol = Protocol.model_validate_json(study.document)
-    return Outcome(study, protocol, seconds, verdict.ok, verdict.problem or "")
+    return Outcome(study, protocol, seconds, verdict.ok, verdict.problem or "", refusal)
 
 
 def summary(outcome: Outcome) -> dict[str, Any]:
@@ -46,7 +52,7 @@ def summary(outcome: Outcome) -> dict[str, Any]:
     return {
         "study": study.slug,
         "status": study.status,
-        "reason": study.status_reason,
+        "reason": outcome.reason,
         "accuracy": metrics.get("accuracy"),
         "auc": metrics.get("auc"),
         "metrics": last.metrics if last else {},

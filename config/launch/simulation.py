@@ -52,9 +52,10 @@ def simulate(request: Request, say: Callable[[str], None]) -> bool:
         wait_for_offers(slugs, OFFER_SECONDS, supervisor.watch)
         conduct.approve_everywhere(study, file)
         say(f"{len(slugs)} sites enrolled, protocol {study.protocol_digest[:16]} approved")
-        conduct.start(study)
-        conduct.follow(study, supervisor.watch)
-        end = outcome.measure(study, time.monotonic() - began)
+        refusal = conduct.start(study)
+        if not refusal:
+            conduct.follow(study, supervisor.watch)
+        end = outcome.measure(study, time.monotonic() - began, refusal)
         return _tell(request, end, say)
 
 
@@ -73,8 +74,8 @@ def _tell(request: Request, end: outcome.Outcome, say: Callable[[str], None]) ->
     say(outcome.table(end))
     for line in outcome.silences(end):
         say(line)
-    if end.study.status_reason:
-        say(f"{end.study.status}: {end.study.status_reason}")
+    if end.reason:
+        say(f"{end.study.status}: {end.reason}")
     verdict = "verified" if end.ledger_ok else f"WRONG: {end.ledger_problem}"
     say(f"study {end.study.status} in {end.seconds:.1f} s; ledger {verdict}")
     if request.summary:

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from accounting.keys import Move
 from accounting.models import EntryKind
-from accounting.services import ledger
+from accounting.services import committing, ledger
 from federation import phases
 from federation.models import (
     Assignment,
@@ -143,7 +143,7 @@ def _open(study: Study, round_: Round | None, now: datetime) -> None:
         try:
             with transaction.atomic():
                 if first is not None:
-                    opening.seal(row, protocol, parts)
+                    committing.seal(row, protocol, parts)
                     _checkpoint(row, 0, first, now)
                 opening.open_round(row, protocol, parts, now)
         except ledger.BudgetExceeded as error:

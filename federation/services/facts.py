@@ -1,16 +1,11 @@
 """What rows mean to the other parts: ledger keys, limits and the events a phase must cost."""
 
 from accounting.dp.events import PrivacyEvent
-from accounting.keys import Key, Limit
+from accounting.keys import Key
 from federation.models import Assignment, Round
 from federation.protocol import plans
 from federation.protocol.document import Protocol
 from studies.models import Participation, Study
-
-
-def study_limit(protocol: Protocol) -> Limit:
-    """The study's own budget at each institution."""
-    return Limit(plans.epsilon_budget(protocol), protocol.privacy.target_delta)
 
 
 def expected_event(protocol: Protocol, number: int, phase: str, institution: str) -> PrivacyEvent:

@@ -9,13 +9,14 @@ from django.db.models import Max
 
 from accounting.keys import Key, Reservation
 from accounting.services import ledger, watching
+from accounting.services.committing import study_limit
 from accounting.services.hub_key import hub_key
 from federation import phases
 from federation.models import Assignment, Checkpoint, Round
-from federation.protocol import messages, plans
+from federation.protocol import messages
 from federation.protocol.document import Protocol
 from federation.services import bell
-from federation.services.facts import expected_event, key_of, study_limit
+from federation.services.facts import expected_event, key_of
 from studies.models import Participation, Study
 from studies.services import events
 
@@ -42,20 +43,6 @@ def reservations(
     round_ = Round(study=study, number=number, attempt=attempt)
     names = [phase.name for phase in phases.phases_of(protocol, number) if phase.priced]
     return [_reservation(protocol, round_, part, name) for name in names for part in parts]
-
-
-def seal(study: Study, protocol: Protocol, parts: Parts) -> None:
-    """Write the whole plan into the ledger for each institution; once per protocol digest."""
-    for part in parts:
-        ledger.seal(
-            study=study.slug,
-            institution=part.institution.slug,
-            lineage=part.lineage,
-            plan_events=plans.plan_events(protocol),
-            protocol_digest=study.protocol_digest,
-            unit=protocol.data.unit,
-            study_limit=study_limit(protocol),
-        )
 
 
 def open_round(study: Study, protocol: Protocol, parts: Parts, now: datetime) -> Round:

@@ -34,7 +34,7 @@ class StaleApproval(Refused):
 
 
 class NotOffered(Refused):
-    """The institution's site does not lend the chosen dataset."""
+    """The institution does not lend the chosen dataset, or not to a study like this."""
 
 
 class RoleRefused(Refused):

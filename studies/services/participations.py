@@ -4,6 +4,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from federation.protocol.document import Protocol
+from studies import signals
 from studies.models import Approval, Institution, Participation, Person, Study
 from studies.services import engine, events
 from studies.services.errors import NotOffered, ProtocolRefused, StaleApproval
@@ -16,11 +17,13 @@ def approve(
 ) -> Approval:
     """Approve exactly the protocol with this digest, lending `dataset` of the site's offer.
 
-    Raises IllegalMove, StaleApproval (the protocol changed since it was read) and NotOffered.
+    Raises IllegalMove, StaleApproval (the protocol changed since it was read) and NotOffered
+    (also where the dataset is charged for another privacy unit).
     """
     _lock(participation, "approve")
     _must_be_current(participation, protocol_digest)
     lineage = _lineage(participation.institution, dataset)
+    signals.approving.send(Participation, participation=participation, lineage=lineage)
     _move(participation, "approve", dataset=dataset, lineage=lineage)
     approval = _decide(participation, by, approved=True)
     _record("participation_approved", participation, by, dataset=dataset)
@@ -51,6 +54,7 @@ def withdraw(participation: Participation, *, by: Person, reason: str = "") -> A
     _lock(participation, "withdraw")
     _move(participation, "withdraw")
     decision = _decide(participation, by, approved=False, reason=reason)
+    signals.left.send(Participation, participation=participation)
     _record("participation_withdrawn", participation, by, reason=reason)
     engine.wake(participation.study)
     return decision

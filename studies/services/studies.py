@@ -9,6 +9,7 @@ from django.utils.text import slugify
 
 from federation.protocol.document import Protocol
 from federation.protocol.plans import unsealed
+from studies import signals
 from studies.models import Person, Revision, Study
 from studies.selectors.protocols import protocol_of
 from studies.selectors.readiness import active_participations, obstacles
@@ -97,11 +98,15 @@ def submit(study: Study, *, by: Person) -> Study:
 
 @transaction.atomic
 def start(study: Study, *, by: Person, reason: str = "") -> Study:
-    """Run the study once all of its cohort approved this digest; raises IllegalMove, NotReady."""
+    """Run the study once all of its cohort approved this digest and its plan fits every budget.
+
+    Raises IllegalMove, NotReady.
+    """
     _lock(study)
     destination(STUDY_MOVES, "start", study.status)
     if missing := obstacles(study):
         raise NotReady(f"{study} cannot start: {'; '.join(map(str, missing))}")
+    signals.starting.send(Study, study=study)
     _move(study, "start", reason)
     return _tell("study_started", study, by, reason)
 
@@ -193,6 +198,8 @@ def _move(study: Study, action: str, reason: str = "") -> None:
     if study.status in ENDED:
         study.ended_at = timezone.now()
     study.save(update_fields=["status", "status_reason", "started_at", "ended_at"])
+    if study.status in ENDED:
+        signals.ended.send(Study, study=study)
 
 
 def _tell(kind: str, study: Study, by: Person | None, reason: str) -> Study:

@@ -194,8 +194,9 @@ def test_lending_shows_the_budget_before_and_after_the_plan(client, world):
     )
     Participation.objects.create(study=study, institution=world.institution("cleveland"))
     page = get(client, world.admin, "panel-lending", "another", "cleveland")
-    row = page.context["prospects"][0]
-    together = [*plans.plan_events(protocol), *[b.TRAIN] * 3]
+    (row,) = page.context["prospects"]
+    assert float(row.shown_committed) > 0
+    together = [*plans.plan_events(protocol), *[b.TRAIN] * 4]  # one is committed, not spent
     order = filter_order(Limit(3.0, 1e-3))
     assert row.after == epsilon(together, 1e-3)
     assert row.fits == fits_adaptively(together, 3.0, 1e-3, order).fits

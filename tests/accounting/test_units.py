@@ -10,10 +10,16 @@ from accounting.selectors import spending
 from accounting.services import ledger
 from accounting.services.ledger import MixedUnits
 from accounting.services.verification import verify
+from federation.protocol.document import Protocol
+from studies.models import Institution
+from studies.selectors.protocols import protocol_of
+from studies.services import participations, studies
+from studies.services.errors import NotOffered
 from tests.accounting import builders as b
 from tests.accounting import world as w
 
 pytestmark = pytest.mark.django_db
+BY_ROWS = {"unit": "row", "patient_column": None, "max_rows_per_patient": None}
 BY_ROW = replace(b.TRAIN, unit="row")
 
 
@@ -64,3 +70,26 @@ def test_a_lifetime_figure_stands_beside_its_unit(client):
     text = client.get(reverse("ledger")).content.decode()
     for words in ("lifetime, all studies", "this study, this institution"):
         assert f"· per patient · {words}" in text
+
+
+def test_a_conflict_of_units_is_shown_before_and_refused_at_approval(client):
+    world = w.build()
+    document = protocol_of(world.study).model_dump(exclude={"plan"})
+    row = Protocol.model_validate(
+        {**document, "name": "By row", "data": {**document["data"], **BY_ROWS}}
+    )
+    study = studies.create(protocol=row, by=world.lead)
+    studies.submit(study, by=world.lead)
+    part = study.participations.get(institution__slug="cleveland")
+    client.force_login(world.admin)
+    page = client.get(reverse("panel-lending", args=[study.slug, "cleveland"])).content.decode()
+    for words in ("other unit", "was charged per patient before, and this study"):
+        assert words in page
+    Institution.objects.update(offer={"datasets": [{"name": "heart", "lineage": "heart"}]})
+    part.refresh_from_db()
+    with pytest.raises(NotOffered, match="write the study with the unit 'patient'"):
+        participations.approve(
+            part, by=world.admin, dataset="heart", protocol_digest=study.protocol_digest
+        )
+    part.refresh_from_db()
+    assert part.status == "invited"

@@ -3,7 +3,7 @@
 import pytest
 
 from accounting.models import LedgerHead
-from accounting.services import budgets, watching
+from accounting.services import budgets, returning, watching
 from accounting.tasks import verify_ledger
 from studies.models import Event
 from tests.accounting import builders as b
@@ -34,6 +34,7 @@ def test_a_budget_with_room_is_not_news(study):
 
 def test_a_dataset_above_four_fifths_is_told_to_its_house_once(study):
     house = b.institution("cleveland")
+    returning.give_back("heart")
     budgets.lower(house, "heart", "1.0", by=world.person("carl"), reason="fewer")
     spend("another", 4)
     (event,) = told()
@@ -44,6 +45,7 @@ def test_a_dataset_above_four_fifths_is_told_to_its_house_once(study):
 
 def test_another_budget_for_the_same_dataset_is_told_again(study):
     house, carl = b.institution("cleveland"), world.person("carl")
+    returning.give_back("heart")
     budgets.lower(house, "heart", "1.4", by=carl, reason="fewer")
     spend("another", 6)
     budgets.lower(house, "heart", "1.35", by=carl, reason="fewer still")

@@ -10,6 +10,7 @@ from channels.layers import get_channel_layer
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
+from accounting.services import budgets
 from studies.models import Institution, Participation, Person, Role, Study
 from studies.services import institutions, participations, people, studies
 from tests.studies.protocols import small_protocol
@@ -33,13 +34,17 @@ def hospitals(db) -> SimpleNamespace:
 
 
 def hospital(slug: str, key: str) -> Institution:
-    return Institution.objects.create(
+    """An enrolled site that lends one dataset, as its offer and the ledger say."""
+    dataset = {"name": "heart", "lineage": "heart-1988", "epsilon": "3"}
+    made = Institution.objects.create(
         slug=slug,
         name=slug.title(),
         site_key=key * 32,
         enrolled_at=timezone.now(),
-        offer={"datasets": [{"name": "heart", "lineage": "heart-1988", "epsilon": "3"}]},
+        offer={"datasets": [dataset]},
     )
+    budgets.declare(made, [{**dataset, "delta": "0.001"}])
+    return made
 
 
 @pytest.fixture

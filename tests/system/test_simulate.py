@@ -103,18 +103,17 @@ def _visits(path, seed):
                 writer.writerow([f"p{person}", age, ward, "not used", readmitted])
 
 
-def test_a_spent_lifetime_budget_exhausts_the_study_with_the_reason(tmp_path):
+def test_a_lifetime_budget_below_the_plan_refuses_the_start_with_the_reason(tmp_path):
     study = write_small_study(tmp_path / "study", letters="ab", rounds=30, lifetime=2.0)
     simulation = start_simulation(study, tmp_path / "installation")
     output = simulation.finish()
     assert simulation.process.returncode == 1, output
     summary = simulation.summary
-    assert summary["status"] == "exhausted"
-    assert 0 < summary["rounds"] < 30
+    assert (summary["status"], summary["rounds"]) == ("submitted", 0)
     assert summary["ledger_ok"] is True
-    assert all(value <= 2.0 for value in summary["epsilon"].values())
-    assert "lifetime" in summary["reason"]
-    assert simulation.hub_charges() == simulation.site_charges()
+    assert all(value == 0 for value in summary["epsilon"].values())
+    assert "does not hold the whole plan" in summary["reason"]
+    assert summary["reason"] in output
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,114 @@
+"""Which sealed plans still count against the datasets they were sealed for, and what all demand.
+
+A study's demand on a dataset is the larger of its plan and of what it reserved, price by price,
+until its plan is returned; then it is what it reserved.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Self
+
+from django.db.models import Exists, OuterRef, Value
+from django.db.models.functions import Replace
+
+from accounting.dp.events import PrivacyEvent
+from accounting.models import Entry, EntryKind
+from accounting.selectors import histories
+
+Place = tuple[str, str]  # institution, lineage
+
+
+@dataclass(frozen=True)
+class Commitment:
+    """One study's whole plan at one institution, sealed and not returned."""
+
+    study: str
+    institution: str
+    lineage: str
+    protocol_digest: str
+    unit: str
+    order: str  # of the filter it was sealed under, as the ledger writes it
+    steps: histories.Steps = field(compare=False)
+
+    @property
+    def name(self) -> tuple[str, str, str]:
+        """What a sealed plan holds for."""
+        return self.study, self.institution, self.protocol_digest
+
+
+@dataclass
+class Commitments:
+    """All plans that stand, by (study, institution, protocol digest)."""
+
+    plans: dict[tuple[str, str, str], Commitment] = field(default_factory=dict)
+
+    def at(self, place: Place) -> Iterator[Commitment]:
+        """The plans that stand on one dataset lineage."""
+        return (c for c in self.plans.values() if (c.institution, c.lineage) == place)
+
+    def demand(
+        self, spent: histories.Histories, place: Place, without: str = ""
+    ) -> tuple[PrivacyEvent, ...]:
+        """Everything spent and committed on one dataset; of the study `without`, what it spent."""
+        groups = {
+            name: Counter(steps)
+            for (name, *where), steps in spent.steps.items()
+            if (*where,) == place
+        }
+        for plan in self.at(place):
+            if plan.study != without:
+                groups[plan.study] = groups.get(plan.study, Counter()) | plan.steps
+        return histories.events(groups.values())
+
+    def with_plan(self, study: str, place: Place, plan: Iterable[PrivacyEvent]) -> Self:
+        """These and one more plan."""
+        new = Commitment(study, *place, "", "", "", steps_of(plan))
+        return type(self)({**self.plans, new.name: new})
+
+    def users(self, spent: histories.Histories, place: Place) -> frozenset[str]:
+        """The studies that spent anything of one dataset, or have a plan that stands on it."""
+        return spent.studies(*place) | {plan.study for plan in self.at(place)}
+
+    def unit(self, place: Place, besides: str) -> str:
+        """The privacy unit of a plan of another study that stands on the dataset; '' for none."""
+        return next((plan.unit for plan in self.at(place) if plan.study != besides), "")
+
+
+def standing(
+    institutions: Collection[str] | None = None, studies: Collection[str] | None = None
+) -> Commitments:
+    """Read the plans that stand at `institutions`, of `studies` (None: of all), in one query."""
+    key = Replace(OuterRef("idempotency_key"), Value("/sealed/"), Value("/returned/"))
+    rows = Entry.objects.filter(kind=EntryKind.SEALED, round=0)
+    if institutions is not None:
+        rows = rows.filter(institution__in=institutions)
+    if studies is not None:
+        rows = rows.filter(study__in=studies)
+    rows = rows.exclude(Exists(Entry.objects.filter(idempotency_key=key))).order_by()
+    found = (_read(body) for body in rows.values_list("body", flat=True))
+    return Commitments({plan.name: plan for plan in found})
+
+
+def commitment(body: dict[str, Any]) -> Commitment:
+    """The plan that a sealed row holds."""
+    return Commitment(
+        *(body[name] for name in ("study", "institution", "lineage", "protocol_digest", "unit")),
+        order=body["filter_order"],
+        steps=steps_of(PrivacyEvent.from_json(event) for event in body["plan"]),
+    )
+
+
+def steps_of(events: Iterable[PrivacyEvent]) -> histories.Steps:
+    """Events as merged steps."""
+    counted: histories.Steps = Counter()
+    for event in events:
+        counted[histories.price_of(event)] += event.steps
+    return counted
+
+
+@lru_cache(maxsize=1024)  # sealed rows never change, and a long plan is long to read
+def _read(text: str) -> Commitment:
+    return commitment(json.loads(text))

@@ -1,0 +1,84 @@
+"""What a study's start, its end and an institution's leaving mean for the ledger."""
+
+from collections.abc import Iterable
+
+from accounting.keys import Limit
+from accounting.selectors import commitments, histories
+from accounting.services import gate, ledger, returning
+from accounting.services.refusals import LedgerRefusal, MixedUnits
+from federation.protocol import plans
+from federation.protocol.document import Protocol
+from studies.models import Participation, Study
+from studies.selectors.protocols import protocol_of
+from studies.selectors.readiness import active_participations
+from studies.services.errors import NotOffered, NotReady
+
+
+def study_limit(protocol: Protocol) -> Limit:
+    """The study's own budget at each institution."""
+    return Limit(plans.epsilon_budget(protocol), protocol.privacy.target_delta)
+
+
+def seal(study: Study, protocol: Protocol, parts: Iterable[Participation]) -> None:
+    """Commit the whole plan at each institution; once per protocol digest.
+
+    Raises LedgerRefusal as `ledger.seal`; nothing is sealed anywhere then.
+    """
+    for part in parts:
+        _seal(study, protocol, part)
+
+
+def commit(study: Study) -> None:
+    """Commit the plan everywhere before the study starts. Raises NotReady, naming every obstacle.
+
+    In words for a lead: what a house spent or committed otherwise is not the lead's to read.
+    """
+    protocol, refusals = protocol_of(study), []
+    for part in active_participations(study):
+        try:
+            _seal(study, protocol, part)
+        except LedgerRefusal as refusal:
+            refusals.append(refusal.public)
+    if refusals:
+        raise NotReady(f"{study} cannot start: {'; '.join(refusals)}")
+
+
+def same_unit(participation: Participation, lineage: str) -> None:
+    """Let no institution lend a dataset that is charged for another privacy unit.
+
+    Raises NotOffered.
+    """
+    claim = claim_of(participation.study, participation.institution.slug, lineage)
+    spent = histories.load([claim.institution])
+    other = gate.other_unit(claim, spent, commitments.standing([claim.institution]))
+    if other:
+        raise NotOffered(str(MixedUnits(claim.institution, lineage, other, claim.unit)))
+
+
+def claim_of(study: Study, institution: str, lineage: str) -> gate.Claim:
+    """What a study's plan asks of one dataset; an empty plan before it is submitted."""
+    protocol = protocol_of(study)
+    events = plans.plan_events(protocol) if protocol.plan else ()
+    return gate.Claim(study.slug, institution, lineage, protocol.data.unit, events)
+
+
+def give_back(study: Study) -> None:
+    """The study ended: its plans are committed no longer."""
+    returning.give_back(study.slug)
+
+
+def leave(participation: Participation) -> None:
+    """The institution takes part no more: nor does its budget."""
+    returning.give_back(participation.study.slug, institution=participation.institution.slug)
+
+
+def _seal(study: Study, protocol: Protocol, part: Participation) -> None:
+    ledger.seal(
+        study=study.slug,
+        institution=part.institution.slug,
+        lineage=part.lineage,
+        plan_events=plans.plan_events(protocol),
+        protocol_digest=study.protocol_digest,
+        unit=protocol.data.unit,
+        study_limit=study_limit(protocol),
+    )
