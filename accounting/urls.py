@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounting.views import budgets, bundles, ledger, panels, reports, verifier
+from accounting.views import budgets, bundles, issuing, ledger, panels, reports, verifier
 
 STUDY = "studies/<slug:slug>/"
 urlpatterns = [
@@ -15,9 +15,21 @@ urlpatterns = [
     path(STUDY + "ledger.json", ledger.export, name="ledger-json"),
     path(STUDY + "bundle.json", bundles.study, name="study-bundle"),
     path(STUDY + "report/", reports.page, name="report"),
-    path(STUDY + "report.json", reports.as_json, name="report-json"),
-    path(STUDY + "report.csv", reports.as_csv, name="report-csv"),
-    path(STUDY + "report.pdf", reports.as_pdf, name="report-pdf"),
+    path(STUDY + "report.json", reports.as_file, {"form": "json"}, name="report-json"),
+    path(STUDY + "report.csv", reports.as_file, {"form": "csv"}, name="report-csv"),
+    path(STUDY + "report.pdf", reports.as_file, {"form": "pdf"}, name="report-pdf"),
+    path("reports/", issuing.index, name="reports"),
+    path("reports/show/", reports.show, name="report-show"),
+    path("reports/show.<str:form>", reports.show_as, name="report-show-file"),
+    path("reports/issue/", issuing.issue, name="report-issue"),
+    path("reports/schema.json", issuing.published_schema, name="report-schema"),
+    path("reports/requests/<int:number>/", issuing.progress, name="report-request"),
+    path(
+        "reports/requests/<int:number>/panel/", issuing.progress_panel, name="panel-report-request"
+    ),
+    path("reports/<slug:sha256>/", issuing.page, name="issued-report"),
+    path("reports/<slug:sha256>/sign/", issuing.sign, name="report-sign"),
+    path("reports/<slug:sha256>/report.<str:form>", issuing.as_file, name="issued-report-file"),
     path(STUDY + "panels/budget/", panels.budget, name="panel-budget"),
     path(
         STUDY + "institutions/<slug:institution>/panels/lending/",

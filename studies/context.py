@@ -26,6 +26,7 @@ PLACES = (
     ("studies", "Studies", "flask", EVERY_ROLE - {Role.OPERATOR}),
     ("institutions", "Institutions", "building-hospital", EVERY_ROLE),
     ("ledger", "Ledger", "book-2", EVERY_ROLE - {Role.OPERATOR}),
+    ("reports", "Reports", "report", EVERY_ROLE - {Role.OPERATOR}),
     ("violations", "Violations", "flag", frozenset((Role.COMPLIANCE_OFFICER, Role.SITE_ADMIN))),
 )
 

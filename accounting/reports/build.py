@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from accounting.canonical import canonical_json, sha256
+from accounting.log.checkpoints import SignedCheckpoint
 from accounting.reports import (
     audit,
     incidents,
@@ -49,7 +50,7 @@ def build(study: Study, institution: Institution | None = None) -> Report:
 
 def preview(scope: Scope) -> Report:
     """The report of a scope as the ledger stands. Raises NoSuchStudy."""
-    return sealed(document(scope))
+    return sealed(compose(gather(scope)))
 
 
 def sealed(found: dict[str, Any]) -> Report:
@@ -58,15 +59,23 @@ def sealed(found: dict[str, Any]) -> Report:
     return Report(found, text, sha256(text.encode()))
 
 
-def document(scope: Scope, *, certify: bool = False) -> dict[str, Any]:
-    """One key per section, numbers that matter as decimal strings.
+def gather(scope: Scope, *, certify: bool = False) -> Material:
+    """Read everything that the report is written from. Raises NoSuchStudy.
 
-    `certify` adds the second opinion's certified interval, which imports torch: only where that
-    may be, never in a web process. Raises NoSuchStudy.
+    `certify` will add the second opinion's certified interval, which imports torch: only where
+    that may be, never in a web process.
     """
     material = parts.gather(scope, trail.read(scope), certify=certify)
     if scope.study and material.study is None:
         raise NoSuchStudy(f"the hub knows no study {scope.study!r}")
+    return material
+
+
+def compose(material: Material, checkpoint: SignedCheckpoint | None = None) -> dict[str, Any]:
+    """One key per section, numbers that matter as decimal strings.
+
+    `checkpoint`, signed after `gather`, covers every entry that was read.
+    """
     spent = parameters.section(material)
     statements = parameters.statements(material, spent)
     return {
@@ -80,7 +89,7 @@ def document(scope: Scope, *, certify: bool = False) -> dict[str, Any]:
         "incidents": incidents.section(material),
         "audit": audit.section(material),
         "utility": utility.section(material.study),
-        "integrity": integrity.section(material.trail),
+        "integrity": integrity.section(material.trail, checkpoint),
         "limits": list(wording.LIMITS),
         "events": {part.key: [e.to_json() for e in part.events] for part in material.parts},
     }

@@ -7,26 +7,36 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from accounting.log.checkpoints import SignedCheckpoint
 from accounting.models import EntryKind
 from accounting.reports.trail import Trail
+from accounting.selectors import tree
 from studies.models import Event
 
-COMMAND = "python manage.py verify_ledger"
+COMMANDS = (
+    "python cloister_verify.py bundle.json",
+    "python manage.py verify_ledger",
+)
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("accounting", "federation", "studies", "config")
+NOT_SIGNED = "none: a preview is not bound to a signed checkpoint; an issued report is"
 
 
-def section(found: Trail) -> dict[str, Any]:
-    """The chain's digest at the last entry in scope: it commits to every entry before it."""
+def section(found: Trail, checkpoint: SignedCheckpoint | None = None) -> dict[str, Any]:
+    """The last entry in scope, the tree that it ends, and the hub's signed word for it.
+
+    `checkpoint` must cover the last entry. The chain's digest and the tree's root at that entry
+    both commit to every entry before it.
+    """
     charged = [deed.rows.values() for deed in found.deeds if EntryKind.CHARGED in deed.rows]
     return {
         "entries_in_scope": found.size,
-        "ledger_head": {
-            "entry": found.last["sequence"] if found.last else 0,
-            "sha256": found.digest or "the ledger holds nothing about this scope yet",
-        },
+        "ledger_head": _head(found),
         "chain": "SHA-256(previous digest ‖ canonical JSON of the entry, RFC 8785)",
-        "merkle_root": "none: a hash chain is kept, no tree yet",
+        "tree": "SHA-256 Merkle tree over these entries, RFC 6962",
+        "checkpoint": checkpoint.to_json() if checkpoint else NOT_SIGNED,
+        "inclusion": _inclusion(found, checkpoint),
+        "consistency": None,
         "witnesses": {
             "charged_entries": len(charged),
             "with_the_sites_own_journal_entry": sum(
@@ -34,8 +44,34 @@ def section(found: Trail) -> dict[str, Any]:
             ),
         },
         "last_verified": _last_verified(),
-        "verify_with": COMMAND,
+        "verify_with": list(COMMANDS),
     }
+
+
+def grown(before: Any, after: Any) -> dict[str, Any] | None:
+    """The proof that the ledger of an earlier report's checkpoint is the beginning of this one's.
+
+    None where either has no checkpoint.
+    """
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return None
+    proof = tree.consistency(before["size"], after["size"])
+    return {"from": before["size"], "to": after["size"], "proof": proof}
+
+
+def _head(found: Trail) -> dict[str, Any]:
+    if found.last is None:
+        nothing = "the ledger holds nothing about this scope yet"
+        return {"entry": 0, "sha256": nothing, "root": nothing}
+    number = found.last["sequence"]
+    return {"entry": number, "sha256": found.digest, "root": tree.root(number)}
+
+
+def _inclusion(found: Trail, checkpoint: SignedCheckpoint | None) -> dict[str, Any] | None:
+    if checkpoint is None or found.last is None:
+        return None
+    number, size = found.last["sequence"], checkpoint.checkpoint.size
+    return {"entry": number, "size": size, "proof": tree.inclusion(number, size)}
 
 
 def software() -> dict[str, str]:

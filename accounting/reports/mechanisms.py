@@ -20,7 +20,7 @@ def releases(material: Material) -> dict[str, Any]:
     return {
         "released": [_release(deed.rows) for deed in left],
         "unprotected": list(wording.UNPROTECTED),
-        "not_private": "none: every number that left was noised and charged",
+        "not_private": "nothing; every number that left was noised and charged",
     }
 
 

@@ -198,10 +198,10 @@ def _outputs(material: Material) -> str:
     words = {
         Kind.STUDY: "everything that left that institution in this study",
         Kind.PART: "everything that left that institution in this study",
-        Kind.DATASET: "everything that ever left that dataset, in all studies",
+        Kind.DATASET: "everything that left that dataset in any study",
     }
-    told = words.get(material.scope.kind, "everything that left any one dataset, in all studies")
-    return f"{told}, in this period," if material.scope.is_period else told
+    told = words.get(material.scope.kind, "everything that left any one dataset in any study")
+    return f"{told} in this period" if material.scope.is_period else told
 
 
 def _chosen(material: Material) -> str:

@@ -8,9 +8,12 @@ import io
 import re
 
 from accounting.reports.build import Report
+from accounting.reports.stamps import Stamp
 
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_SPENT = ("institution", "lineage", "epsilon", "shown", "delta", "accountant", "budget")
+_SPENT += ("remaining", "rdp", "certified_low", "certified_high")
 COLUMNS = (
     "entry",
     "at",
@@ -40,11 +43,11 @@ COLUMNS = (
 )
 
 
-def csv_text(report: Report) -> str:
+def csv_text(report: Report, stamp: Stamp | None = None) -> str:
     """The whole file, RFC 4180, UTF-8 without a byte-order mark."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    for row in _header(report):
+    for row in (*_header(report), *_issued(stamp)):
         writer.writerow([guarded(cell) for cell in row])
     writer.writerow([])
     writer.writerow(COLUMNS)
@@ -75,13 +78,14 @@ def _header(report: Report) -> list[tuple[object, ...]]:
         ("ledger_sha256", document["integrity"]["ledger_head"]["sha256"]),
         ("statement", document["statement"][0]["sentence"]),
         (),
-        ("institution", "epsilon", "shown", "delta", "accountant", "budget", "remaining", "rdp"),
+        _SPENT,
     ]
     for site in spent["institutions"]:
         figure = site["spent"]
         rows.append(
             (
                 site["name"],
+                site["lineage"],
                 figure["epsilon"],
                 figure["shown"],
                 figure["delta"],
@@ -89,6 +93,23 @@ def _header(report: Report) -> list[tuple[object, ...]]:
                 site["budget"],
                 site["remaining"],
                 site["second_opinion"]["shown"],
+                *_interval(site["certified"]),
             )
         )
     return rows
+
+
+def _interval(found: dict[str, str] | str) -> tuple[str, str]:
+    return (found["low"], found["high"]) if isinstance(found, dict) else ("", "")
+
+
+def _issued(stamp: Stamp | None) -> list[tuple[object, ...]]:
+    if stamp is None:
+        return [(), ("issued", "no: a preview")]
+    rows: list[tuple[object, ...]] = [
+        (),
+        ("issued", stamp.at.isoformat(), stamp.by, stamp.address),
+        ("superseded_by", stamp.superseded_by or "nothing"),
+    ]
+    signed = [("signature", s.at.isoformat(), s.name, s.meaning) for s in stamp.signatures]
+    return rows + signed

@@ -4,6 +4,7 @@ A person asks (`ask`), a worker of the hub computes (`advance`, `issue`): the se
 needs torch, which no web process has. Rows carry the truth; a lost message costs time only.
 """
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -18,9 +19,10 @@ from kombu.exceptions import OperationalError
 from accounting.canonical import canonical_json
 from accounting.dp.events import PrivacyEvent, merged
 from accounting.models import IssuedReport, Meaning, ReportRequest, ReportSignature, RequestStatus
-from accounting.reports import figures, parts, seals, trail
-from accounting.reports.build import document, sealed
+from accounting.reports import figures, integrity, seals
+from accounting.reports.build import compose, gather, sealed
 from accounting.reports.scopes import Scope
+from accounting.services import checkpoints
 from accounting.services.hub_key import hub_key
 from studies.models import Institution, Person, Study
 from studies.services import events
@@ -95,8 +97,10 @@ def issue(scope: Scope, by: Person | None = None, *, second_opinion: bool = True
 
     Raises:
         NoSuchStudy: the scope names a study that the hub does not know.
+        LedgerRewritten: the ledger is not the one that was signed before; nothing is issued.
     """
-    found = document(scope, certify=second_opinion)
+    material = gather(scope, certify=second_opinion)
+    found = compose(material, checkpoints.issue())
     for _ in range(_TRIES - 1):
         try:
             return _keep(scope, by, found)
@@ -156,8 +160,7 @@ def _check_signing(report: IssuedReport, by: Person, meaning: str, password: str
 
 def _histories(scope: Scope) -> Sequence[History]:
     """Every history that needs a second opinion, each once, in one order."""
-    material = parts.gather(scope, trail.read(scope))
-    found = {(merged(part.events), part.delta): None for part in material.parts}
+    found = {(merged(part.events), part.delta): None for part in gather(scope).parts}
     return list(found)
 
 
@@ -182,7 +185,7 @@ def _keep(scope: Scope, by: Person | None, found: dict[str, Any]) -> IssuedRepor
         "issued": {"at": _stamp(now), "by": _name(by), "number": number},
         "supersedes": _superseded(last),
     }
-    report = sealed(found | {"report": told})
+    report = sealed(found | {"report": told, "integrity": _integrity(found["integrity"], last)})
     seal = seals.over_report(hub_key(), report.digest)
     row = IssuedReport.objects.create(
         scope=scope.text,
@@ -197,6 +200,14 @@ def _keep(scope: Scope, by: Person | None, found: dict[str, Any]) -> IssuedRepor
     )
     _tell("report_issued", scope, by, row)
     return row
+
+
+def _integrity(bound: dict[str, Any], last: IssuedReport | None) -> dict[str, Any]:
+    """With the proof that the ledger of the report before is the beginning of this one's."""
+    if last is None:
+        return bound
+    before = json.loads(last.text)["integrity"]["checkpoint"]
+    return bound | {"consistency": integrity.grown(before, bound["checkpoint"])}
 
 
 def _superseded(last: IssuedReport | None) -> dict[str, Any] | str:

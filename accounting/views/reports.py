@@ -1,13 +1,18 @@
-"""The ε report: the page, and its downloads. `?institution=SLUG` narrows it to one house."""
+"""The ε report as the ledger stands: the page, and its downloads, for every scope.
+
+A study's report has an address of its own (`?institution=SLUG` narrows it to one house); every
+other scope is `/reports/show/` with the scope in the query.
+"""
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from accounting.reports.build import Report, build
-from accounting.reports.pdf.document import pdf_bytes
-from accounting.reports.table import csv_text
+from accounting.reports import rights
+from accounting.reports.build import Report, preview
+from accounting.reports.renderings import FORMS, page_context, rendered
+from accounting.reports.scopes import Scope, ScopeError
 from accounting.selectors import visible
 from studies import access
 from studies.models import Institution, Study
@@ -17,76 +22,99 @@ from studies.services import events
 @login_required
 @require_GET
 def page(request: HttpRequest, slug: str) -> HttpResponse:
-    """The report as a page."""
-    study, institution = _scope(request, slug)
-    context = {
+    """The report of a study as a page."""
+    return _page(request, _of_study(request, slug))
+
+
+@login_required
+@require_GET
+def as_file(request: HttpRequest, slug: str, form: str) -> HttpResponse:
+    """The report of a study as JSON (the truth), CSV or PDF."""
+    return _file(request, _of_study(request, slug), form)
+
+
+@login_required
+@require_GET
+def show(request: HttpRequest) -> HttpResponse:
+    """The report of any scope as a page."""
+    return _page(request, asked(request))
+
+
+@login_required
+@require_GET
+def show_as(request: HttpRequest, form: str) -> HttpResponse:
+    """The report of any scope as JSON, CSV or PDF."""
+    return _file(request, asked(request), form)
+
+
+def _page(request: HttpRequest, scope: Scope) -> HttpResponse:
+    study = Study.objects.filter(slug=scope.study).first()
+    context = page_context(preview(scope)) | {
+        "scope": scope,
         "study": study,
-        "institution": institution,
-        "report": build(study, institution),
-        "whole": access.sees_whole(request.user, study),
-        "may_export": visible.may_export(request.user, study),
-        "houses": [
-            house
-            for house in access.institutions_in(request.user, study)
-            if access.may_read_offer(request.user, house)
-        ],
+        "institution": Institution.objects.filter(slug=scope.institution).first(),
+        "whole": study and access.sees_whole(request.user, study),
+        "may_export": study and visible.may_export(request.user, study),
+        "may_issue": rights.may_issue(request.user, scope),
+        "houses": _houses(request, study) if study else (),
     }
     return render(request, "accounting/report.html", context)
 
 
-@login_required
-@require_GET
-def as_json(request: HttpRequest, slug: str) -> HttpResponse:
-    """The report itself: canonical JSON, whose SHA-256 the other renderings carry."""
-    report, name = _download(request, slug, "json")
-    return _attachment(report.text.encode(), "application/json", name)
+def _houses(request: HttpRequest, study: Study) -> list[Institution]:
+    return [
+        house
+        for house in access.institutions_in(request.user, study)
+        if access.may_read_offer(request.user, house)
+    ]
 
 
-@login_required
-@require_GET
-def as_csv(request: HttpRequest, slug: str) -> HttpResponse:
-    """One row per mechanism."""
-    report, name = _download(request, slug, "csv")
-    return _attachment(csv_text(report).encode(), "text/csv; charset=utf-8", name)
+def _file(request: HttpRequest, scope: Scope, form: str) -> HttpResponse:
+    if form not in FORMS:
+        raise Http404
+    report = preview(scope)
+    told(request, scope, form, report)
+    return attachment(rendered(report, form), FORMS[form], f"{scope.file_name}.{form}")
 
 
-@login_required
-@require_GET
-def as_pdf(request: HttpRequest, slug: str) -> HttpResponse:
-    """The report for a board."""
-    report, name = _download(request, slug, "pdf")
-    return _attachment(pdf_bytes(report), "application/pdf", name)
-
-
-def _download(request: HttpRequest, slug: str, form: str) -> tuple[Report, str]:
-    study, institution = _scope(request, slug)
-    report = build(study, institution)
+def told(request: HttpRequest, scope: Scope, form: str, report: Report) -> None:
+    """Keep that the person took a report away."""
     events.record(
         "report_downloaded",
-        study=study,
-        institution=institution,
+        study=Study.objects.filter(slug=scope.study).first(),
+        institution=Institution.objects.filter(slug=scope.institution).first(),
         by=request.user,
         form=form,
         sha256=report.digest,
     )
-    scope = f"-{institution.slug}" if institution else ""
-    return report, f"{study.slug}{scope}-report.{form}"
 
 
-def _scope(request: HttpRequest, slug: str) -> tuple[Study, Institution | None]:
-    """The study and, where asked for or where only that may be seen, the institution."""
-    study = access.study_or_404(request.user, slug)
-    wanted = request.GET.get("institution")
-    if wanted is None and access.may_read_report(request.user, study):
-        return study, None
-    for house in access.institutions_in(request.user, study):
-        if wanted in (None, house.slug) and access.may_read_offer(request.user, house):
-            return study, house
-    raise Http404
-
-
-def _attachment(data: bytes, kind: str, name: str) -> HttpResponse:
+def attachment(data: bytes, kind: str, name: str) -> HttpResponse:
+    """A download that no cache keeps."""
     answer = HttpResponse(data, content_type=kind)
     answer["Content-Disposition"] = f'attachment; filename="{name}"'
     answer["Cache-Control"] = "private, no-store"
     return answer
+
+
+def _of_study(request: HttpRequest, slug: str) -> Scope:
+    """The study and, where asked for or where only that may be seen, the institution."""
+    study = access.study_or_404(request.user, slug)
+    wanted = request.GET.get("institution")
+    if wanted is None and access.may_read_report(request.user, study):
+        return Scope(study.slug)
+    for house in _houses(request, study):
+        if wanted in (None, house.slug):
+            return Scope(study.slug, house.slug)
+    raise Http404
+
+
+def asked(request: HttpRequest) -> Scope:
+    """The scope of the query, where the person may read it; else it does not exist."""
+    try:
+        scope = Scope.read(request.GET.dict())
+    except ScopeError as error:
+        raise Http404 from error
+    if not rights.may_read(request.user, scope):
+        raise Http404
+    return scope

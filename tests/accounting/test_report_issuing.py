@@ -10,14 +10,18 @@ import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
-from accounting.models import IssuedReport, ReportRequest, ReportSignature
+from accounting.log import merkle
+from accounting.log.checkpoints import SignedCheckpoint
+from accounting.models import Entry, IssuedReport, ReportRequest, ReportSignature
 from accounting.reports import seals
 from accounting.reports.build import NoSuchStudy, build
 from accounting.reports.scopes import Scope
 from accounting.services import reports
 from accounting.services.hub_key import hub_key
+from federation.protocol import keys
 from federation.protocol.keys import BadSignature
 from studies.models import Event, Person, Written
+from tests.accounting import builders as b
 from tests.accounting import world as w
 
 pytestmark = pytest.mark.django_db
@@ -67,9 +71,42 @@ def test_other_scopes_are_superseded_by_nothing(world):
 def test_the_text_is_the_preview_but_for_its_head(world):
     issued, preview = json.loads(issue(world).text), build(world.study).document
     assert issued.keys() == preview.keys()
-    assert {k: v for k, v in issued.items() if k != "report"} == {
-        k: v for k, v in preview.items() if k != "report"
+    for name in issued.keys() - {"report", "integrity"}:
+        assert issued[name] == preview[name]
+    assert issued["integrity"]["ledger_head"] == preview["integrity"]["ledger_head"]
+
+
+def test_it_is_bound_to_a_signed_checkpoint_and_to_the_report_before(world):
+    first, second = (json.loads(issue(world).text)["integrity"] for _ in range(2))
+    note = SignedCheckpoint.from_json(first["checkpoint"])
+    note.verify(hub_key().public, keys.verify)
+    assert note.checkpoint.size == Entry.objects.count()
+    assert first["consistency"] is None
+    assert second["consistency"] == {
+        "from": note.checkpoint.size,
+        "to": note.checkpoint.size,
+        "proof": [],
     }
+
+
+def test_its_last_entry_is_in_the_tree_that_the_hub_signed(world):
+    one = issue(world)
+    b.lend("zurich", "brains")
+    bound = json.loads(issue(world).text)["integrity"]
+    entry = Entry.objects.get(sequence=bound["ledger_head"]["entry"])
+    root, proof = bytes.fromhex(bound["checkpoint"]["root"]), bound["inclusion"]["proof"]
+    steps = [bytes.fromhex(step) for step in proof]
+    leaf = merkle.leaf_hash(entry.body.encode())
+    merkle.verify_inclusion(leaf, entry.sequence - 1, bound["inclusion"]["size"], steps, root)
+    before = json.loads(one.text)["integrity"]["checkpoint"]
+    merkle.verify_consistency(
+        before["size"],
+        bytes.fromhex(before["root"]),
+        bound["consistency"]["to"],
+        root,
+        [bytes.fromhex(step) for step in bound["consistency"]["proof"]],
+    )
+    assert bound["consistency"]["to"] > before["size"]
 
 
 def test_the_hub_signs_the_digest(world):

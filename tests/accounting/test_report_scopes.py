@@ -96,7 +96,7 @@ def test_a_dataset_is_composed_across_its_studies(world):
     assert [row["study"] for row in part["by_study"]] == ["heart", "lungs"]
     assert float(part["spent"]["shown"]) < sum(float(row["shown"]) for row in part["by_study"])
     assert part["budget"] == "3"
-    assert "all studies" in document["statement"][0]["sentence"]
+    assert "in any study" in document["statement"][0]["sentence"]
 
 
 def test_an_institution_tells_nothing_of_another(world):

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import pytest
 from django.urls import URLPattern, get_resolver, reverse
 
-from accounting.services import budgets
-from studies.models import Institution
+from accounting.reports.scopes import Scope
+from accounting.services import budgets, reports
+from studies.models import Institution, Person
 from studies.services import events
 
 PEOPLE = frozenset(
@@ -35,6 +36,7 @@ class Row:
     arguments: tuple[str, ...] = ()
     post: bool = False
     answer: int = 200
+    query: str = ""
 
     def status(self, name: str) -> int:
         if name in self.fine:
@@ -45,6 +47,10 @@ class Row:
 STUDY, PART = ("heart-disease",), ("heart-disease", "cleveland")
 HOUSE = ("cleveland",)
 LENT = "the number of what Cleveland lends"
+ISSUED = "the digest of the report that was issued about Cleveland"
+ASKED = "the number of the request for another"
+OF_CLEVELAND = Scope(institution="cleveland")
+OWN = f"?{OF_CLEVELAND.text}"
 ALERT = "the number of an alert about Cleveland"
 UNUSED = "0"
 ROWS = {
@@ -95,6 +101,18 @@ ROWS = {
     "report-json": Row(IN_STUDY, arguments=STUDY),
     "report-csv": Row(IN_STUDY, arguments=STUDY),
     "report-pdf": Row(IN_STUDY, arguments=STUDY),
+    "reports": Row(PEOPLE - {"petra", "nobody"}),
+    "report-show": Row(OF_HOUSE, query=OWN),
+    "report-show-file": Row(OF_HOUSE, arguments=("json",), query=OWN),
+    "report-issue": Row(
+        frozenset(("olga", "otto")), frozenset(("carla",)), post=True, answer=302, query=OWN
+    ),
+    "report-schema": Row(PEOPLE),
+    "report-request": Row(OF_HOUSE, arguments=(ASKED,)),
+    "panel-report-request": Row(OF_HOUSE, arguments=(ASKED,)),
+    "issued-report": Row(OF_HOUSE, arguments=(ISSUED,)),
+    "issued-report-file": Row(OF_HOUSE, arguments=(ISSUED, "csv")),
+    "report-sign": Row(OF_HOUSE, arguments=(ISSUED,)),
 }
 OPEN = {"login"}  # for whoever is not logged in
 
@@ -121,9 +139,12 @@ def address(name: str) -> str:
     cleveland = Institution.objects.get(slug="cleveland")
     numbers = {
         LENT: lambda: budgets.declare(cleveland, DATASETS)[0].pk,
+        ISSUED: lambda: reports.issue(OF_CLEVELAND, second_opinion=False).sha256,
+        ASKED: lambda: reports.ask(OF_CLEVELAND, Person.objects.get(username="otto")).pk,
         ALERT: lambda: events.record("budget_low", institution=cleveland, what="x", percent=81).pk,
     }
-    return reverse(name, args=[numbers.get(a, lambda a=a: a)() for a in ROWS[name].arguments])
+    known = [numbers.get(a, lambda a=a: a)() for a in ROWS[name].arguments]
+    return reverse(name, args=known) + ROWS[name].query
 
 
 def ask(client, name: str):

@@ -8,7 +8,7 @@ from tests.pages.markup import Page
 from tests.pages.test_every_address import ROWS, address
 
 LEAD = ("home", "institutions", "institution-new", "institution", "studies", "study-new")
-LEAD += ("study-import", "study", "study-protocol", "study-action", "ledger", "report")
+LEAD += ("study-import", "study", "study-protocol", "study-action", "ledger", "report", "reports")
 ADMIN = (
     "home",
     "institution",
@@ -16,7 +16,13 @@ ADMIN = (
     "participation-action",
     "institution-revoke",
     "budget-lower",
+    "reports",
+    "report-show",
+    "report-request",
+    "issued-report",
+    "report-sign",
 )
+FOR_OFFICERS = ("panel-house", "panel-verdict", "panel-lending", "panel-report-request")
 PANELS = [name for name in ROWS if name.startswith("panel-")]
 
 
@@ -38,7 +44,7 @@ def test_pages_of_a_site_admin(name, submitted, cast, browse):
 
 @pytest.mark.parametrize("name", PANELS)
 def test_panels(name, played, cast, browse):
-    who = cast.otto if name in ("panel-house", "panel-verdict", "panel-lending") else cast.ada
+    who = cast.otto if name in FOR_OFFICERS else cast.ada
     assert page(browse(who), name).all_faults() == []
 
 

@@ -13,17 +13,22 @@ from accounting.reports.pdf import style
 Points = list[tuple[float, float]]
 _MARKERS = ("FilledCircle", "FilledSquare", "FilledDiamond", "FilledTriangle", "Circle", "Square")
 HEIGHT = 190.0
+MOST_MARKED = 45  # points of a line; more markers would hide it
 
 
 def burn_down(
-    series: Mapping[str, Points], budget: float | None, rounds: int, width: float = style.WIDTH
+    series: Mapping[str, Points],
+    budget: float | None,
+    last: int,
+    over: str = "round",
+    width: float = style.WIDTH,
 ) -> Drawing:
-    """ε composed after each round, one line per institution, and the budget as a dashed line."""
+    """ε composed after each round (or event), one line per part; the budget is dashed."""
     drawing = Drawing(width, HEIGHT + 14 * _lines(series))
-    plot = _plot(list(series.values()), budget, rounds, width, drawing.height - HEIGHT)
+    plot = _plot(list(series.values()), budget, last, width, drawing.height - HEIGHT)
     drawing.add(plot)
     drawing.add(String(4, drawing.height - 10, "ε", fontName=style.BOLD, fontSize=9))
-    drawing.add(String(width - 44, plot.y - 26, "round", fontName=style.FONT, fontSize=8))
+    drawing.add(String(width - 44, plot.y - 26, over, fontName=style.FONT, fontSize=8))
     if budget is not None:
         _budget_line(drawing, plot, budget)
     _legend(drawing, list(series))
@@ -57,7 +62,7 @@ def _plot(
 ) -> LinePlot:
     plot = LinePlot()
     plot.x, plot.y, plot.width, plot.height = 32, low + 34, width - 44, HEIGHT - 52
-    plot.data = [[(0.0, 0.0), *points] for points in lines]
+    plot.data = [points if points[0][0] == 0 else [(0.0, 0.0), *points] for points in lines]
     highest = max([y for points in lines for _, y in points] + [budget or 0.0, 1e-6])
     _axis(plot.xValueAxis, max(rounds, 1), max(1, round(rounds / 10)), "%d")
     _axis(plot.yValueAxis, highest * 1.12, None, "%.2f")
@@ -65,7 +70,8 @@ def _plot(
     for number in range(len(lines)):
         plot.lines[number].strokeColor = style.SERIES[number % len(style.SERIES)]
         plot.lines[number].strokeWidth = 1.4
-        plot.lines[number].symbol = makeMarker(_MARKERS[number % len(_MARKERS)], size=4)
+        if max(map(len, lines)) <= MOST_MARKED:
+            plot.lines[number].symbol = makeMarker(_MARKERS[number % len(_MARKERS)], size=4)
     return plot
 
 

@@ -42,7 +42,14 @@ TITLE = ParagraphStyle(
 )
 KICKER = ParagraphStyle("kicker", BODY, fontName=BOLD, fontSize=8.6, textColor=GARTH)
 SECTION = ParagraphStyle(
-    "section", BODY, fontName=BOLD, fontSize=12.5, leading=16, spaceBefore=14, spaceAfter=5
+    "section",
+    BODY,
+    fontName=BOLD,
+    fontSize=12.5,
+    leading=16,
+    spaceBefore=14,
+    spaceAfter=5,
+    keepWithNext=1,
 )
 STATEMENT = ParagraphStyle(
     "statement",

@@ -1,0 +1,160 @@
+"""The PDF's tables of record: mechanisms, releases, unprotected quantities, incidents."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from reportlab.platypus import Flowable, KeepTogether, Spacer
+
+from accounting.reports import summary
+from accounting.reports.pdf import style
+from accounting.reports.pdf.blocks import bullets, table, text
+
+Document = dict[str, Any]
+READABLE = 40  # releases and incidents; more are counted, and stand in the JSON
+MOST_GROUPS = 160
+
+
+def story(document: Document) -> Iterator[Flowable]:
+    """What was done, what left, what went wrong."""
+    for part in (_mechanisms, _releases, _incidents):
+        yield from part(document)
+
+
+def _mechanisms(document: Document) -> Iterator[Flowable]:
+    rows = document["mechanisms"]
+    if len(rows) <= summary.READABLE:
+        yield text("Mechanisms: one row per event", style.SECTION)
+        yield _each(rows)
+    else:
+        groups = summary.mechanisms(rows)
+        yield text(f"Mechanisms: {len(rows)} events, equal ones together", style.SECTION)
+        yield _grouped(groups[:MOST_GROUPS])
+        if len(groups) > MOST_GROUPS:
+            more = len(groups) - MOST_GROUPS
+            yield text(f"… and {more} more kinds of event; the CSV has every one.", style.SMALL)
+    yield Spacer(1, 3)
+    yield text(
+        "Gaussian noise, standard deviation = noise multiplier × clip; Poisson sampling at rate "
+        "q, or all rows at q = 1; the denominator is a public constant. ε after: the whole "
+        "history of the study at that institution (PLD, rounded up), as stored in the entry. One "
+        "row per event is in the CSV and the JSON.",
+        style.SMALL,
+    )
+
+
+def _each(rows: list[dict[str, Any]]) -> Flowable:
+    heads = ("Entry", "Institution", "Round", "Phase", "Noise", "q", "Steps", "Clip")
+    heads += ("Denom.", "State", "ε after")
+    cells = [
+        (
+            row["entry"],
+            row["institution"],
+            f"{row['round']}.{row['attempt']}",
+            row["phase"],
+            *_numbers(row),
+            row["state"],
+            row["shown_after"],
+        )
+        for row in rows
+    ]
+    none = [("", "nothing yet", *[""] * 9)]
+    return table(heads, cells or none, (7, 17, 8, 10, 9, 8, 7, 7, 9, 15, 11), "r r rrrrr r")
+
+
+def _grouped(groups: list[summary.Group]) -> Flowable:
+    heads = ("Where", "Rounds", "Phase", "Events", "Noise", "q", "Steps", "Clip")
+    heads += ("Denom.", "State", "ε after")
+    cells = [
+        (
+            group.where,
+            group.rounds,
+            group.like["phase"],
+            group.events,
+            *_numbers(group.like),
+            group.states,
+            group.shown_after,
+        )
+        for group in groups
+    ]
+    return table(heads, cells, (16, 11, 8, 7, 8, 6, 6, 5, 8, 20, 9), "   rrrrrr r")
+
+
+def _numbers(row: dict[str, Any]) -> tuple[object, ...]:
+    return (
+        _short(row["noise_multiplier"]),
+        _short(row["sample_rate"]),
+        row["steps"],
+        _short(row["max_grad_norm"]),
+        _short(row["batch_denominator"]),
+    )
+
+
+def _short(value: Any) -> str:
+    return "–" if value is None else f"{float(value):.5g}"
+
+
+def _releases(document: Document) -> Iterator[Flowable]:
+    left = document["releases"]
+    yield text("What left the sites", style.SECTION)
+    many = len(left["released"]) > READABLE
+    yield _counted(left["released"]) if many else _listed(left["released"])
+    yield Spacer(1, 3)
+    yield text(f"Left without noise: {left['not_private']}.", style.SMALL)
+    heading = text("Unprotected quantities, public by declaration", style.SECTION)
+    yield KeepTogether([heading, *bullets(left["unprotected"])])
+
+
+def _listed(rows: list[dict[str, Any]]) -> Flowable:
+    heads = ("Entry", "Institution", "Round", "Phase", "SHA-256 of what left", "Model")
+    cells = [
+        (
+            row["entry"],
+            row["institution"],
+            row["round"],
+            row["phase"],
+            row["sha256"],
+            row["became_part_of"][:12],
+        )
+        for row in rows
+    ]
+    return table(heads, cells or [("", "nothing left", "", "", "", "")], (6, 13, 7, 9, 52, 14))
+
+
+def _counted(rows: list[dict[str, Any]]) -> Flowable:
+    heads = ("Institution", "Study", "Releases", "Rounds", "First (UTC)", "Last (UTC)")
+    cells = [
+        (
+            row["institution"],
+            row["study"],
+            row["count"],
+            row["rounds"],
+            row["from"].replace("T", " "),
+            row["to"].replace("T", " "),
+        )
+        for row in summary.releases(rows)
+    ]
+    return table(heads, cells, (22, 22, 9, 15, 17, 17), "  r")
+
+
+def _incidents(document: Document) -> Iterator[Flowable]:
+    rows = document["incidents"]
+    yield text("Incidents, retries and overrides", style.SECTION)
+    if not rows:
+        yield text("None.")
+        return
+    if len(rows) > READABLE:
+        yield text(f"{len(rows)} in all, equal ones together; the JSON has each.", style.SMALL)
+        rows = summary.incidents(rows)
+    heads = ("When (UTC)", "Where", "Round", "What", "Reason", "Approved by")
+    cells = [
+        (
+            row["at"][:19].replace("T", " ") if "to" not in row["at"] else row["at"],
+            row["institution"],
+            row["round"],
+            row["what"],
+            row["reason"],
+            row["approved_by"],
+        )
+        for row in rows
+    ]
+    yield table(heads, cells, (17, 14, 10, 20, 24, 15))
