@@ -10,6 +10,7 @@ urlpatterns = [
     path("panels/verdict/", houses.verdict, name="panel-verdict"),
     path(STUDY + "panels/rounds/", panels.rounds, name="panel-rounds"),
     path(STUDY + "panels/utility/", panels.utility, name="panel-utility"),
+    path(STUDY + "panels/audit/", panels.audit, name="panel-audit"),
     path(STUDY + "panels/progress/", panels.progress, name="panel-progress"),
     path(STUDY + "close-round/", closing.close_below_quorum, name="round-close"),
     path(STUDY + "model.safetensors", downloads.tensors, name="model-download"),

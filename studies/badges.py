@@ -39,6 +39,12 @@ BADGES = {
     "unused": Badge("Not used", "circle-dashed", "plain"),
     "rejected": Badge("Rejected", "x", "bad"),
     "closed": Badge("Closed", "check", "good"),
+    # audits
+    "waiting": Badge("Not yet bound", "circle-dashed", "plain"),
+    "committed": Badge("Bound to its coins", "lock", "live"),
+    "measured": Badge("Measured", "check", "good"),
+    "refuted": Badge("Above the ledger's ε", "alert-triangle", "bad"),
+    "missing": Badge("Not audited", "alert-triangle", "wait"),
     # alerts
     "notice": Badge("Notice", "info-circle", "wait"),
     "alarm": Badge("Alarm", "alert-triangle", "bad"),

@@ -6,11 +6,11 @@ Nothing here imports torch: services/measuring computes what the revealed coins 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
 from accounting.dp.audit import Measured
 from accounting.dp.figures import Figure
+from accounting.selectors import shown
 from accounting.services import auditing as ledger
 from federation import phases
 from federation.models import Assignment, Contribution, Round
@@ -102,7 +102,7 @@ def conclude(
 
 
 def _tell(study: Study, finding: Finding) -> None:
-    payload = finding.result | {"shown": _down(finding.measured.lower)}
+    payload = finding.result | {"shown": shown.down(finding.measured.lower)}
     kinds = ("audit_measured", "audit_failed") if finding.refutes else ("audit_measured",)
     for kind in kinds:
         reason = {"reason": _refutation(finding)} if kind == "audit_failed" else {}
@@ -112,16 +112,11 @@ def _tell(study: Study, finding: Finding) -> None:
 def _refutation(finding: Finding) -> str:
     figure, measured = finding.figure, finding.measured
     return (
-        f"At {finding.institution} the audit shows ε ≥ {_down(measured.lower)} at δ = "
+        f"At {finding.institution} the audit shows ε ≥ {shown.down(measured.lower)} at δ = "
         f"{figure.delta:g} ({measured.correct} right of {measured.guesses} guesses), and the "
         f"ledger derives ε = {figure.shown()}: noise, clipping or sampling is not what was "
         "promised. Do not use the model; have the site's software examined."
     )
-
-
-def _down(lower: float) -> str:
-    """A lower bound for people, rounded down: never more than was shown."""
-    return str(Decimal(repr(lower)).quantize(Decimal("0.001"), rounding=ROUND_FLOOR))
 
 
 def reveals(round_: Round) -> list[Contribution]:

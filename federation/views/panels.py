@@ -6,7 +6,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from federation import charts
-from federation.selectors import live, models
+from federation.selectors import audits, live, models
 from federation.views.seats import seen_rounds
 from studies import access
 from studies.selectors.protocols import protocol_of
@@ -42,6 +42,17 @@ def utility(request: HttpRequest, slug: str) -> HttpResponse:
         "figure": charts.utility(rows) if rows else None,
     }
     return render(request, "federation/panels/utility.html", context)
+
+
+@login_required
+@require_GET
+def audit(request: HttpRequest, slug: str) -> HttpResponse:
+    """What the empirical audit bounds ε by, for the institutions whose part the person may see."""
+    study = access.study_or_404(request.user, slug)
+    seen = set(access.institutions_in(request.user, study).values_list("slug", flat=True))
+    rows = [row for row in audits.audits(study) if row.institution.slug in seen]
+    context = {"study": study, "protocol": protocol_of(study), "rows": rows}
+    return render(request, "federation/panels/audit.html", context)
 
 
 @login_required

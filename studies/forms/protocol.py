@@ -26,6 +26,7 @@ SECTIONS = {
     "privacy": sections.PrivacyForm,
     "rounds": sections.RoundsForm,
     "evaluation": sections.EvaluationForm,
+    "audit": sections.AuditForm,
 }
 
 
@@ -122,6 +123,7 @@ class ProtocolForms:
             "aggregation": {"weights": weights},
             "rounds": parts["rounds"],
             "evaluation": self._evaluation(parts["evaluation"]),
+            "audit": parts["audit"] if parts["audit"]["canaries"] else None,
             "cohort": [_member(row.cleaned_data) for row in self.invited()],
         }
 
@@ -174,6 +176,7 @@ def to_initial(protocol: Protocol) -> dict[str, Any]:
         },
         "rounds": {**document["rounds"], **document["aggregation"]},
         "evaluation": document["evaluation"],
+        "audit": document.get("audit", {}),
         "members": document["cohort"],
     }
 

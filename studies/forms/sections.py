@@ -197,6 +197,23 @@ class EvaluationForm(StyledForm):
     )
 
 
+class AuditForm(StyledForm):
+    """Whether ε is also measured, and with how many canaries."""
+
+    canaries = forms.IntegerField(
+        required=False,
+        min_value=10,
+        max_value=5000,
+        label="Canaries at each site",
+        help_text=(
+            "Synthetic rows, each in or out by a secret coin. Empty: no audit. About half of them "
+            "train and are noise to the model: keep them below a tenth of the smallest site. 100 "
+            "can prove ε up to about 3, and only a model with many more parameters than canaries "
+            "shows anything."
+        ),
+    )
+
+
 class MemberForm(StyledForm):
     """One invited institution and the size it declares in public."""
 

@@ -15,6 +15,7 @@ from studies import access
 from studies.forms.imports import ImportForm
 from studies.forms.protocol import ProtocolForms
 from studies.models import Study
+from studies.selectors.leaving import leaving
 from studies.selectors.protocols import protocol_of
 from studies.services import studies as service
 from studies.states import STUDY_MOVES, actions
@@ -103,4 +104,10 @@ def _keep(request: HttpRequest, study: Study | None, protocol: Protocol, rows: A
         said = "The protocol is changed."
     kept = step(by=request.user, public_evaluation=rows)
     messages.success(request, said)
+    if leaving(protocol).crowded:
+        messages.warning(
+            request,
+            f"{protocol.canaries} canaries are many for the smallest site: about half of them "
+            "train there and are noise to the model. Use fewer, or expect less utility.",
+        )
     return redirect("study-protocol", slug=kept.slug)

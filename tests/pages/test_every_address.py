@@ -78,6 +78,7 @@ ROWS = {
     "panel-events": Row(IN_STUDY, arguments=STUDY),
     "panel-rounds": Row(IN_STUDY, arguments=STUDY),
     "panel-utility": Row(IN_STUDY, arguments=STUDY),
+    "panel-audit": Row(IN_STUDY, arguments=STUDY),
     "panel-progress": Row(IN_STUDY, arguments=STUDY),
     "panel-budget": Row(IN_STUDY, arguments=STUDY),
     "panel-lending": Row(OF_HOUSE, arguments=PART),
