@@ -12,7 +12,8 @@ def snapshot() -> Iterator[None]:
 
     Within a transaction that was begun before, that one's view holds.
     """
-    if connection.in_atomic_block:
+    connection.ensure_connection()
+    if connection.in_atomic_block or getattr(connection.connection, "in_transaction", False):
         yield
     elif connection.vendor == "sqlite":
         with connection.cursor() as cursor:
