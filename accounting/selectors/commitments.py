@@ -8,7 +8,6 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Self
 
 from django.db.models import Exists, OuterRef, Value
@@ -16,7 +15,7 @@ from django.db.models.functions import Replace
 
 from accounting.dp.events import PrivacyEvent
 from accounting.models import Entry, EntryKind
-from accounting.selectors import histories
+from accounting.selectors import histories, written
 
 Place = tuple[str, str]  # institution, lineage
 
@@ -88,7 +87,7 @@ def standing(
     if studies is not None:
         rows = rows.filter(study__in=studies)
     rows = rows.exclude(Exists(Entry.objects.filter(idempotency_key=key))).order_by()
-    found = (_read(body) for body in rows.values_list("body", flat=True))
+    found = _plans(dict(rows.values_list("pk", "digest")))
     return Commitments({plan.name: plan for plan in found})
 
 
@@ -97,7 +96,7 @@ def commitment(body: dict[str, Any]) -> Commitment:
     return Commitment(
         *(body[name] for name in ("study", "institution", "lineage", "protocol_digest", "unit")),
         order=body["filter_order"],
-        steps=steps_of(PrivacyEvent.from_json(event) for event in body["plan"]),
+        steps=steps_of(written.event(event) for event in body["plan"]),
     )
 
 
@@ -109,6 +108,17 @@ def steps_of(events: Iterable[PrivacyEvent]) -> histories.Steps:
     return counted
 
 
-@lru_cache(maxsize=1024)  # sealed rows never change, and a long plan is long to read
-def _read(text: str) -> Commitment:
-    return commitment(json.loads(text))
+_known: dict[str, Commitment] = {}  # by the row's digest: sealed rows never change
+_MOST = 4096
+
+
+def _plans(rows: dict[int, str]) -> list[Commitment]:
+    """The plans of rows given by number and digest; a long plan is long to read, so once only."""
+    found = {digest: _known.get(digest) for digest in rows.values()}
+    fresh = [number for number, digest in rows.items() if found[digest] is None]
+    bodies = Entry.objects.filter(pk__in=fresh) if fresh else Entry.objects.none()
+    read = {row.digest: commitment(json.loads(row.body)) for row in bodies}
+    if len(_known) + len(read) > _MOST:
+        _known.clear()
+    _known.update(read)
+    return [plan for plan in (found | read).values() if plan is not None]

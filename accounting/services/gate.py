@@ -23,7 +23,7 @@ from accounting.dp.figures import Figure
 from accounting.dp.filters import Verdict, best_order, fits, fits_adaptively
 from accounting.keys import Key, Limit, Reservation
 from accounting.models import DatasetBudget
-from accounting.selectors import commitments, histories, units
+from accounting.selectors import commitments, histories
 from accounting.selectors.commitments import Commitments
 from accounting.services.refusals import BudgetExceeded, MixedUnits, NotLent, PlanExceeds
 
@@ -129,7 +129,7 @@ def read(requests: Collection[Reservation]) -> Gate:
     own = commitments.standing(institutions, {r.key.study for r in requests})
     plans = {name: plan.steps for name, plan in own.plans.items()}
     spent = histories.load(institutions)
-    return Gate(institutions, spent, budgets, plans, units.reserved(institutions))
+    return Gate(institutions, spent, budgets, plans, dict(spent.units))
 
 
 def commit(claim: Claim) -> tuple[str, dict[str, str]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from sys import intern
 from typing import Any
 
@@ -12,8 +11,9 @@ from accounting.dp.events import PrivacyEvent
 from accounting.dp.figures import Figure
 from accounting.keys import Key
 from accounting.models import EntryKind
+from accounting.selectors import written
 from accounting.selectors.commitments import Commitments
-from accounting.selectors.histories import Histories, price_of
+from accounting.selectors.histories import Histories
 from accounting.services import gate, priced, replay_budgets
 from accounting.services.audit_rules import Audits, Unsound
 from accounting.services.wrong import Wrong, check_scope, limit_of, same_figure
@@ -98,7 +98,7 @@ class Replay:
             self._give_back(key, body)
 
     def _spend(self, key: Key, body: dict[str, Any]) -> None:
-        event = _event(body)
+        event = written.event(body["event"])
         self.reserved[key.place] = Reserved(event, key.lineage)
         self._keep_unit(key, event)
         self.spent.add(key.study, key.institution, key.lineage, event)
@@ -143,7 +143,7 @@ class Replay:
         self.units[place] = event.unit
 
     def _give_back(self, key: Key, body: dict[str, Any]) -> None:
-        event = _event(body)
+        event = written.event(body["event"])
         if Reserved(event, key.lineage) != self.reserved[key.place]:
             raise Wrong("it gives back another event than was reserved")
         self.spent.add(key.study, key.institution, key.lineage, event, sign=-1)
@@ -160,17 +160,3 @@ def _key(body: dict[str, Any]) -> Key:
     """The row's key; its texts are shared between rows, or a long ledger would fill the memory."""
     study, institution, lineage, number, attempt, phase = (body[name] for name in _FIELDS)
     return Key(intern(study), intern(institution), intern(lineage), number, attempt, intern(phase))
-
-
-def _event(body: dict[str, Any]) -> PrivacyEvent:
-    return _read(tuple(body["event"].items()))
-
-
-@lru_cache(maxsize=4096)
-def _read(items: tuple[tuple[str, Any], ...]) -> PrivacyEvent:
-    """An event that many rows repeat. Raises ValueError, also where a number has a second form."""
-    written = dict(items)
-    event = PrivacyEvent.from_json(written)
-    if price_of(event)[:2] != (written["noise_multiplier"], written["sample_rate"]):
-        raise ValueError("the numbers of its event are not written as the ledger writes them")
-    return event

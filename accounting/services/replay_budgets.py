@@ -10,7 +10,7 @@ from accounting.dp.accountants import epsilon
 from accounting.dp.currency import renyi
 from accounting.dp.events import PrivacyEvent
 from accounting.models import EntryKind
-from accounting.selectors import commitments, histories
+from accounting.selectors import commitments, histories, written
 from accounting.services import gate
 from accounting.services.wrong import Wrong, check_scope, limit_of, near, same_figure
 
@@ -49,7 +49,7 @@ def raised(state: Replay, body: Body) -> None:
 
 def sealed(state: Replay, body: Body) -> None:
     """A whole plan, committed against its dataset's lifetime budget."""
-    place, plan = _place(body), tuple(PrivacyEvent.from_json(event) for event in body["plan"])
+    place, plan = _place(body), tuple(written.event(event) for event in body["plan"])
     same_figure(body["figure"], epsilon(plan, float(body["limit"]["delta"])))
     if place not in state.budgets:
         raise Wrong(f"no lifetime budget was declared for {place[1]} before it")
