@@ -1,5 +1,6 @@
 """What each field of a message may hold: closed forms, checked when a message is made or read."""
 
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -116,6 +117,20 @@ def journal(name: str, value: Any) -> None:
     digest64(f"{name}.digest", value["digest"])
 
 
+def checkpoint(name: str, value: Any) -> None:
+    """The ledger's checkpoint that a site holds: {"size": int, "root": 64 hex digits}."""
+    _check_keys(name, value, {"size", "root"})
+    whole(0)(f"{name}.size", value["size"])
+    digest64(f"{name}.root", value["root"])
+
+
+def parsed(text: Any) -> Any:
+    """The JSON value of a text. Raises ValueError where it is none."""
+    if not isinstance(text, str):
+        raise ValueError("not a text")
+    return json.loads(text)
+
+
 def datasets(name: str, value: Any) -> None:
     """The datasets lent, each with its lifetime budget as decimal text; names only once."""
     if not isinstance(value, list):
@@ -159,6 +174,7 @@ Flag = Annotated[bool, flag]
 Parameters = Annotated[dict[str, Any], parameters]
 Events = Annotated[tuple[dict[str, Any], ...], events]
 Journal = Annotated[dict[str, Any], journal]
+CheckpointHeld = Annotated[dict[str, Any], checkpoint]
 Datasets = Annotated[list[dict[str, str]], datasets]
 
 

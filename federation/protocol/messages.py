@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self, TypeVar, get_type_hints
 
 from accounting.dp.events import PrivacyEvent
+from federation.protocol import journal_rows
 from federation.protocol import message_fields as form
 from federation.protocol.audit import FREE
 from federation.protocol.canonical import canonical_json, digest
@@ -24,6 +25,7 @@ __all__ = [
     "Offer",
     "Reason",
     "Refusal",
+    "Statement",
     "check_enrolment_proof",
     "enrolment_proof",
     "moment",
@@ -59,6 +61,7 @@ class Reason(StrEnum):
     CLOCK = "clock"
     CANCELLED = "cancelled"
     LOCAL_FAILURE = "local_failure"
+    LEDGER_FORKED = "ledger_forked"
 
 
 def _reason(name: str, value: Any) -> None:
@@ -219,6 +222,40 @@ class Offer(Message):
     datasets: form.Datasets
     software: form.Line
     offered_at: form.MomentText
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement(Message):
+    """A site tells its journal: entries from `first` on, its end, and the checkpoint it holds.
+
+    `journal` is the journal's real end; a long journal is told in several statements, of which
+    only the last reaches it. Without entries `first` is the one after the end.
+    """
+
+    type: ClassVar[str] = "statement"
+    max_bytes: ClassVar[int] = 512 * 1024
+    site: form.SlugText
+    first: form.FromOne
+    entries: Annotated[list[dict[str, Any]], journal_rows.check_rows]
+    journal: form.Journal
+    checkpoint: form.CheckpointHeld
+    stated_at: form.MomentText
+
+    def __post_init__(self) -> None:
+        """Entries begin at `first` and lead to the end, or towards it."""
+        super().__post_init__()
+        end = (self.journal["sequence"], self.journal["digest"])
+        last = journal_rows.head_of(self.entries) if self.entries else (self.first - 1, end[1])
+        begins = self.entries[0]["sequence"] if self.entries else end[0] + 1
+        if begins != self.first:
+            raise MessageError("entries do not begin at first; the statement is truncated")
+        if last[0] > end[0] or (last[0] == end[0] and last != end):
+            raise MessageError("the journal's end is not where its entries lead")
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing of the journal comes after these entries."""
+        return self.first + len(self.entries) == self.journal["sequence"] + 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,9 +17,11 @@ from federation.site.journal import Journal
 from federation.site.outbox import Outbox
 from federation.site.pin import Pin
 from federation.site.rounds import Executor, Parts
+from federation.site.statements import Statements
 from federation.site.transport.client import Client
 from federation.site.transport.polling import Polling
 from federation.site.transport.receiving import Receiving
+from federation.site.witness import Witness
 
 
 def utc_now() -> datetime:
@@ -36,6 +38,12 @@ class Site:
     polling: Polling
     executor: Executor
     parts: Parts
+    statements: Statements
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.parts.witness.close()
+        self.parts.journal.close()
 
 
 def signed_client(
@@ -72,11 +80,19 @@ def assemble(folder: Folder, clock: Callable[[], datetime] = utc_now) -> Site:
     client = signed_client(pin, key, config, clock)
     receiving = Receiving(client)
     gate = Gate(client, key=key, site=pin.institution, journal=journal, outbox=outbox, clock=clock)
-    polling = Polling(receiving, arrived=lambda: gate.offer(config))
+    witness = Witness(folder.journal, pin.hub_key, clock)
+    statements = Statements(gate, journal, witness)
+
+    def arrived() -> None:
+        gate.offer(config)
+        statements.arrived()
+
+    polling = Polling(receiving, arrived, between=statements.between, seen=lambda: witness.size)
     parts = Parts(
         config=config,
         pin=pin,
         journal=journal,
+        witness=witness,
         outbox=outbox,
         approvals=Approvals(folder.protocols, pin.hub_key, pin.institution),
         datasets=Datasets(holdout_secret(key)),
@@ -86,4 +102,4 @@ def assemble(folder: Folder, clock: Callable[[], datetime] = utc_now) -> Site:
         clock=clock,
         stopping=lambda: polling.stopping,
     )
-    return Site(pin, client, polling, Executor(parts), parts)
+    return Site(pin, client, polling, Executor(parts), parts, statements)

@@ -23,6 +23,7 @@ from federation.site.transport.client import (
     RequestRejected,
 )
 from federation.site.transport.receiving import Receiving
+from federation.site.witness import ADVICE, Verdict, read_sightings
 
 SKEW_SECONDS = 30.0  # the hub refuses requests that are more than 60 s off
 
@@ -54,6 +55,7 @@ def check(
     pin, finding = _tried("enrolment", lambda: Pin.read(folder), "the hub's key is pinned")
     yield finding
     yield from _journal(folder)
+    yield from _witness(folder)
     if config and key:
         yield from _datasets(config, key, _protocols(folder, pin, protocol))
     if config and key and pin:
@@ -77,6 +79,18 @@ def _journal(folder: Folder) -> Iterator[Finding]:
         yield Finding("journal", False, str(error))
     else:
         yield Finding("journal", True, "its chain verifies")
+
+
+def _witness(folder: Folder) -> Iterator[Finding]:
+    """What was seen of the hub's ledger; nothing where there is no journal, or none to be read."""
+    try:
+        seen = read_sightings(folder.journal) if folder.journal.exists() else ()
+    except (JournalBroken, JournalFull):
+        return  # said of the journal already
+    if seen and seen[-1].verdict == Verdict.REFUSED:
+        yield Finding("hub's ledger", False, f"{seen[-1].why}; {ADVICE}")
+    elif seen:
+        yield Finding("hub's ledger", True, f"{seen[-1].size} entries seen, none was changed since")
 
 
 Contracts = list[tuple[str, str | None, Protocol]]  # study, dataset (None: any), protocol

@@ -1,4 +1,4 @@
-"""Commands of the site worker: enrol, check, run, journal."""
+"""Commands of the site worker: enrol, check, run, journal, witness."""
 
 import argparse
 import json
@@ -60,6 +60,7 @@ _HELP = {
     "check": "check configuration, key, data, hub and clock",
     "run": "work until stopped",
     "journal": "show what was charged and what left",
+    "witness": "show what was seen of the hub's ledger, and what was refused",
 }
 
 
@@ -85,10 +86,18 @@ def _journal_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="print a JSON list")
 
 
+def _witness_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--accept", action="store_true", help="hold what was refused, after a hub was restored"
+    )
+    command.add_argument("--reason", default="", help="why it may be trusted; kept for good")
+
+
 _OPTIONS: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
     "enrol": _enrol_options,
     "check": _check_options,
     "journal": _journal_options,
+    "witness": _witness_options,
 }
 
 
@@ -143,9 +152,18 @@ def _journal(folder: Folder, options: argparse.Namespace) -> int:
     return 0
 
 
+def _witness(folder: Folder, options: argparse.Namespace) -> int:
+    evidence = import_module("federation.site.evidence")
+    result: int = (
+        evidence.accept(folder, options.reason) if options.accept else evidence.show(folder)
+    )
+    return result
+
+
 _COMMANDS: Mapping[str, Callable[[Folder, argparse.Namespace], int]] = {
     "enrol": _enrol,
     "check": _check,
     "run": _run,
     "journal": _journal,
+    "witness": _witness,
 }

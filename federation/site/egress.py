@@ -1,14 +1,15 @@
 """THE GATE: everything that leaves a site passes here; nothing else can send.
 
-It lets out five things: a priced value that matches the charge of its open assignment, a public
+It lets out six things: a priced value that matches the charge of its open assignment, a public
 value of an audit (a commitment, then exactly what it commits to), a refusal with a reason from the
-closed list, the offer of what is lent, and step k of K. In order: match,
-check, sign, store (synced), journal, send. Texts of exceptions never pass.
+closed list, the offer of what is lent, step k of K, and the journal itself, which holds keys,
+events, digests and whole seconds only. In order: match, check, sign, store (synced), journal,
+send. Texts of exceptions never pass.
 """
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +26,7 @@ from federation.protocol.messages import (
     Offer,
     Reason,
     Refusal,
+    Statement,
     moment,
     sign,
     timestamp,
@@ -43,6 +45,7 @@ from federation.site.transport.client import (
     RequestRejected,
 )
 from federation.site.transport.sending import Sending
+from federation.site.witness import Witness
 
 PROGRESS_SECONDS = 1.0
 QUIET_SECONDS = 10.0
@@ -103,6 +106,29 @@ class Gate:
             site=self._site, datasets=lent, software=SOFTWARE, offered_at=timestamp(self._clock())
         )
         self._sending.offer(sign(offer, self._key))
+
+    def state(self, told: int | None, witness: Witness, *, most: int) -> int:
+        """Tell the journal after entry `told`, at most `most` entries; where the hub's copy ends.
+
+        None as `told`: nothing is sent but the journal's end, and the hub says what it has. The
+        message itself refuses whatever has another form. All errors are those of
+        `Client.request`.
+        """
+        end = self._journal.head
+        entries = self._journal.since((end[0] if told is None else told) + 1, most)
+        statement = Statement(
+            site=self._site,
+            first=entries[0].sequence if entries else end[0] + 1,
+            entries=[asdict(entry) for entry in entries],
+            journal={"sequence": end[0], "digest": end[1]},
+            checkpoint={"size": witness.size, "root": witness.root},
+            stated_at=timestamp(self._clock()),
+        )
+        answer = self._sending.statement(sign(statement, self._key))
+        known = answer.get("sequence")
+        if isinstance(known, bool) or not isinstance(known, int) or known < 0:
+            raise HubAbsent("the hub does not say which entries it has")
+        return min(known, end[0])
 
     def start_progress(self) -> None:
         """A new round begins: its first step is not worth a request yet."""

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from accounting.dp.events import PrivacyEvent
-from federation.protocol.canonical import canonical_json, digest
-
-GENESIS = "0" * 64
+from federation.protocol.canonical import canonical_json
+from federation.protocol.journal_rows import GENESIS, sealed
 
 
 class JournalBroken(RuntimeError):
@@ -69,8 +68,7 @@ class Entry:
 
     def sealed(self) -> str:
         """SHA-256 over the canonical JSON of all fields but `digest`."""
-        body = {name: value for name, value in asdict(self).items() if name != "digest"}
-        return digest(canonical_json(body))
+        return sealed(asdict(self))
 
     def to_json(self) -> dict[str, Any]:
         """All fields, the event as an object (None where nothing was charged)."""
@@ -108,7 +106,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with _translated(path):
+        with translated(path):
             self._rows = sqlite3.connect(path, isolation_level=None)
             path.chmod(0o600)
             # FULL syncs at every commit: a charge that returned survives a power cut.
@@ -131,8 +129,12 @@ class Journal:
 
     @property
     def head(self) -> tuple[int, str]:
-        """Sequence and digest of the newest entry; (0, 64 zeros) before the first."""
+        """Sequence and digest of the newest entry; (0, GENESIS) where there is none."""
         return self._head
+
+    def since(self, first: int, most: int) -> tuple[Entry, ...]:
+        """At most `most` entries from sequence `first` on."""
+        return tuple(self._select("sequence >= ? ORDER BY sequence LIMIT ?", (max(1, first), most)))
 
     def entries(self) -> Iterator[Entry]:
         """Every entry, oldest first."""
@@ -182,7 +184,8 @@ class Journal:
         sequence, previous = self._head
         draft = Entry(
             sequence=sequence + 1,
-            at=at.astimezone(UTC).isoformat(timespec="microseconds"),
+            # Whole seconds: the hub reads the journal, and how long a batch took is private.
+            at=at.astimezone(UTC).isoformat(timespec="seconds"),
             kind=kind,
             **asdict(slot),
             lineage=lineage,
@@ -200,14 +203,14 @@ class Journal:
 
     def _insert(self, entry: Entry) -> None:
         marks = ", ".join("?" for _ in _NAMES)
-        with _translated(self._path):
+        with translated(self._path):
             self._rows.execute(
                 f"INSERT INTO entries ({_COLUMNS}) VALUES ({marks})",  # noqa: S608 (own names)
                 tuple(asdict(entry).values()),
             )
 
     def _select(self, where: str, values: tuple[Any, ...]) -> Iterator[Entry]:
-        with _translated(self._path):
+        with translated(self._path):
             rows = self._rows.execute(
                 f"SELECT {_COLUMNS} FROM entries WHERE {where}",  # noqa: S608 (own names)
                 values,
@@ -217,7 +220,7 @@ class Journal:
 
 def read_entries(path: Path) -> tuple[Entry, ...]:
     """The verified entries of a journal that a worker may be writing. Raises JournalBroken."""
-    with _translated(path):
+    with translated(path):
         rows = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         try:
             found = rows.execute(
@@ -255,7 +258,8 @@ def as_json(entries: tuple[Entry, ...]) -> list[Mapping[str, Any]]:
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> Iterator[None]:
+    """Turn the failures of the journal's file into JournalFull and JournalBroken."""
     try:
         yield
     except (sqlite3.IntegrityError, sqlite3.ProgrammingError):

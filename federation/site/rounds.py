@@ -38,6 +38,7 @@ from federation.site.pin import Pin
 from federation.site.refused import Refused
 from federation.site.transport.client import RequestRejected
 from federation.site.transport.receiving import Receiving
+from federation.site.witness import ADVICE, LedgerForked, Witness
 
 CLOCK_TOLERANCE = timedelta(seconds=5)  # a time server may set a clock back a little
 
@@ -55,6 +56,7 @@ class Parts:
     config: SiteConfig
     pin: Pin
     journal: Journal
+    witness: Witness
     outbox: Outbox
     approvals: Approvals
     datasets: Datasets
@@ -85,9 +87,10 @@ class Executor:
         self._parts = parts
         self._first: dict[str, Tensors] = {}
 
-    def handle(self, envelope: bytes) -> bool:
+    def handle(self, envelope: bytes, ledger: str = "") -> bool:
         """Answer one assignment; False when it stays unanswered and will come again.
 
+        `ledger` is the checkpoint that came with it; where none did, the hub is asked for it.
         Raises the errors of `Client.request` when the hub is away in the middle.
         """
         try:
@@ -98,6 +101,8 @@ class Executor:
             return False
         slot = _slot(assignment, envelope)
         try:
+            self._check_addressee(assignment)
+            self._check_ledger(ledger)
             return self._answer(assignment, slot)
         except Refused as refused:
             return self._decline(assignment, slot, refused)
@@ -125,8 +130,6 @@ class Executor:
 
     def _answer(self, assignment: Assignment, slot: Slot) -> bool:
         parts = self._parts
-        if assignment.addressee != parts.pin.institution:
-            raise Refused(Reason.NOT_ADDRESSED, "the assignment is addressed to another site")
         self._check_fresh(slot)
         parcel = parts.outbox.find(assignment.assignment)
         if parcel is not None:
@@ -137,6 +140,25 @@ class Executor:
             return self._published(assignment, slot)
         job = self._prepared(assignment, slot)
         return self._computed(job)
+
+    def _check_addressee(self, assignment: Assignment) -> None:
+        if assignment.addressee != self._parts.pin.institution:
+            raise Refused(Reason.NOT_ADDRESSED, "the assignment is addressed to another site")
+
+    def _check_ledger(self, shown: str) -> None:
+        """The hub's ledger continues what was seen of it, and that is on disk; else refused."""
+        witness = self._parts.witness
+        known = witness.blocked
+        try:
+            if not shown and not known:
+                shown = self._parts.receiving.ledger(witness.size) or ""
+            witness.look(shown)
+        except LedgerForked as error:
+            if not known:
+                log.error("ledger_forked", why=str(error), advice=ADVICE)
+            raise Refused(Reason.LEDGER_FORKED, str(error)) from error
+        except JournalFull as error:
+            raise Refused(_full(witness), str(error)) from error
 
     def _check_fresh(self, slot: Slot) -> None:
         """One (study, round, attempt, phase) belongs to one message, byte for byte."""
@@ -291,6 +313,11 @@ class _Stop:
         if self._closed:
             raise Refused(Reason.CANCELLED, "the hub has closed this assignment")
         return False
+
+
+def _full(witness: Witness) -> Reason:
+    """A full disk, unless what could not be written was the evidence of something worse."""
+    return Reason.LEDGER_FORKED if witness.blocked else Reason.JOURNAL_FULL
 
 
 def _slot(assignment: Assignment, envelope: bytes) -> Slot:

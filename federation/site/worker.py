@@ -18,6 +18,7 @@ from federation.site.transport.client import (
     RequestRejected,
     origin,
 )
+from federation.site.witness import ADVICE
 
 # Celery would take its broker from these, and the site connects to its pinned hub only.
 _FOREIGN = ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL")
@@ -33,6 +34,8 @@ def run(folder: Folder) -> int:
     with folder.alone():
         site = assemble(folder)
         log.info("site_started", institution=site.pin.institution, hub=origin(site.pin.url))
+        if site.parts.witness.blocked:
+            log.error("ledger_forked", why=site.parts.witness.blocked, advice=ADVICE)
         worker = make_app(site).Worker(
             pool="solo",
             hostname=f"{site.pin.institution}@site",
@@ -45,7 +48,7 @@ def run(folder: Folder) -> int:
         stop = _stop(site)
         signals.worker_shutting_down.connect(stop)
         worker.start()
-        site.parts.journal.close()
+        site.close()
         log.info("site_stopped", institution=site.pin.institution)
         return int(worker.exitcode or 0)
 
@@ -71,16 +74,19 @@ def make_app(site: Site) -> Celery:
     )
 
     @app.task(name=TASK)
-    def answer(envelope: str) -> None:
-        site.polling.answered(play(site, envelope.encode()))
+    def answer(envelope: str, ledger: str = "") -> None:
+        site.polling.answered(play(site, envelope.encode(), ledger))
 
     return app
 
 
-def play(site: Site, envelope: bytes) -> bool:
-    """Answer one assignment, whatever happens; False when it stays unanswered."""
+def play(site: Site, envelope: bytes, ledger: str = "") -> bool:
+    """Answer one assignment, whatever happens; False when it stays unanswered.
+
+    `ledger` is the checkpoint with its proof that came with it.
+    """
     try:
-        return site.executor.handle(envelope)
+        return site.executor.handle(envelope, ledger)
     except (HubAbsent, AccessRefused, RequestRejected) as error:
         log.warning("answer_delayed", why=str(error), advice="nothing to do: it is sent again")
         return False

@@ -4,7 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from accounting.dp.events import Mechanism, PrivacyEvent
+from federation.protocol.canonical import canonical_json
 from federation.protocol.document import DataContract, Protocol
+from federation.protocol.journal_rows import GENESIS, sealed
 from federation.protocol.keys import SigningKey
 from federation.protocol.messages import (
     ApprovedProtocol,
@@ -13,6 +15,7 @@ from federation.protocol.messages import (
     Offer,
     Reason,
     Refusal,
+    Statement,
     timestamp,
 )
 from federation.protocol.study_file import example, parse
@@ -126,3 +129,46 @@ def approved(**changes: Any) -> ApprovedProtocol:
         "approved_at": timestamp(NOW),
     }
     return ApprovedProtocol(**fields | changes)
+
+
+def row(number: int = 1, previous: str = GENESIS, **changes: Any) -> dict[str, Any]:
+    """One row of Cleveland's journal: the charge of one round."""
+    fields: dict[str, Any] = _PLACE | {
+        "sequence": number,
+        "at": "2026-01-31T12:00:00+00:00",
+        "kind": "charged",
+        "round": number,
+        "assignment": f"a{number}",
+        "message_digest": DIGEST,
+        "lineage": "heart",
+        "protocol_digest": DIGEST,
+        "event": canonical_json(EVENT.to_json()).decode(),
+        "tensors_digest": "",
+        "reason": "",
+        "previous_digest": previous,
+    }
+    changed = fields | changes
+    return changed | {"digest": sealed(changed)}
+
+
+def rows(count: int = 2) -> list[dict[str, Any]]:
+    """The first rows of Cleveland's journal, chained."""
+    found: list[dict[str, Any]] = []
+    for number in range(1, count + 1):
+        found.append(row(number, found[-1]["digest"] if found else GENESIS))
+    return found
+
+
+def statement(**changes: Any) -> Statement:
+    """Cleveland tells its whole journal of two rows."""
+    entries = changes.pop("entries", rows())
+    end = entries[-1] if entries else {"sequence": 0, "digest": GENESIS}
+    fields: dict[str, Any] = {
+        "site": "cleveland",
+        "first": 1,
+        "entries": entries,
+        "journal": {"sequence": end["sequence"], "digest": end["digest"]},
+        "checkpoint": {"size": 5, "root": DIGEST},
+        "stated_at": timestamp(NOW),
+    }
+    return Statement(**fields | changes)

@@ -30,6 +30,7 @@ MESSAGES = [
     samples.refusal(),
     samples.offer(),
     samples.approved(),
+    samples.statement(),
 ]
 
 

@@ -133,7 +133,7 @@ def assembled(clock: Clock) -> Iterator[Callable[[Folder], Site]]:
 
     yield build
     for site in sites:
-        site.parts.journal.close()
+        site.close()
         site.client.close()
 
 

@@ -2,14 +2,17 @@
 
 import json
 import threading
-from base64 import b64decode
+from base64 import b64decode, urlsafe_b64encode
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import uuid4
 
-from federation.protocol.canonical import digest
+from accounting.log import merkle
+from accounting.log.checkpoints import Checkpoint, origin, signed
+from federation.protocol.canonical import canonical_json, digest
 from federation.protocol.document import Protocol
 from federation.protocol.http_signatures import RequestRefused, verify_request
 from federation.protocol.keys import SigningKey, verify
@@ -19,6 +22,7 @@ from federation.protocol.messages import (
     Contribution,
     Offer,
     Refusal,
+    Statement,
     open_envelope,
     sign,
     timestamp,
@@ -66,6 +70,11 @@ class Hub:
         self.tasks: dict[str, Task] = {}
         self.approvals: dict[str, bytes] = {}
         self.offers: list[Offer] = []
+        self.ledger: list[bytes] = [b"declared"]
+        self.shows: Callable[[int], dict[str, Any] | None] = self.checkpoint
+        self.header = True  # whether the checkpoint comes with an assignment
+        self.statements: list[Statement] = []
+        self.journal: list[dict[str, Any]] = []  # this site's, as it told it
         self.seen: list[Seen] = []
         self.nonces: set[str] = set()
         self.skew = timedelta(0)
@@ -135,6 +144,10 @@ class Hub:
             self.changed.notify_all()
         return fields["assignment"]
 
+    def checkpoint(self, since: int, *, key: SigningKey | None = None) -> dict[str, Any]:
+        """The head of the ledger as it stands now, with a proof from `since` where there is one."""
+        return shown(self.ledger, since, key or self.key)
+
     def answer(self, uid: str, seconds: float = 40) -> Contribution | Refusal:
         """The verified answer to an assignment, waiting for it."""
         task = self.tasks[uid]
@@ -151,6 +164,22 @@ class Hub:
         return b"\n".join(
             f"{seen.method} {seen.path}\n{seen.headers}".encode() + seen.body for seen in self.seen
         )
+
+
+def shown(ledger: list[bytes], since: int, key: SigningKey) -> dict[str, Any]:
+    """What a hub with this ledger and this key would show."""
+    leaves = [merkle.leaf_hash(body) for body in ledger]
+    size, root = len(leaves), merkle.root(leaves).hex()
+    note = Checkpoint(origin(key.public), size, root, timestamp(datetime.now(UTC)))
+
+    def subtree(level: int, index: int) -> bytes:
+        return merkle.root(leaves[index << level : (index + 1) << level])
+
+    proof = merkle.consistency_proof(since, size, subtree) if since <= size else []
+    return {
+        "checkpoint": signed(note, key).to_json(),
+        "consistency": [step.hex() for step in proof],
+    }
 
 
 class _Server(ThreadingHTTPServer):
@@ -195,6 +224,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.hub.changed.notify_all()
         self.send_response(status)
         self.send_header("Content-Length", str(len(answer)))
+        if status == 200 and self.path.startswith(f"{API}assignments?") and self.hub.header:
+            document = self.hub.shows(int(self.headers["Ledger-Size"]))
+            if document is not None:
+                text = urlsafe_b64encode(canonical_json(document)).decode()
+                self.send_header("Ledger-Checkpoint", text)
         self.end_headers()
         self.wfile.write(answer)
 
@@ -204,6 +238,8 @@ class _Handler(BaseHTTPRequestHandler):
         path, _, query = self.path.removeprefix(API).partition("?")
         parts = path.split("/")
         name = f"{self.command} {parts[2] if len(parts) > 2 else parts[0]}"
+        if parts[0] == "ledger":
+            name = f"{self.command} checkpoint"
         if name in self.hub.fail_with:
             return self.hub.fail_with[name], b'{"error": "as the test wants it"}'
         if name == "POST enrol":
@@ -256,7 +292,23 @@ class _Handler(BaseHTTPRequestHandler):
         with self.hub.changed:
             self.hub.changed.wait_for(waiting, float(query.removeprefix("wait=")))
         found = waiting()
+        if found:
+            self.hub.ledger.append(found[0].envelope)
         return (200, found[0].envelope) if found else (204, b"")
+
+    def _get_checkpoint(self, parts: list[str], query: str, body: bytes) -> tuple[int, bytes]:
+        document = self.hub.shows(int(query.removeprefix("from=")))
+        if document is None:
+            return 404, b'{"error": "no such address"}'
+        return 200, canonical_json(document)
+
+    def _put_journal(self, parts: list[str], query: str, body: bytes) -> tuple[int, bytes]:
+        statement = open_envelope(body, self.hub.site_key, Statement)
+        self.hub.statements.append(statement)
+        for row in statement.entries:
+            if row["sequence"] == len(self.hub.journal) + 1:
+                self.hub.journal.append(row)
+        return 200, json.dumps({"sequence": len(self.hub.journal)}).encode()
 
     def _get_model(self, parts: list[str], query: str, body: bytes) -> tuple[int, bytes]:
         return 200, self.hub.tasks[parts[1]].model

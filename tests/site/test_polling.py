@@ -16,7 +16,7 @@ class Receiving:
     def __init__(self, *answers: object) -> None:
         self.answers = list(answers)
 
-    def assignment(self, wait: int) -> object:
+    def assignment(self, wait: int, ledger_size: int = 0) -> object:
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer

@@ -13,6 +13,7 @@ from kombu.transport import TRANSPORT_ALIASES, virtual
 
 from federation.protocol.canonical import digest
 from federation.site.transport.polling import Polling
+from federation.site.transport.receiving import Delivery
 
 SCHEME = "cloister"
 TASK = "round"
@@ -27,12 +28,12 @@ class Channel(virtual.Channel):
     polling: Polling
 
     def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:
-        envelope = None if self.polling.stopping else self.polling.next()
+        delivery = None if self.polling.stopping else self.polling.next()
         if self.polling.stopping:
             raise TimeoutError  # back to Celery's loop, which looks at its own shutdown flag
-        if envelope is None:
+        if delivery is None:
             raise Empty
-        return celery_message(envelope, queue)
+        return celery_message(delivery, queue)
 
     def _put(self, queue: str, message: Any, **options: Any) -> NoReturn:
         raise NotImplementedError("a site publishes no tasks; answers leave by the egress gate")
@@ -62,10 +63,10 @@ class Transport(virtual.Transport):
         return "1"
 
 
-def celery_message(envelope: bytes, queue: str) -> dict[str, Any]:
+def celery_message(delivery: Delivery, queue: str) -> dict[str, Any]:
     """One assignment as a Celery message (protocol 2) for the task `round`."""
-    arguments = [[envelope.decode("utf-8", "replace")], {}, {}]
-    name = digest(envelope)[:32]
+    arguments = [[delivery.envelope.decode("utf-8", "replace"), delivery.ledger], {}, {}]
+    name = digest(delivery.envelope)[:32]
     return {
         "body": json.dumps(arguments),
         "content-type": "application/json",

@@ -3,7 +3,7 @@
 import json
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
@@ -55,10 +55,11 @@ def unsigned(*, method: str, url: str, headers: Mapping[str, str], body: bytes) 
 
 @dataclass(frozen=True)
 class Answer:
-    """Status and body of an accepted request."""
+    """Status, body and headers of an accepted request."""
 
     status: int
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def json(self) -> dict[str, Any]:
         """The body as a JSON object. Raises HubAbsent when it is none: that is no hub."""
@@ -101,10 +102,13 @@ class Client:
         body: bytes = b"",
         *,
         content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
         seconds: float = 30.0,
         limit: int = SMALL,
     ) -> Answer:
         """Send one signed request; `seconds` bounds each wait for bytes, `limit` the answer.
+
+        `headers` are further ones; the signature does not cover them.
 
         Every request of the site API may be repeated without harm, so a kept-alive connection
         that the hub closed meanwhile is replaced once, with a fresh signature.
@@ -114,12 +118,13 @@ class Client:
             AccessRefused: 401 or 403.
             RequestRejected: any other refusal.
         """
+        more = {**({"Content-Type": content_type} if body else {}), **(headers or {})}
         try:
-            return self._once(method, path, body, content_type, seconds, limit)
+            return self._once(method, path, body, more, seconds, limit)
         except requests.exceptions.ConnectTimeout as error:
             raise HubAbsent("connecting took too long") from error
         except requests.ConnectionError:
-            return self._again(method, path, body, content_type, seconds, limit)
+            return self._again(method, path, body, more, seconds, limit)
         except _TRANSIENT as error:
             raise HubAbsent(_short(error)) from error
 
@@ -140,10 +145,15 @@ class Client:
             raise HubAbsent(_short(error)) from error
 
     def _once(
-        self, method: str, path: str, body: bytes, content_type: str, seconds: float, limit: int
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        seconds: float,
+        limit: int,
     ) -> Answer:
         url = self._base + quote(path, safe="/?=&")
-        headers = {"Content-Type": content_type} if body else {}
         signature = self._sign(method=method, url=url, headers=headers, body=body)
         response = self._session.request(
             method,
@@ -164,7 +174,7 @@ class Client:
 def _judged(response: requests.Response, data: bytes) -> Answer:
     status = response.status_code
     if 200 <= status < 300:
-        return Answer(status, data)
+        return Answer(status, data, response.headers)
     text = _error(data)
     if status in (401, 403):
         raise AccessRefused(text or f"status {status}")

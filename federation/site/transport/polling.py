@@ -7,7 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from federation.site.transport.client import AccessRefused, HubAbsent, RequestRejected
-from federation.site.transport.receiving import WAIT_SECONDS, Receiving
+from federation.site.transport.receiving import WAIT_SECONDS, Delivery, Receiving
 
 FIRST_SECONDS = 0.25
 LONGEST_SECONDS = 15.0
@@ -20,12 +20,23 @@ log = structlog.get_logger()
 class Polling:
     """Fetches assignments one by one; no absence of the hub needs a person.
 
-    `arrived` runs at the first contact and after every absence (it sends the offer).
+    `arrived` runs at the first contact and after every absence (it sends the offer). `between`
+    runs before every further poll and says how many seconds that one may wait. `seen` is how many
+    entries of the hub's ledger this site has seen.
     """
 
-    def __init__(self, receiving: Receiving, arrived: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        receiving: Receiving,
+        arrived: Callable[[], None],
+        *,
+        between: Callable[[], int] = lambda: WAIT_SECONDS,
+        seen: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._receiving = receiving
         self._arrived = arrived
+        self._between = between
+        self._seen = seen
         self._in_touch = False
         self._failures = 0
         self._said = ""
@@ -36,11 +47,11 @@ class Polling:
         """Ask every wait to end; safe in a signal handler."""
         self.stopping = True
 
-    def next(self) -> bytes | None:
-        """The next assignment's envelope, or None when this wait brought nothing."""
+    def next(self) -> Delivery | None:
+        """The next assignment, or None when this wait brought nothing."""
         try:
             if self._in_touch:
-                return self._receiving.assignment(WAIT_SECONDS)
+                return self._receiving.assignment(self._between(), self._seen())
             return self._first()
         except HubAbsent as error:
             self._away("hub_absent", str(error))
@@ -50,15 +61,15 @@ class Polling:
             self._sleep(_jittered(REFUSED_SECONDS))
         return None
 
-    def _first(self) -> bytes | None:
+    def _first(self) -> Delivery | None:
         """The first poll returns at once: only after it is the hub known to work again."""
         self._arrived()
-        envelope = self._receiving.assignment(0)
+        delivery = self._receiving.assignment(0, self._seen())
         log.info("hub_reached", after_failures=self._failures)
         self._in_touch = True
         self._failures = 0
         self._said = ""
-        return envelope
+        return delivery
 
     def answered(self, done: bool) -> None:
         """After each assignment: one that stays unanswered comes again at once, so wait for it."""

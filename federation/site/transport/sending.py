@@ -16,6 +16,10 @@ class Sending:
         """What this site lends."""
         self._client.request("PUT", "offer", envelope)
 
+    def statement(self, envelope: bytes) -> dict[str, Any]:
+        """A signed part of this site's journal; where the hub's copy of it ends now."""
+        return self._client.request("PUT", "journal", envelope, seconds=30).json()
+
     def progress(self, assignment: str, step: int, steps: int) -> None:
         """Step k of K, both public."""
         body = json.dumps({"step": step, "steps": steps}).encode()
