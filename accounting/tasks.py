@@ -7,7 +7,7 @@ from typing import Any
 
 from celery import Task, shared_task
 
-from accounting.services import reports, watching
+from accounting.services import reconciliation, reports, watching
 
 
 class Reporting(Task):
@@ -38,3 +38,9 @@ def resume_reports() -> None:
 def verify_ledger() -> None:
     """Verify the whole ledger; what is wrong becomes an alert."""
     watching.verify_now()
+
+
+@shared_task(name="accounting.reconcile", ignore_result=True)
+def reconcile() -> None:
+    """Hold the sites' journals against the ledger again; what differs stops its study."""
+    reconciliation.sweep()

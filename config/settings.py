@@ -129,6 +129,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": env.float("CLOISTER_VERIFY_SECONDS", 3600.0),
     },
     "reports": {"task": "accounting.resume_reports", "schedule": 30.0},
+    "reconcile": {"task": "accounting.reconcile", "schedule": 300.0},
 }
 
 vars().update(env.email_url("CLOISTER_EMAIL_URL", default=f"filemail://{VAR / 'mail'}"))

@@ -69,6 +69,7 @@ REASONS = {
     "journal_full": "the site's journal cannot be written",
     "clock": "the site's clock is off",
     "cancelled": "somebody at the site stopped it",
+    "ledger_forked": "the hub's ledger does not continue what the site saw of it",
     "local_failure": "a failure at the site; its own log says more",
 }
 

@@ -6,7 +6,11 @@ from accounting.models.head import LedgerHead
 from accounting.models.issued_report import IssuedReport, ReportRequest, RequestStatus
 from accounting.models.ledger_checkpoint import LedgerCheckpoint
 from accounting.models.report_signature import Meaning, ReportSignature
+from accounting.models.site_difference import DifferenceNote, Differs, SiteDifference
+from accounting.models.site_entry import SiteEntry
+from accounting.models.site_statement import SiteStatement
 from accounting.models.spent import SpentSteps
 
 __all__ = ["DatasetBudget", "Entry", "EntryKind", "IssuedReport", "LedgerCheckpoint", "LedgerHead"]
 __all__ += ["Meaning", "ReportRequest", "ReportSignature", "RequestStatus", "SpentSteps"]
+__all__ += ["DifferenceNote", "Differs", "SiteDifference", "SiteEntry", "SiteStatement"]

@@ -18,7 +18,7 @@ from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponse
 
 from federation.api.errors import Refused, refusal
-from federation.api.routes import SMALL
+from federation.api.routes import LONGEST_STATEMENT, SMALL
 
 PREFIX = "/site-api/"
 PATIENCE = 30.0  # seconds without a byte of an unfinished body
@@ -137,7 +137,9 @@ class _Body:
 
 
 def _limit(path: str) -> int:
-    return settings.SITE_API_MAX_BODY if path.endswith("/tensors") else SMALL
+    if path.endswith("/tensors"):
+        return settings.SITE_API_MAX_BODY
+    return LONGEST_STATEMENT if path.endswith("/journal") else SMALL
 
 
 def _closing(response: HttpResponse) -> HttpResponse:

@@ -16,13 +16,18 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from accounting.services.budgets import BudgetError
+from accounting.services.reconciliation import JournalsDiffer
+from accounting.services.statements import BadStatement
 from federation.api.authentication import Caller, authenticate
 from federation.api.errors import Refused, refusal
+from federation.protocol.messages import Statement
 from federation.services import blobs, contributions, deliveries
+from federation.services.witnessing import NoCheckpoint
 from studies.services import institutions
 from studies.services.errors import EnrolmentRefused, OfferRefused
 
 SMALL = 64 * 1024 + 4096  # an envelope is at most 64 KiB
+LONGEST_STATEMENT = Statement.max_bytes
 THREADS = ThreadPoolExecutor(min(8, 4 * (os.cpu_count() or 1)), thread_name_prefix="site-api")
 STATUS: dict[type[Exception], int] = {
     EnrolmentRefused: 403,
@@ -35,6 +40,9 @@ STATUS: dict[type[Exception], int] = {
     contributions.TensorsMissing: 409,
     blobs.BlobTooLarge: 413,
     blobs.DigestMismatch: 400,
+    BadStatement: 400,
+    JournalsDiffer: 409,
+    NoCheckpoint: 409,
 }
 T = TypeVar("T")
 View = Callable[..., Awaitable[HttpResponse]]
@@ -95,11 +103,11 @@ def identify(request: HttpRequest, body: bytes | None) -> Caller:
     return caller
 
 
-def small_body(request: HttpRequest) -> bytes:
+def small_body(request: HttpRequest, limit: int = SMALL) -> bytes:
     """The whole body of a request that has no reason to be large. Raises Refused."""
-    body = request.read(SMALL + 1)
-    if len(body) > SMALL:
-        raise Refused(413, f"at most {SMALL} bytes are accepted here")
+    body = request.read(limit + 1)
+    if len(body) > limit:
+        raise Refused(413, f"at most {limit} bytes are accepted here")
     return body
 
 

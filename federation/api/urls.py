@@ -9,6 +9,8 @@ urlpatterns = [
     path("enrol", route(POST=views.enrol), name="site-enrol"),
     path("hello", route(GET=views.hello), name="site-hello"),
     path("offer", route(PUT=views.offer), name="site-offer"),
+    path("journal", route(PUT=views.journal), name="site-journal"),
+    path("ledger/checkpoint", route(GET=views.checkpoint), name="site-checkpoint"),
     path("assignments", route(GET=views.assignments), name="site-assignments"),
     path("assignments/<str:uid>/model", route(GET=views.model), name="site-model"),
     path("assignments/<str:uid>/progress", route(POST=views.progress), name="site-progress"),

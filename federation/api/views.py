@@ -2,7 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from base64 import urlsafe_b64encode
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
@@ -10,20 +13,30 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from accounting.services import budgets
+from accounting.services import budgets, reconciliation
 from accounting.services.hub_key import hub_key
 from federation.api import errors
 from federation.api.authentication import Caller, authenticate
 from federation.api.enrolment import enrol as enrol_site
 from federation.api.errors import Refused, answer, nothing, raw, refusal
-from federation.api.routes import identify, in_database, signed, small_body, translated
+from federation.api.routes import (
+    LONGEST_STATEMENT,
+    identify,
+    in_database,
+    signed,
+    small_body,
+    translated,
+)
 from federation.api.waiting import LONGEST_WAIT, LOOK_EVERY, listening, seat
 from federation.protocol import messages
-from federation.services import blobs, contributions, deliveries
+from federation.protocol.canonical import canonical_json
+from federation.services import blobs, contributions, deliveries, witnessing
 from studies.models import Institution
 from studies.services import institutions
 
 ENVELOPE = "application/json"
+CHECKPOINT = "Ledger-Checkpoint"
+DIGITS = 16  # of a size; no ledger is longer
 TENSORS = "application/octet-stream"
 CHUNK = 2**18
 FEW = 2**20  # bytes that are sent at once
@@ -75,22 +88,64 @@ async def assignments(request: HttpRequest) -> HttpResponse:
     wait = _wait(request)
     caller = await in_database(translated(identify), request, small_body(request))
     site = caller.institution
+    take = partial(_take, site, _ledger_size(request))
     async with seat(site.slug):
-        looking = _wait_for(site, wait) if wait > 0 else in_database(deliveries.take, site)
-        envelope = await looking
-    return nothing() if envelope is None else raw(envelope, ENVELOPE)
+        return await (_wait_for(site, take, wait) if wait > 0 else in_database(take)) or nothing()
 
 
-async def _wait_for(site: Institution, wait: float) -> bytes | None:
+async def _wait_for(
+    site: Institution, take: Callable[[], HttpResponse | None], wait: float
+) -> HttpResponse | None:
     """Look, sleep until a ring or a second passed, look again; rows decide, rings only hurry."""
     clock = asyncio.get_running_loop().time
     end = clock() + wait
     async with listening(site.slug) as sleep:
         while True:
-            envelope = await in_database(deliveries.take, site)
-            if envelope is not None or clock() >= end:
-                return envelope
+            found = await in_database(take)
+            if found is not None or clock() >= end:
+                return found
             await sleep(min(LOOK_EVERY, max(0.0, end - clock())))
+
+
+def _take(site: Institution, seen: int | None) -> HttpResponse | None:
+    """The next assignment; beside it, for a site that says how much it saw, the ledger's head.
+
+    A hub that cannot sign its ledger gives the assignment without: the site refuses, and says so.
+    """
+    envelope = deliveries.take(site)
+    if envelope is None:
+        return None
+    response = raw(envelope, ENVELOPE)
+    if seen is not None:
+        with suppress(witnessing.NoCheckpoint):
+            document = canonical_json(witnessing.shown(seen))
+            response[CHECKPOINT] = urlsafe_b64encode(document).decode()
+    return response
+
+
+def _ledger_size(request: HttpRequest) -> int | None:
+    text = request.headers.get("Ledger-Size", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < DIGITS else None
+
+
+@signed
+def checkpoint(caller: Caller, request: HttpRequest, body: bytes) -> HttpResponse:
+    """GET ledger/checkpoint?from=SIZE: the ledger's signed head, and that it extends SIZE."""
+    since = request.GET.get("from", "0")
+    if not (since.isascii() and since.isdigit() and len(since) < DIGITS):
+        raise Refused(400, "from is a whole number of entries")
+    return answer(witnessing.shown(int(since)))
+
+
+async def journal(request: HttpRequest) -> HttpResponse:
+    """PUT journal: what the site's journal holds, signed; answers how much of it is known."""
+    body = small_body(request, LONGEST_STATEMENT)
+    return await in_database(translated(_journal), request, body)
+
+
+def _journal(request: HttpRequest, body: bytes) -> HttpResponse:
+    caller = identify(request, body)
+    return answer({"sequence": reconciliation.receive(caller.institution, body)})
 
 
 def _wait(request: HttpRequest) -> float:

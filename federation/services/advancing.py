@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from accounting.keys import Move
 from accounting.models import EntryKind
+from accounting.selectors import reconciliation
 from accounting.services import committing, ledger
 from federation import phases
 from federation.models import (
@@ -130,6 +131,9 @@ def _place(round_: Round | None) -> tuple[int, str, str, int] | None:
 def _open(study: Study, round_: Round | None, now: datetime) -> None:
     """Open the next round or the next attempt; a budget that it would break ends the study."""
     protocol, parts = protocol_of(study), active_participations(study)
+    if reason := reconciliation.obstacle(study, parts):
+        _hold(study, round_, reason)
+        return
     if len(parts) < protocol.quorum:
         _hold(study, round_, verdicts.too_few(protocol, [str(p.institution) for p in parts]))
         return

@@ -17,7 +17,7 @@ from federation import phases
 from federation.models import Assignment, AssignmentStatus, Contribution, RoundStatus
 from federation.protocol import messages
 from federation.protocol.canonical import digest
-from federation.services import auditing, blobs, checks, deliveries
+from federation.services import auditing, blobs, checks, deliveries, witnessing
 from federation.services.deliveries import Closed
 from federation.services.facts import keys_of
 from federation.services.settling import UNSETTLED
@@ -90,6 +90,8 @@ def receive(
     if (again := _again(row, envelope)) is not None:
         return again
     message = _opened(row, envelope)
+    if isinstance(message, messages.Refusal) and message.reason is messages.Reason.LEDGER_FORKED:
+        witnessing.failed(row)
     if _closed(row, now):
         _reject_late(row, envelope, now)
     refusal = isinstance(message, messages.Refusal)

@@ -1,0 +1,109 @@
+"""What of the hub's rows and of a site's rows about one mechanism may stand side by side.
+
+The hub charges when a site *takes* an assignment, the site when it is about to read its data. So
+these states are legal, on the way and for good:
+
+| hub | site | because |
+|---|---|---|
+| charged | nothing | the assignment is on its way, or the site has not begun, or has not told yet |
+| charged, lost | nothing | the site never got it, or was down until it expired: stays charged |
+| charged, lost | charged | it computed, and no answer came in time |
+| charged, lost | charged, released | the answer came too late |
+| charged, released | charged | the site's statement is older than its answer |
+| charged, aborted | refused | the site said under its signature that it read nothing |
+| charged, refused | charged, refused | the site failed after access |
+| charged, refused | charged, released | what came was not used, or came after a refusal |
+
+In short: the hub never knows of fewer charges than the site, and of no other release.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from accounting.canonical import canonical_json
+from accounting.models import Differs, EntryKind
+
+SHARED = ("event", "lineage", "protocol_digest")
+Place = tuple[str, int, int, str]  # study, round, attempt, phase
+
+
+@dataclass
+class Side:
+    """What one side says of one mechanism: its rows by kind, and the fields both should share."""
+
+    kinds: list[str] = field(default_factory=list)
+    facts: dict[str, str] = field(default_factory=dict)
+    charges: set[str] = field(default_factory=set)  # digests of the site's charges
+
+    def to_json(self) -> dict[str, str]:
+        """For people: the rows in order, and every known field."""
+        return {"rows": ", ".join(self.kinds), **self.facts}
+
+
+def hub_side(bodies: Iterable[Mapping[str, Any]]) -> Side:
+    """The hub's rows (bodies) about one mechanism, in the ledger's order."""
+    side = Side()
+    for body in bodies:
+        side.kinds.append(body["kind"])
+        if body["kind"] == EntryKind.RESERVED:
+            side.facts |= {
+                "event": canonical_json(body["event"]),
+                "lineage": body["lineage"],
+                "protocol_digest": body["protocol_digest"],
+            }
+        if body["kind"] == EntryKind.RELEASED:
+            side.facts["tensors_digest"] = body["tensors_digest"]
+            side.facts["charge"] = body.get("journal", {}).get("digest", "")
+    return side
+
+
+def site_side(rows: Iterable[Mapping[str, Any]]) -> Side:
+    """The site's rows about one mechanism, in the journal's order."""
+    side = Side()
+    for row in rows:
+        side.kinds.append(row["kind"])
+        if row["kind"] == "charged":
+            side.charges.add(row["digest"])
+            side.facts |= {name: row[name] for name in SHARED} | {"charge": row["digest"]}
+        if row["kind"] == "released":
+            side.facts["tensors_digest"] = row["tensors_digest"]
+    return side
+
+
+def contradiction(hub: Side, site: Side, *, covered: bool) -> Differs | None:
+    """What cannot be true of both sides; None where both may be.
+
+    `covered`: the site stated its whole journal after it had seen the hub's release in the
+    ledger, so that a release it does not know of never was.
+    """
+    if len(site.charges) > 1:
+        return Differs.CHARGED_TWICE
+    if site.charges and not _in_force(hub):
+        return Differs.UNCHARGED
+    if site.charges and any(hub.facts.get(name) != site.facts[name] for name in SHARED):
+        return Differs.OTHER_CHARGE
+    if EntryKind.RELEASED not in hub.kinds:
+        return None
+    return _of_release(hub, site, covered)
+
+
+def _in_force(hub: Side) -> bool:
+    return EntryKind.CHARGED in hub.kinds and EntryKind.ABORTED not in hub.kinds
+
+
+def _of_release(hub: Side, site: Side, covered: bool) -> Differs | None:
+    if "released" not in site.kinds:
+        return Differs.UNRELEASED if covered else None
+    if hub.facts["tensors_digest"] != site.facts["tensors_digest"]:
+        return Differs.OTHER_RELEASE
+    if site.charges and hub.facts["charge"] not in site.charges:
+        return Differs.OTHER_CHARGE
+    return None
+
+
+def parsed(text: str) -> dict[str, Any]:
+    """A stored body."""
+    body: dict[str, Any] = json.loads(text)
+    return body

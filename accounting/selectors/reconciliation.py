@@ -1,0 +1,214 @@
+"""Both sides' books beside each other: how far each site has told, what differs, and the sums."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+
+from accounting.contradictions import Place, Side, hub_side, parsed, site_side
+from accounting.models import Differs, Entry, EntryKind, SiteDifference, SiteEntry, SiteStatement
+from studies.models import Institution, Participation, Study
+
+Price = tuple[str, str, int]  # noise_multiplier, sample_rate, rows_per_unit
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Where the hub's copy of a site's journal ends, and the statement that brought it there."""
+
+    journal: int
+    sequence: int
+    digest: str
+    last: SiteStatement | None
+
+    @property
+    def stated_at(self) -> datetime | None:
+        """The site's own time of its newest statement."""
+        return self.last.stated_at if self.last else None
+
+
+@dataclass(frozen=True)
+class State:
+    """One institution's reconciliation, as its people and the officers read it."""
+
+    institution: Institution
+    copy: Copy
+    differences: tuple[SiteDifference, ...]  # newest first; `note` where explained
+
+    @property
+    def open(self) -> tuple[SiteDifference, ...]:
+        """Those that nobody explained."""
+        return tuple(row for row in self.differences if not hasattr(row, "note"))
+
+    @property
+    def verdict(self) -> str:
+        """differs, agreed, or silent where the site never told anything."""
+        if self.open:
+            return "differs"
+        return "agreed" if self.copy.last else "silent"
+
+
+@dataclass(frozen=True)
+class Sum:
+    """Steps of one price in one study at one institution, as each side counts them.
+
+    `unread` are charged at the hub and unknown to the site: taken, and never begun.
+    """
+
+    institution: str
+    noise_multiplier: str
+    sample_rate: str
+    rows_per_unit: int
+    hub: int
+    site: int
+    unread: int
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the site's charges are the hub's, but for what was never begun."""
+        return self.hub == self.site + self.unread
+
+
+def copy_of(institution: str) -> Copy:
+    """The hub's copy of the institution's present journal."""
+    journal = (
+        1 + _differences(institution).filter(what=Differs.REPLACED, note__isnull=False).count()
+    )
+    last = SiteStatement.objects.filter(institution=institution, journal=journal).last()
+    if last is None:
+        return Copy(journal, 0, "0" * 64, None)
+    return Copy(journal, last.sequence, last.head, last)
+
+
+def states(houses: Iterable[Institution]) -> list[State]:
+    """Every enrolled institution's state, by name."""
+    return [
+        State(house, copy_of(house.slug), tuple(_differences(house.slug).order_by("-id")))
+        for house in sorted(houses, key=lambda house: house.name)
+    ]
+
+
+def unexplained(institutions: Collection[str], study: str) -> QuerySet[SiteDifference]:
+    """What holds a study: differences about it, or about a whole journal, that nobody explained."""
+    rows = SiteDifference.objects.filter(institution__in=institutions, study__in=("", study))
+    return rows.filter(note__isnull=True)
+
+
+def obstacle(study: Study, parts: Iterable[Participation]) -> str:
+    """Why the study may open no round, in words for everybody who sees it; empty where it may.
+
+    `parts` are its active participations.
+    """
+    names = {part.institution.slug: str(part.institution) for part in parts}
+    row = unexplained(names, study.slug).first()
+    return sentence(row, names[row.institution]) if row else ""
+
+
+def sentence(row: SiteDifference, name: str) -> str:
+    """A difference without anybody's figures; `name` is the institution's."""
+    where = f" about {row.phase} of round {row.round}" if row.round else ""
+    return (
+        f"The hub's ledger and the journal of {name} do not agree{where}: "
+        f"{row.get_what_display()}. Its site admins and the compliance officers read both sides "
+        "under Journals; once a site admin there has explained it, the study can be resumed."
+    )
+
+
+def witnesses() -> list[dict[str, Any]]:
+    """The newest signed statement of each institution, as the exported bundle carries them."""
+    newest: dict[str, SiteStatement] = {}
+    for row in SiteStatement.objects.filter(agreed=True).order_by("institution", "id"):
+        newest[row.institution] = row
+    return [
+        {"institution": slug, "key": row.key, "envelope": row.envelope}
+        for slug, row in sorted(newest.items())
+    ]
+
+
+def sums(study: str) -> list[Sum]:
+    """Steps by price at each institution on both sides, over everything both have told.
+
+    A journal that was restored tells its entries twice; each charge counts once.
+    """
+    sites = _site_charges(study)
+    hub, unread = _hub_charges(study, {place[:4] for place in sites})
+    own: Counter[tuple[str, Price]] = Counter()
+    for place, event in sites.items():
+        own[place[0], price(event)] += event["steps"]
+    return [
+        Sum(slug, *cost, hub[slug, cost], own[slug, cost], unread[slug, cost])
+        for slug, cost in sorted(hub.keys() | own.keys())
+    ]
+
+
+def price(event: dict[str, Any]) -> Price:
+    """What makes one step of an event cost what it costs."""
+    return event["noise_multiplier"], event["sample_rate"], event.get("rows_per_unit", 1)
+
+
+def both_sides(institution: str, places: Collection[Place]) -> dict[Place, tuple[Side, Side]]:
+    """(hub, site) for each place, in two queries.
+
+    The site's rows are read first: what it charged, the hub had charged before.
+    """
+    of_site = _by_place(SiteEntry.objects.order_by("journal", "sequence"), institution, places)
+    of_hub = _by_place(Entry.objects.order_by("sequence"), institution, places)
+    return {
+        place: (hub_side(of_hub.get(place, ())), site_side(of_site.get(place, ())))
+        for place in places
+    }
+
+
+def _by_place(
+    rows: QuerySet[Any], institution: str, places: Collection[Place]
+) -> dict[Place, list[dict[str, Any]]]:
+    found: dict[Place, list[dict[str, Any]]] = {}
+    rows = rows.filter(
+        institution=institution,
+        study__in={place[0] for place in places},
+        round__in={place[1] for place in places},
+    )
+    for *place, body in rows.values_list("study", "round", "attempt", "phase", "body"):
+        if tuple(place) in places:
+            found.setdefault(tuple(place), []).append(parsed(body))
+    return found
+
+
+def _differences(institution: str) -> QuerySet[SiteDifference]:
+    return SiteDifference.objects.filter(institution=institution).select_related("note__by")
+
+
+Where = tuple[str, int, int, str]  # institution, round, attempt, phase
+
+
+def _site_charges(study: str) -> dict[tuple[str, int, int, str, str], dict[str, Any]]:
+    """The event of each charge, once, by where it stands and its digest."""
+    rows = SiteEntry.objects.filter(study=study, kind="charged")
+    return {(*_where(row), row.digest): parsed(parsed(row.body)["event"]) for row in rows}
+
+
+def _hub_charges(
+    study: str, at_sites: set[Where]
+) -> tuple[Counter[tuple[str, Price]], Counter[tuple[str, Price]]]:
+    """Steps charged and not given back, and those among them that the site does not know."""
+    kinds = (EntryKind.RESERVED, EntryKind.CHARGED, EntryKind.ABORTED)
+    events: dict[Where, dict[str, Any]] = {}
+    newest: dict[Where, str] = {}
+    for row in Entry.objects.filter(study=study, kind__in=kinds).order_by("sequence"):
+        if row.kind == EntryKind.RESERVED:
+            events[_where(row)] = parsed(row.body)["event"]
+        newest[_where(row)] = row.kind
+    total: Counter[tuple[str, Price]] = Counter()
+    unread: Counter[tuple[str, Price]] = Counter()
+    for where in (where for where, kind in newest.items() if kind == EntryKind.CHARGED):
+        key, steps = (where[0], price(events[where])), events[where]["steps"]
+        total[key] += steps
+        unread[key] += 0 if where in at_sites else steps
+    return total, unread
+
+
+def _where(row: Entry | SiteEntry) -> Where:
+    return row.institution, row.round, row.attempt, row.phase

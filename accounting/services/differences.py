@@ -1,0 +1,174 @@
+"""The one writer of differences between ledger and journals: found once, told, held, explained."""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounting.contradictions import Place, contradiction
+from accounting.models import DifferenceNote, Differs, LedgerCheckpoint, LedgerHead, SiteDifference
+from accounting.selectors import reconciliation
+from accounting.selectors.reconciliation import Copy
+from accounting.services.statements import Told
+from studies.models import Institution, Person, Study
+from studies.services import events, studies
+from studies.states import ParticipationStatus, StudyStatus
+
+
+class NotExplained(ValueError):
+    """A difference cannot be explained like this; the message says why."""
+
+
+def compare(
+    house: Institution, places: Collection[Place], covered: Collection[Place], now: datetime
+) -> list[SiteDifference]:
+    """Compare both sides at `places`; the new differences. See accounting.contradictions."""
+    found = []
+    for place, (hub, site) in reconciliation.both_sides(house.slug, places).items():
+        what = contradiction(hub, site, covered=place in covered)
+        if what is not None:
+            found.append(_found(house, what, hub.to_json(), site.to_json(), now, place=place))
+    return [row for row in found if row is not None]
+
+
+def replaced(told: Told, copy: Copy, now: datetime) -> list[SiteDifference]:
+    """The journal is not the one that was told before: rolled back, changed or begun anew."""
+    hub = {"journal": str(copy.journal), "end": str(copy.sequence), "digest": copy.digest}
+    end, message = told.message.journal, told.message
+    site = {"end": str(end["sequence"]), "digest": end["digest"], "stated at": message.stated_at}
+    if message.entries:
+        first = message.entries[0]
+        site |= {"begins at": str(message.first), "after": first["previous_digest"]}
+    row = _found(
+        told.institution, Differs.REPLACED, hub, site, now, end=copy.journal, said=told.envelope
+    )
+    return [row] if row else []
+
+
+def unanswered(institution: Institution, copy: Copy) -> bool:
+    """Whether a replaced journal waits for its people's word."""
+    key = _key(institution.slug, Differs.REPLACED, None, copy.journal)
+    return SiteDifference.objects.filter(key=key, note__isnull=True).exists()
+
+
+def other_ledger(told: Told, now: datetime) -> list[SiteDifference]:
+    """The site holds a checkpoint of another ledger than the hub has."""
+    seen = told.message.checkpoint
+    size = LedgerHead.objects.values_list("size", flat=True).filter(pk=1).first() or 0
+    signed = LedgerCheckpoint.objects.filter(size=seen["size"]).first()
+    hub = {
+        "entries now": str(size),
+        "signed at that size": signed.root if signed else "nothing",
+    }
+    site = {"entries seen": str(seen["size"]), "root": seen["root"]}
+    end = f"{seen['size']}/{seen['root'][:16]}"
+    row = _found(told.institution, Differs.CHECKPOINT, hub, site, now, end=end, said=told.envelope)
+    return [row] if row else []
+
+
+def hold(found: Iterable[SiteDifference]) -> None:
+    """Stop the studies that these concern; in transactions of their own, study by study.
+
+    Should the process die before: no round opens past an unexplained difference anyway.
+    """
+    for row in found:
+        house = Institution.objects.get(slug=row.institution)
+        running = Study.objects.filter(
+            status=StudyStatus.RUNNING,
+            participations__institution=house,
+            participations__status=ParticipationStatus.APPROVED,
+        )
+        for study in running.filter(slug=row.study) if row.study else running:
+            stop(study, reconciliation.sentence(row, str(house)))
+
+
+@transaction.atomic
+def stop(study: Study, reason: str) -> None:
+    """Hold the study if it still runs."""
+    fresh = Study.objects.select_for_update(no_key=True).get(pk=study.pk)
+    if fresh.status == StudyStatus.RUNNING:
+        studies.hold(fresh, reason=reason)
+
+
+@transaction.atomic
+def explain(
+    difference: SiteDifference, *, by: Person, reason: str, now: datetime | None = None
+) -> DifferenceNote:
+    """A site admin of the institution says what happened; both sides stay as they are.
+
+    A journal that was replaced begins anew as the institution's next one; what the older one told
+    keeps counting. Raises NotExplained.
+    """
+    if not reason.strip():
+        raise NotExplained("say what happened; the reason is kept for good")
+    house = Institution.objects.select_for_update(no_key=True).get(slug=difference.institution)
+    if DifferenceNote.objects.filter(difference=difference).exists():
+        raise NotExplained("somebody explained this difference already")
+    note = DifferenceNote.objects.create(
+        difference=difference, by=by, reason=reason.strip(), at=now or timezone.now()
+    )
+    events.record(
+        "journal_acknowledged",
+        study=Study.objects.filter(slug=difference.study).first(),
+        institution=house,
+        by=by,
+        what=difference.what,
+        reason=reason.strip(),
+    )
+    return note
+
+
+def _found(
+    house: Institution,
+    what: Differs,
+    hub: dict[str, str],
+    site: dict[str, str],
+    now: datetime,
+    *,
+    place: Place | None = None,
+    end: object = "",
+    said: str = "",
+) -> SiteDifference | None:
+    """Write it with its event; None where it was found before."""
+    study, number, attempt, phase = place or ("", 0, 0, "")
+    fields: dict[str, Any] = {
+        "institution": house.slug,
+        "study": study,
+        "round": number,
+        "attempt": attempt,
+        "phase": phase,
+        "what": what,
+        "hub": hub,
+        "site": site,
+        "evidence": said,
+        "found_at": now,
+    }
+    with transaction.atomic():
+        row, new = SiteDifference.objects.get_or_create(
+            key=_key(house.slug, what, place, end), defaults=fields
+        )
+        if new:
+            _tell(row, house)
+    return row if new else None
+
+
+def _tell(row: SiteDifference, house: Institution) -> None:
+    place = {"round": row.round, "attempt": row.attempt, "phase": row.phase} if row.round else {}
+    events.record(
+        "journal_mismatch",
+        study=Study.objects.filter(slug=row.study).first(),
+        institution=house,
+        difference=row.pk,
+        what=row.what,
+        reason=row.get_what_display(),
+        **place,
+    )
+
+
+def _key(slug: str, what: Differs, place: Place | None, end: object) -> str:
+    if place is None:
+        return f"{slug}//{what}/{end}"
+    study, number, attempt, phase = place
+    return f"{slug}/{study}/{number}.{attempt}/{phase}/{what}"

@@ -1,0 +1,66 @@
+"""Showing the sites the ledger's head with each assignment, and acting when one sees it changed."""
+
+from typing import Any
+
+import structlog
+from django.db import transaction
+
+from accounting.log.checkpoints import CheckpointError
+from accounting.selectors import tree
+from accounting.services import checkpoints
+from accounting.services.checkpoints import LedgerRewritten
+from federation.models import Assignment
+from studies.models import Event, Study
+from studies.services import events, studies
+from studies.states import StudyStatus
+
+log = structlog.get_logger(__name__)
+
+
+class NoCheckpoint(Exception):
+    """The ledger is damaged, so the hub signs nothing; sites then refuse to compute."""
+
+
+def shown(since: int) -> dict[str, Any]:
+    """The signed checkpoint of the whole ledger, and the proof that it extends `since` entries.
+
+    Where the site saw more than there is, there is no proof: it sees so from the size.
+    Raises NoCheckpoint.
+    """
+    try:
+        signed = checkpoints.issue()
+        size = signed.checkpoint.size
+        proof = tree.consistency(since, size) if since <= size else []
+    except (LedgerRewritten, tree.Damaged, CheckpointError) as error:
+        log.error("no_checkpoint", why=str(error))
+        raise NoCheckpoint("the hub cannot sign its ledger; its operator verifies it") from error
+    return {"checkpoint": signed.to_json(), "consistency": proof}
+
+
+@transaction.atomic
+def failed(row: Assignment) -> None:
+    """A site refuses because the ledger is not what it saw: told once, and the study held.
+
+    In a transaction before the one that keeps the refusal: should the hub die in between, the
+    site sends it again. The study comes first in the order of locks.
+    """
+    study = Study.objects.select_for_update(no_key=True).get(pk=row.round.study_id)
+    told = Event.objects.filter(kind="witness_failed", study=study, institution=row.institution)
+    if told.filter(payload__assignment=row.uid).exists():
+        return
+    events.record(
+        "witness_failed",
+        study=study,
+        institution=row.institution,
+        assignment=row.uid,
+        round=row.round.number,
+        attempt=row.round.attempt,
+        phase=row.phase,
+    )
+    if study.status == StudyStatus.RUNNING:
+        studies.hold(
+            study,
+            reason=f"The site of {row.institution} refuses to go on: the hub's ledger does not "
+            "continue what the site saw of it. The site keeps both signed checkpoints; its admin "
+            "and the operator of the hub compare them before anybody resumes this study.",
+        )
