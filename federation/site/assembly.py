@@ -81,7 +81,7 @@ def assemble(folder: Folder, clock: Callable[[], datetime] = utc_now) -> Site:
     receiving = Receiving(client)
     gate = Gate(client, key=key, site=pin.institution, journal=journal, outbox=outbox, clock=clock)
     witness = Witness(folder.journal, pin.hub_key, clock)
-    statements = Statements(gate, journal, witness)
+    statements = Statements(gate, receiving, journal, witness)
 
     def arrived() -> None:
         gate.offer(config)

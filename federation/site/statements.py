@@ -7,10 +7,10 @@ import structlog
 
 from federation.protocol.messages import MessageError
 from federation.site.egress import Gate
-from federation.site.journal import Journal
+from federation.site.journal import Journal, JournalFull
 from federation.site.transport.client import AccessRefused, HubAbsent, RequestRejected
-from federation.site.transport.receiving import WAIT_SECONDS
-from federation.site.witness import Witness
+from federation.site.transport.receiving import WAIT_SECONDS, Receiving
+from federation.site.witness import ADVICE, LedgerForked, Witness
 
 GATHER_SECONDS = 2.0  # rounds may follow each other within milliseconds: gather, then tell
 ABSENT_SECONDS, REFUSED_SECONDS = 10.0, 60.0
@@ -26,8 +26,11 @@ class Statements:
     `told` is where the hub's copy ends; None before the hub has said so.
     """
 
-    def __init__(self, gate: Gate, journal: Journal, witness: Witness) -> None:
+    def __init__(
+        self, gate: Gate, receiving: Receiving, journal: Journal, witness: Witness
+    ) -> None:
         self._gate = gate
+        self._receiving = receiving
         self._journal = journal
         self._witness = witness
         self.told: int | None = None
@@ -57,15 +60,18 @@ class Statements:
         if now < self._due:
             return min(WAIT_SECONDS, math.ceil(self._due - now))
         self._due = None
-        self.tell()
+        self.tell(look=True)
         return 0 if self.waiting and self._due is None else WAIT_SECONDS
 
-    def tell(self) -> None:
+    def tell(self, *, look: bool = False) -> None:
         """Send what the hub lacks, in a few batches; never raises for a hub that does not listen.
 
+        `look` first at the hub's ledger: what it wrote since the last assignment is witnessed, too.
         Raises JournalFull or JournalBroken when our own file cannot be read.
         """
         try:
+            if look and not self._witness.blocked:
+                self._look()
             for _ in range(BATCHES):
                 before = self.told
                 self.told = self._gate.state(self.told, self._witness, most=BATCH)
@@ -77,6 +83,17 @@ class Statements:
             self._refused(str(error))
         else:
             self._said = ""
+
+    def _look(self) -> None:
+        """Judge the ledger's head; what is wrong with it, the next assignment is refused for."""
+        shown = self._receiving.ledger(self._witness.size)
+        try:
+            if shown:
+                self._witness.look(shown)
+        except LedgerForked as error:
+            log.error("ledger_forked", why=str(error), advice=ADVICE)
+        except JournalFull as error:
+            log.error("journal_full", entry="checkpoint", why=str(error))
 
     def _refused(self, why: str) -> None:
         """One line for each reason: it may last until a person has looked."""

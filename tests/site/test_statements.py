@@ -125,6 +125,27 @@ def test_a_hub_that_does_not_listen_costs_nothing(
     assert told(hub) == kinds(site)
 
 
+def test_what_the_hub_wrote_last_is_witnessed_too(site: Site, hub: Hub, now: list[float]) -> None:
+    answer_of(site, hub, PROTOCOL, 1)
+    hub.ledger.append(b"released")
+    assert site.statements.between() > 0
+    now[0] += statements.GATHER_SECONDS
+    site.statements.between()
+    assert hub.statements[-1].checkpoint["size"] == site.parts.witness.size == 2
+
+
+def test_a_rewritten_ledger_is_seen_between_rounds_and_the_next_is_refused(
+    site: Site, hub: Hub, now: list[float]
+) -> None:
+    answer_of(site, hub, PROTOCOL, 1)
+    hub.ledger[0] = b"rewritten"
+    site.statements.between()
+    now[0] += statements.GATHER_SECONDS
+    site.statements.between()
+    assert told(hub) == kinds(site)  # the journal is told all the same
+    assert answer_of(site, hub, PROTOCOL, 2).reason == "ledger_forked"
+
+
 def test_a_statement_stays_small_enough(site: Site, hub: Hub) -> None:
     for number in (1, 2, 3):
         answer_of(site, hub, PROTOCOL, number)
