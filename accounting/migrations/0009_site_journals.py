@@ -10,7 +10,7 @@ from studies.triggers import guarded
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounting', '0007_issued_reports'),
+        ('accounting', '0008_entry_house_kind'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
