@@ -7,18 +7,21 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from django.db import connection
 from django.http import HttpResponse
 from django.utils import timezone
 
 from accounting.dp.events import PrivacyEvent
 from accounting.log import merkle
 from accounting.log.checkpoints import SignedCheckpoint
+from accounting.models import SiteDifference
 from accounting.services.hub_key import hub_key
 from federation.protocol import messages
 from federation.protocol.canonical import digest
 from federation.protocol.keys import verify
 from federation.protocol.tensors import pack
 from federation.site.journal import Journal, Kind, Slot
+from studies import triggers
 from tests.federation.sites import Site, post
 
 EMPTY = {"size": 0, "root": merkle.EMPTY_ROOT.hex()}
@@ -126,3 +129,28 @@ def slot(task: messages.Assignment) -> Slot:
         task.assignment,
         digest(task.study.encode()),
     )
+
+
+def found() -> list[str]:
+    return [row.what for row in SiteDifference.objects.order_by("id")]
+
+
+def stopped(study, what: str) -> SiteDifference:
+    """The one difference, with its event and the held study."""
+    study.refresh_from_db()
+    assert found() == [what]
+    row = SiteDifference.objects.get()
+    event = study.events.get(kind="journal_mismatch")
+    assert (event.institution.slug, event.payload["what"]) == (row.institution, what)
+    assert study.status == "paused"
+    assert "do not agree" in study.status_reason
+    assert not any(character in study.status_reason for character in "ε=")  # nobody's figures
+    return row
+
+
+def tampered(statement: str, *values: object) -> None:
+    """What somebody with the database's password does."""
+    triggers.remove(connection, ("accounting_entry",))
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+    triggers.install(connection, ("accounting_entry",))

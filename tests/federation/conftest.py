@@ -16,9 +16,10 @@ from accounting.services import budgets
 from config.celery import app
 from federation.protocol.document import Protocol
 from federation.protocol.keys import SigningKey
-from federation.services import advancing
+from federation.services import advancing, witnessing
 from studies.models import Institution, Person, Role, Study
 from studies.services import institutions, participations, people, studies
+from tests.federation.bookkeeping import Bookkeeper
 from tests.federation.sites import Site
 
 SLUGS = ("budapest", "cleveland", "zurich")
@@ -111,6 +112,19 @@ def study(start) -> Study:
     made = start()
     advance(made)
     return made
+
+
+@pytest.fixture
+def keepers(sites, tmp_path: Path, monkeypatch) -> dict[str, Bookkeeper]:
+    """The same sites, keeping books; each checkpoint shows the newest row, none is reused."""
+    monkeypatch.setattr(witnessing, "FRESH", timedelta(0))
+    return {slug: Bookkeeper.of(site, tmp_path) for slug, site in sites.items()}
+
+
+@pytest.fixture
+def zurich(keepers, study) -> Bookkeeper:
+    """One of them, its first assignment waiting."""
+    return keepers["zurich"]
 
 
 def advance(study: Study, *, later: float = 0) -> Study:
