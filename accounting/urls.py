@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounting.views import budgets, bundles, issuing, ledger, panels, reports, verifier
+from accounting.views import budgets, bundles, issuing, journals, ledger, panels, reports, verifier
 
 STUDY = "studies/<slug:slug>/"
 urlpatterns = [
@@ -11,6 +11,8 @@ urlpatterns = [
     path("ledger/bundle.json", bundles.whole, name="ledger-bundle"),
     path("verify-ledger/", ledger.check, name="ledger-verify"),
     path("ledger/<slug:slug>/", ledger.study, name="ledger-study"),
+    path("journals/", journals.index, name="journals"),
+    path("journals/<int:number>/explain/", journals.explain, name="journal-explain"),
     path("lifetime-budgets/<int:number>/lower/", budgets.lower, name="budget-lower"),
     path(STUDY + "ledger.json", ledger.export, name="ledger-json"),
     path(STUDY + "bundle.json", bundles.study, name="study-bundle"),

@@ -38,6 +38,9 @@ BADGES = {
     "lost": Badge("No answer", "alert-triangle", "bad"),
     "unused": Badge("Not used", "circle-dashed", "plain"),
     "rejected": Badge("Rejected", "x", "bad"),
+    "agreed": Badge("Journals agree", "check", "good"),
+    "differs": Badge("Journals differ", "alert-triangle", "bad"),
+    "silent": Badge("Nothing told yet", "circle-dashed", "plain"),
     "closed": Badge("Closed", "check", "good"),
     # audits
     "waiting": Badge("Not yet bound", "circle-dashed", "plain"),

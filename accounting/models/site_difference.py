@@ -1,5 +1,7 @@
 """Where the hub's ledger and a site's journal contradict each other, and what its people said."""
 
+from dataclasses import dataclass
+
 from django.db import models
 
 from studies.models.append_only import AppendOnly
@@ -15,6 +17,20 @@ class Differs(models.TextChoices):
     UNRELEASED = "unreleased", "the hub has a release that the site's journal does not know"
     REPLACED = "replaced", "the site's journal is not the one it told before"
     CHECKPOINT = "checkpoint", "the site saw another ledger than the hub has"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One field on both sides; what one side does not know is empty."""
+
+    field: str
+    hub: str
+    site: str
+
+    @property
+    def differs(self) -> bool:
+        """Whether both sides say something, and not the same; rows are never the same."""
+        return bool(self.field != "rows" and self.hub and self.site and self.hub != self.site)
 
 
 class SiteDifference(AppendOnly):
@@ -42,6 +58,12 @@ class SiteDifference(AppendOnly):
 
     def __str__(self) -> str:
         return f"{self.institution}: {self.get_what_display()}"
+
+    @property
+    def lines(self) -> list["Line"]:
+        """Both sides, field by field."""
+        fields = list(dict.fromkeys((*self.hub, *self.site)))
+        return [Line(name, self.hub.get(name, ""), self.site.get(name, "")) for name in fields]
 
 
 class DifferenceNote(AppendOnly):

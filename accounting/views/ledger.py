@@ -35,6 +35,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "head": LedgerHead.objects.filter(pk=1).first(),
         "verdict": overview.last_verdict(),
         "mine": set(visible.administered(request.user).values_list("slug", flat=True)),
+        "may_read_journals": access.may_read_ledger(request.user),
         "may_verify": access.may_verify_ledger(request.user),
     }
     return render(request, "accounting/ledger.html", context)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 from django.urls import URLPattern, get_resolver, reverse
+from django.utils import timezone
 
+from accounting.models import SiteDifference
 from accounting.reports.scopes import Scope
 from accounting.services import budgets, reports
 from studies.models import Institution, Person
@@ -52,6 +54,7 @@ ASKED = "the number of the request for another"
 OF_CLEVELAND = Scope(institution="cleveland")
 OWN = f"?{OF_CLEVELAND.text}"
 ALERT = "the number of an alert about Cleveland"
+DIFFERS = "the number of a difference in Cleveland's journal"
 UNUSED = "0"
 ROWS = {
     "home": Row(PEOPLE),
@@ -93,6 +96,10 @@ ROWS = {
     "round-close": Row(NONE, IN_STUDY - {"ada"}, STUDY),  # the lead: no such round now
     "model-download": Row(NONE, IN_STUDY - {"ada"}, STUDY),  # the lead: no model yet
     "model-card": Row(NONE, IN_STUDY - {"ada"}, STUDY),
+    "journals": Row(PEOPLE - LEADS - {"petra", "nobody"}),
+    "journal-explain": Row(
+        frozenset(("carla",)), frozenset(("olga", "otto")), (DIFFERS,), post=True, answer=302
+    ),
     "ledger": Row(PEOPLE - {"petra", "nobody"}),
     "ledger-verify": Row(OFFICERS, PEOPLE - {"petra", "nobody"}, post=True, answer=302),
     "budget-lower": Row(frozenset(("carla",)), arguments=(LENT,)),
@@ -144,8 +151,16 @@ def address(name: str) -> str:
         ASKED: lambda: reports.ask(OF_CLEVELAND, Person.objects.get(username="otto")).pk,
         ALERT: lambda: events.record("budget_low", institution=cleveland, what="x", percent=81).pk,
     }
+    numbers[DIFFERS] = lambda: a_difference(cleveland).pk
     known = [numbers.get(a, lambda a=a: a)() for a in ROWS[name].arguments]
     return reverse(name, args=known) + ROWS[name].query
+
+
+def a_difference(house: Institution) -> SiteDifference:
+    """One that nobody explained yet."""
+    fields = {"institution": house.slug, "what": "replaced", "hub": {}, "site": {}}
+    key = str(SiteDifference.objects.count())
+    return SiteDifference.objects.create(key=key, found_at=timezone.now(), **fields)
 
 
 def ask(client, name: str):

@@ -16,6 +16,7 @@ ADMIN = (
     "participation-action",
     "institution-revoke",
     "budget-lower",
+    "journals",
     "reports",
     "report-show",
     "report-request",

@@ -1,0 +1,49 @@
+"""Both sides' books: what each site told of its journal, and where it contradicts the ledger."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from accounting.models import SiteDifference
+from accounting.selectors import reconciliation, visible
+from accounting.services import differences
+from studies import access
+from studies.models import Institution
+
+LONGEST_REASON = 1000
+
+
+@login_required
+@require_GET
+def index(request: HttpRequest) -> HttpResponse:
+    """For the site admins and officers of each house; to everybody else it does not exist."""
+    if not access.may_read_ledger(request.user):
+        raise Http404
+    context = {
+        "states": reconciliation.states(visible.houses(request.user)),
+        "mine": set(visible.administered(request.user).values_list("slug", flat=True)),
+    }
+    return render(request, "accounting/journals.html", context)
+
+
+@login_required
+@require_POST
+def explain(request: HttpRequest, number: int) -> HttpResponse:
+    """Say what happened, as a site admin of the institution whose journal it is."""
+    row = SiteDifference.objects.filter(pk=number).first()
+    house = Institution.objects.filter(slug=row.institution if row else "").first()
+    if row is None or house is None or not access.may_read_offer(request.user, house):
+        raise Http404
+    if not access.may_administer(request.user, house):
+        raise PermissionDenied("its own site admins explain what an institution's journal says")
+    reason = request.POST.get("reason", "").strip()[:LONGEST_REASON]
+    try:
+        differences.explain(row, by=request.user, reason=reason)
+    except differences.NotExplained as error:
+        messages.error(request, f"Not kept: {error}.")
+    else:
+        messages.success(request, "Kept. The studies that it held can be resumed by their leads.")
+    return redirect("journals")

@@ -1,0 +1,135 @@
+"""Both sides beside each other: who reads them, field by field, and who says what happened."""
+
+from datetime import UTC, datetime
+
+import pytest
+from django.urls import reverse
+
+from accounting.models import DifferenceNote, Differs, SiteDifference, SiteEntry, SiteStatement
+from studies.models import Event, Role
+from tests.accounting import world as w
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _channels_in_memory(settings):
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+
+
+@pytest.fixture
+def world():
+    return w.build()
+
+
+@pytest.fixture
+def difference(world) -> SiteDifference:
+    return SiteDifference.objects.create(
+        key="cleveland/heart/3.1/train/other_release",
+        institution="cleveland",
+        study="heart",
+        round=3,
+        attempt=1,
+        phase="train",
+        what=Differs.OTHER_RELEASE,
+        hub={"rows": "reserved, charged, released", "tensors_digest": "a" * 64, "lineage": "heart"},
+        site={"rows": "charged, released", "tensors_digest": "b" * 64, "lineage": "heart"},
+        found_at=NOW,
+    )
+
+
+def page(client, who):
+    client.force_login(who)
+    return client.get(reverse("journals"))
+
+
+def explain(client, who, row, reason="our disk was replaced"):
+    client.force_login(who)
+    return client.post(reverse("journal-explain", args=[row.pk]), {"reason": reason})
+
+
+def test_both_sides_stand_beside_each_other(client, world, difference):
+    text = page(client, world.admin).content.decode()
+    assert text.count("a" * 64) == text.count("b" * 64) == 1
+    assert text.count('<span class="status status-bad">differs</span>') == 1  # not of the rows
+    assert "heart, train of round 3.1" in text
+    assert "Journals differ" in text
+
+
+def test_how_far_a_journal_was_told(client, world):
+    for number in (1, 2):
+        SiteEntry.objects.create(
+            institution="cleveland",
+            sequence=number,
+            kind="charged",
+            study="heart",
+            round=number,
+            attempt=1,
+            phase="train",
+            assignment="a",
+            body="{}",
+            digest=str(number) * 64,
+        )
+    SiteStatement.objects.create(
+        institution="cleveland",
+        sequence=2,
+        head="2" * 64,
+        complete=True,
+        checkpoint_size=17,
+        checkpoint_root="c" * 64,
+        agreed=True,
+        key="d" * 64,
+        envelope="{}",
+        stated_at=NOW,
+        received_at=NOW,
+    )
+    text = page(client, world.admin).content.decode()
+    assert "Told up to entry 2" in text
+    assert "grow to 17 entries" in text
+    assert "Journals agree" in text
+
+
+@pytest.mark.parametrize("role", ["officer", "admin"])
+def test_officers_and_its_own_admins_read_it(client, world, difference, role):
+    assert "a" * 64 in page(client, getattr(world, role)).content.decode()
+
+
+def test_another_houses_admin_reads_the_own_house_only(client, world, difference):
+    otto = w.person("otto", Role.SITE_ADMIN, world.institution("zurich"))
+    text = page(client, otto).content.decode()
+    assert "Zurich" in text
+    assert "Cleveland" not in text
+    assert explain(client, otto, difference).status_code == 404
+
+
+def test_a_lead_reads_no_figures(client, world, difference):
+    assert page(client, world.lead).status_code == 404
+    assert explain(client, world.lead, difference).status_code == 404
+    assert "journals-link" not in client.get(reverse("ledger")).content.decode()
+
+
+def test_a_site_admin_explains_once(client, world, difference):
+    assert 'id="journals-link"' in _ledger(client, world.admin)
+    assert explain(client, world.admin, difference, " ").status_code == 302
+    assert not DifferenceNote.objects.exists()
+    explain(client, world.admin, difference)
+    note = DifferenceNote.objects.get()
+    assert (note.by, note.reason) == (world.admin, "our disk was replaced")
+    assert Event.objects.get(kind="journal_acknowledged").institution.slug == "cleveland"
+    explain(client, world.admin, difference, "another story")
+    assert DifferenceNote.objects.count() == 1
+    text = page(client, world.admin).content.decode()
+    assert "our disk was replaced" in text
+    assert "Explain the difference" not in text
+
+
+def _ledger(client, who) -> str:
+    client.force_login(who)
+    return client.get(reverse("ledger")).content.decode()
+
+
+def test_an_officer_changes_nothing(client, world, difference):
+    assert "Explain the difference" not in page(client, world.officer).content.decode()
+    assert explain(client, world.officer, difference).status_code == 403
+    assert explain(client, world.stranger, difference).status_code == 404
