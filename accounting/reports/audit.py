@@ -1,16 +1,66 @@
 """Section 9 of the report: the empirical lower bound, from the coins that the ledger holds."""
 
+from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
+from accounting.models import EntryKind
 from accounting.reports.parts import Material
+from accounting.reports.trail import Body
 
-NOT_RUN = {
-    "method": "not run",
-    "meaning": "no empirical lower bound was measured in this scope",
-    "runs": [],
-}
+NOT_RUN = "no empirical lower bound was measured in this scope"
+MEANING = (
+    "Synthetic canaries were in or out of training by coins that the site committed to in the "
+    "ledger before round 1 and revealed after the last; how well they are told apart proves that ε "
+    "is at least the lower bound. It catches gross faults; a low bound proves nothing."
+)
+WAITING = "committed, not revealed yet"
 
 
 def section(material: Material) -> dict[str, Any]:
-    """The audit's method and each run's result; "not run" where no coins were committed."""
-    return NOT_RUN
+    """The method and each institution's run; "not run" where no coins were committed."""
+    revealed = {_place(body): body for body in material.trail.rows(EntryKind.REVEALED)}
+    committed = material.trail.rows(EntryKind.COMMITTED)
+    runs = [_run(body, revealed.get(_place(body))) for body in committed]
+    done = [run for run in runs if run["result"] != WAITING]
+    return {
+        "method": done[0]["method"] if done else WAITING if runs else "not run",
+        "meaning": MEANING if runs else NOT_RUN,
+        "runs": runs,
+    }
+
+
+def _place(body: Body) -> tuple[str, str, str]:
+    return body["study"], body["institution"], body["protocol_digest"]
+
+
+def _run(committed: Body, revealed: Body | None) -> dict[str, Any]:
+    found = revealed["result"] if revealed else {}
+    return {
+        "study": committed["study"],
+        "institution": committed["institution"],
+        "committed": {"entry": committed["sequence"], "at": committed["at"]},
+        "commitment": committed["commitment"],
+        "revealed": {"entry": revealed["sequence"], "at": revealed["at"]} if revealed else None,
+        "method": found.get("method", ""),
+        "canaries": found.get("canaries", 0),
+        "guesses": found.get("guesses", 0),
+        "correct": found.get("correct", 0),
+        "confidence": found.get("confidence", ""),
+        "lower": found.get("lower", ""),
+        "delta": found["figure"]["delta"] if found else "",
+        "epsilon": found["figure"]["epsilon"] if found else "",
+        "result": _result(found) if found else WAITING,
+    }
+
+
+def _result(found: dict[str, Any]) -> str:
+    lower, epsilon = float(found["lower"]), float(found["figure"]["epsilon"])
+    words = f"ε ≥ {_down(found['lower'])} at δ = {float(found['figure']['delta']):g}"
+    if lower > epsilon:
+        return f"REFUTED: {words}, above the ledger's ε = {epsilon:.3f}; do not use the model"
+    return f"{words}, below the ledger's ε: consistent with it"
+
+
+def _down(lower: str) -> str:
+    """A lower bound for people, rounded down: never more than was shown."""
+    return str(Decimal(lower).quantize(Decimal("0.001"), rounding=ROUND_FLOOR))

@@ -28,6 +28,7 @@ _TIMELINE = (
     "journal_mismatch",
     "witness_failed",
     "audit_failed",
+    "audit_missing",
 )
 _OF_A_HOUSE = ("budget_raised", "budget_lowered", "journal_mismatch", "witness_failed")
 _OF_ALL = ("ledger_broken",)

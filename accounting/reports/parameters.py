@@ -91,6 +91,7 @@ def _part(material: Material, part: Part) -> dict[str, Any]:
         ),
         "certified": _certified(material, part),
         "committed": NO_PLAN if part.committed is None else shown.up(float(part.committed)),
+        "returned": _returned(material, part),
         "budget": _text(part.budget),
         "remaining": NO_PLAN if part.budget is None else _left(part, closing.epsilon),
         "other_deltas": figures.at_other_deltas(part.events),
@@ -99,6 +100,24 @@ def _part(material: Material, part: Part) -> dict[str, Any]:
         "by_study": _by_study(part),
         "curve": curves.curve(part),
     }
+
+
+def _returned(material: Material, part: Part) -> list[dict[str, Any]]:
+    """What ended studies had sealed and never reserved, given back in the filter's currency."""
+    rows = material.trail.rows(EntryKind.RETURNED)
+    mine = [body for body in rows if body["institution"] == part.institution]
+    return [
+        {
+            "entry": body["sequence"],
+            "at": body["at"],
+            "study": body["study"],
+            "steps": sum(event["steps"] for event in body["plan_left"]),
+            "order": body["order"],
+            "rdp": body["rdp_returned"],
+        }
+        for body in mine
+        if part.lineage in ("", body["lineage"])
+    ]
 
 
 def _left(part: Part, epsilon_spent: float) -> str:

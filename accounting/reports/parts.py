@@ -7,10 +7,12 @@ studies it is a dataset lineage, judged at the δ of its lifetime budget.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from accounting.dp.accountants import epsilon
 from accounting.dp.events import PrivacyEvent
 from accounting.models import DatasetBudget
 from accounting.reports.scopes import Scope
 from accounting.reports.trail import Deed, Trail, spent
+from accounting.selectors import commitments, histories
 from federation.protocol.document import Protocol
 from studies.models import Institution, Participation, Study
 from studies.selectors.protocols import protocol_of
@@ -28,7 +30,7 @@ class Part:
     unit: str
     delta: float
     budget: float | None
-    committed: str | None  # ε of the sealed plan, as the ledger recorded it
+    committed: str | None  # ε of the sealed plan; of a dataset: of all that is spent or promised
     events: Events
     earlier: Events
     deeds: tuple[Deed, ...]
@@ -121,19 +123,26 @@ def _dataset_part(
     trail: Trail, place: tuple[str, str], budget: DatasetBudget | None, names: dict[str, str]
 ) -> Part:
     slug, lineage = place
-    histories = _histories(trail, slug, lineage)
+    own = _histories(trail, slug, lineage)
     here = _at([*trail.earlier, *trail.deeds], slug, lineage)
     last = here[-1].reserved if here else None
+    delta = float(budget.delta if budget else last["figure"]["delta"] if last else 1e-5)
     return Part(
         institution=slug,
         name=names.get(slug, slug),
         lineage=lineage,
         unit=last["event"]["unit"] if last else "",
-        delta=float(budget.delta if budget else last["figure"]["delta"] if last else 1e-5),
+        delta=delta,
         budget=float(budget.epsilon) if budget else None,
-        committed=None,
-        **histories,
+        committed=_promised(place, delta),
+        **own,
     )
+
+
+def _promised(place: tuple[str, str], delta: float) -> str:
+    """ε of everything spent of a dataset and of the plans that stand on it, now."""
+    standing, spent_there = commitments.standing([place[0]]), histories.load([place[0]])
+    return repr(epsilon(standing.demand(spent_there, place), delta).epsilon)
 
 
 def _histories(trail: Trail, slug: str, lineage: str = "") -> dict[str, tuple]:

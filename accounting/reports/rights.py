@@ -8,6 +8,7 @@ from django.db.models import Q, QuerySet
 
 from accounting.models import IssuedReport
 from accounting.reports.scopes import Scope
+from accounting.selectors import visible
 from studies import access
 from studies.models import Institution, Study
 from studies.selectors import visibility
@@ -44,6 +45,16 @@ def may_sign(person: Visitor, scope: Scope) -> bool:
         return True
     house = _named(scope)[1]
     return house is not None and may_read(person, scope) and access.may_administer(person, house)
+
+
+def may_take_entries(person: Visitor, scope: Scope) -> bool:
+    """Whether the person may read the body of every entry that the report is about."""
+    if not may_read(person, scope):
+        return False
+    if visibility.oversees_everything(person) or scope.institution:
+        return True
+    invited = Institution.objects.filter(participations__study__slug=scope.study)
+    return not invited.exclude(pk__in=visible.houses(person).values("pk")).exists()
 
 
 def readable(person: Visitor) -> QuerySet[IssuedReport]:

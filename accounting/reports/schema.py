@@ -45,7 +45,7 @@ def _sections() -> dict[str, Node]:
         "releases": _releases(),
         "trust_model": _trust(),
         "incidents": _list(_texts(_INCIDENT)),
-        "audit": _object({"method": TEXT, "meaning": TEXT, "runs": {"type": "array"}}),
+        "audit": _object({"method": TEXT, "meaning": TEXT, "runs": _list(_audit_run())}),
         "utility": {"type": "object"},
         "integrity": _integrity(),
         "limits": {**TEXTS, "minItems": 1},
@@ -61,6 +61,14 @@ _ACCOUNTING = (
     "across_studies across_sites tuning"
 )
 _INCIDENT = "at source study institution round what reason approved_by"
+
+
+def _audit_run() -> dict[str, Node]:
+    place = _object({"entry": WHOLE, "at": MOMENT})
+    texts = _texts("study institution method confidence lower delta epsilon result")
+    counts = dict.fromkeys(("canaries", "guesses", "correct"), WHOLE)
+    coins = {"committed": place, "commitment": SHA256, "revealed": _or(place, NONE)}
+    return texts | counts | coins
 
 
 def _report() -> Node:
@@ -122,6 +130,10 @@ def _part() -> dict[str, Node]:
         "other_deltas": {**_list(_texts("delta shown")), "minItems": 6, "maxItems": 6},
         "attacker_percent_sure": DECIMAL,
         "by_study": _list(_texts("study shown delta")),
+        "returned": _list(
+            {"entry": WHOLE, "at": MOMENT, "study": TEXT, "steps": WHOLE}
+            | {"order": DECIMAL, "rdp": DECIMAL}
+        ),
         "curve": _object({"over": {"enum": ["round", "event"]}, "points": points}),
     }
 

@@ -21,7 +21,9 @@ from accounting.reports.renderings import FORMS, page_context, rendered
 from accounting.reports.schema import schema
 from accounting.reports.scopes import Scope
 from accounting.reports.stamps import stamp
-from accounting.services import reports
+from accounting.reports.trail import entries
+from accounting.selectors import bundle
+from accounting.services import checkpoints, reports
 from accounting.views.reports import asked, attachment, told
 from studies.models import Institution, Study
 
@@ -119,6 +121,7 @@ def page(request: HttpRequest, sha256: str) -> HttpResponse:
         "newer": IssuedReport.objects.filter(supersedes=row).first(),
         "others": others[:SHOWN],
         "may_issue": rights.may_issue(request.user, scope),
+        "may_bundle": rights.may_take_entries(request.user, scope),
         "may_sign": rights.may_sign(request.user, scope),
     }
     return render(request, "accounting/report.html", context)
@@ -133,10 +136,24 @@ def as_file(request: HttpRequest, sha256: str, form: str) -> HttpResponse:
     if form == "signed.json":
         data = canonical_json(seals.bundled(row)).encode()
         return attachment(data, FORMS["json"], f"{name}.signed.json")
+    if form == "bundle.json":
+        return attachment(_bundle(request, row, scope), FORMS["json"], f"{name}.bundle.json")
     if form not in FORMS:
         raise Http404
     told(request, scope, form, report)
     return attachment(rendered(report, form, stamp(row)), FORMS[form], f"{name}.{form}")
+
+
+def _bundle(request: HttpRequest, row: IssuedReport, scope: Scope) -> bytes:
+    """The report with the entries that it is about, each proved to be in the hub's signed tree.
+
+    Only for those who may read every body: one tells what its dataset spent in all studies.
+    """
+    if not rights.may_take_entries(request.user, scope):
+        raise PermissionDenied("entries tell lifetime budgets; their houses and officers read them")
+    checkpoints.issue()
+    about = {"kind": "report", **scope.parameters}
+    return bundle.text(entries(scope), scope=about, report=seals.bundled(row)).encode()
 
 
 @login_required

@@ -130,6 +130,18 @@ def test_an_issued_report_is_taken_away_with_its_digest(form, issued, cast, brow
         assert Event.objects.filter(kind="report_downloaded", payload__form=form).exists()
 
 
+def test_entries_go_to_those_who_may_read_every_body(issued, cast, browse):
+    study = reports.issue(STUDY, cast.olga, second_opinion=False)
+    address = reverse("issued-report-file", args=[study.sha256, "bundle.json"])
+    answers = {who: browse(getattr(cast, who)).get(address) for who in ("olga", "otto", "ada")}
+    assert [answer.status_code for answer in answers.values()] == [200, 403, 403]
+    assert json.loads(answers["olga"].content)["report"]["sha256"] == study.sha256
+    own = reverse("issued-report-file", args=[issued.sha256, "bundle.json"])
+    assert browse(cast.otto).get(own).status_code == 200
+    assert 'id="report-bundle"' in text(browse(cast.otto).get(page_of(issued)))
+    assert 'id="report-bundle"' not in text(browse(cast.otto).get(page_of(study)))
+
+
 def test_officers_and_site_admins_sign(issued, cast, browse):
     for who in ("otto", "carla"):
         assert sign(browse(getattr(cast, who)), issued).url == page_of(issued)

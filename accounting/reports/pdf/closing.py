@@ -17,14 +17,33 @@ _CODE = 34 * mm
 
 def story(document: dict[str, Any]) -> Iterator[Flowable]:
     """Audit and utility; what is not claimed."""
-    audit = document["audit"]
-    yield text("Empirical audit", style.SECTION)
-    yield facts([("Method", audit["method"]), ("Meaning", audit["meaning"])])
+    yield from _audit(document["audit"])
     yield text("Utility", style.SECTION)
     pairs = [(name.replace("_", " "), _flat(value)) for name, value in document["utility"].items()]
     yield facts(pairs)
     heading = text("What is not claimed", style.SECTION)
     yield KeepTogether([heading, *bullets(document["limits"])])
+
+
+def _audit(audit: dict[str, Any]) -> Iterator[Flowable]:
+    yield text("Empirical audit", style.SECTION)
+    yield facts([("Method", audit["method"]), ("Meaning", audit["meaning"])])
+    if not audit["runs"]:
+        return
+    yield Spacer(1, 6)
+    heads = ("Institution", "Study", "Canaries", "Right of guesses", "Confidence", "Result")
+    rows = [
+        (
+            run["institution"],
+            run["study"],
+            run["canaries"],
+            f"{run['correct']} of {run['guesses']}",
+            run["confidence"],
+            run["result"],
+        )
+        for run in audit["runs"]
+    ]
+    yield table(heads, rows, (16, 16, 9, 12, 11, 36), "  rrr")
 
 
 def integrity(report: Report, stamp: Stamp | None) -> Iterator[Flowable]:

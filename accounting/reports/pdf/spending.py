@@ -132,6 +132,7 @@ def _parameters(document: Document) -> Iterator[Flowable]:
             ("δ", f"{spent['delta']} ({spent['delta_rule']})"),
             ("Target ε", spent["target_epsilon"]),
             ("Committed", _committed(document)),
+            ("Returned", _returned(document)),
             ("Accountant", f"{how['accountant'].upper()}: {how['version']}"),
             ("Discretisation", how["discretisation"]),
             ("Second opinion", how["second_opinion"]),
@@ -147,9 +148,19 @@ def _parameters(document: Document) -> Iterator[Flowable]:
 
 def _committed(document: Document) -> str:
     plans = sorted({part["committed"] for part in document["parameters"]["institutions"]})
+    what = "the whole sealed plan"
     if not document["report"]["study"]:
-        return "see the report of each study"
-    return f"the whole sealed plan: ε = {', '.join(plans)}" if plans else "nothing"
+        what = "spent and promised together, all studies"
+    return f"{what}: ε = {', '.join(plans)}" if plans else "nothing"
+
+
+def _returned(document: Document) -> str:
+    """What was sealed and given back, counted: the JSON has each row."""
+    rows = [row for part in document["parameters"]["institutions"] for row in part["returned"]]
+    if not rows:
+        return "nothing"
+    steps = sum(row["steps"] for row in rows)
+    return f"{steps} sealed steps that were never reserved, in {len(rows)} rows of the ledger"
 
 
 def _deltas(document: Document) -> Iterator[Flowable]:
