@@ -15,7 +15,7 @@ from accounting.selectors import written
 from accounting.selectors.commitments import Commitments
 from accounting.selectors.histories import Histories
 from accounting.services import gate, priced, replay_budgets
-from accounting.services.audit_rules import Audits, Unsound
+from accounting.services.replay_audit import Audits
 from accounting.services.wrong import Wrong, check_scope, limit_of, same_figure
 
 __all__ = ["Replay", "Wrong"]
@@ -67,16 +67,10 @@ class Replay:
 
     def _committed(self, body: dict[str, Any]) -> None:
         place = (body["study"], body["institution"])
-        try:
-            self.audits.commit(body, began=any(key[:2] == place for key in self.reserved))
-        except Unsound as error:
-            raise Wrong(str(error)) from error
+        self.audits.commit(body, began=any(key[:2] == place for key in self.reserved))
 
     def _revealed(self, body: dict[str, Any]) -> None:
-        try:
-            stated = self.audits.reveal(body)
-        except Unsound as error:
-            raise Wrong(str(error)) from error
+        stated = self.audits.reveal(body)
         history = self.spent.study(body["study"], body["institution"])
         same_figure(stated, epsilon(history, float(stated["delta"])))
 

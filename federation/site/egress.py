@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 
 from accounting.dp.events import PrivacyEvent
-from federation.protocol.audit import COMMIT, FREE, REVEAL, Public, coins_of, committed
+from federation.protocol.audit import COMMIT, FREE, REVEAL, FalseCoins, Public, coins_of, committed
 from federation.protocol.canonical import canonical_json, digest
 from federation.protocol.keys import SigningKey
 from federation.protocol.messages import (
@@ -184,7 +184,10 @@ class Gate:
 
     def _check_committed(self, assignment: Assignment, public: Public) -> None:
         """A reveal says nothing that this site was not bound to before the study's first round."""
-        bound = digest(pack(committed(coins_of(public.tensors)).tensors))
+        try:
+            bound = digest(pack(committed(coins_of(public.tensors)).tensors))
+        except FalseCoins as error:
+            raise GateClosed("the value holds something else than coins") from error
         entries = self._journal.released(assignment.study, COMMIT)
         if bound not in {entry.tensors_digest for entry in entries}:
             raise GateClosed("the coins are not those that this site committed to")

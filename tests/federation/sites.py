@@ -74,7 +74,9 @@ class Site:
             protocol_digest=task.protocol_digest,
             model_digest=task.model_digest,
             tensors_digest=digest(data),
-            events=(PrivacyEvent.from_json(task.parameters["event"]).to_json(),),
+            events=tuple(
+                PrivacyEvent.from_json(event).to_json() for event in task.parameters.values()
+            ),
             journal={"sequence": 1, "digest": "ab" * 32},
             answered_at=messages.timestamp(timezone.now()),
         )

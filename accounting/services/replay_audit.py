@@ -5,13 +5,8 @@ from typing import Any
 
 from accounting.dp.audit import guess_counts, lower_bound
 from accounting.models import EntryKind
+from accounting.services.wrong import Wrong, near
 from federation.protocol.audit import FalseCoins, coins_from
-
-TOLERANCE = 1e-6
-
-
-class Unsound(Exception):
-    """What is wrong with a row of an audit, as a sentence."""
 
 
 @dataclass
@@ -22,29 +17,35 @@ class Audits:
     revealed: set[tuple[str, str, str]] = field(default_factory=set)
 
     def commit(self, body: dict[str, Any], *, began: bool) -> None:
-        """Take a committed row; `began`: something was reserved for the study there before."""
+        """Take a committed row; `began`: something was reserved for the study there before.
+
+        Raises Wrong.
+        """
         place = _place(body)
         if began:
-            raise Unsound("it commits to coins after training had been reserved")
+            raise Wrong("it commits to coins after training had been reserved")
         if place in self.bound:
-            raise Unsound("it commits to coins a second time")
+            raise Wrong("it commits to coins a second time")
         if len(bytes.fromhex(body["commitment"])) != 32:
-            raise Unsound("its commitment is no SHA-256")
+            raise Wrong("its commitment is no SHA-256")
         self.bound[place] = body["commitment"]
 
     def reveal(self, body: dict[str, Any]) -> dict[str, str]:
-        """Take a revealed row; returns the figure of ε that it states, for the replay to derive."""
+        """Take a revealed row; returns the figure of ε that it states, for the replay to derive.
+
+        Raises Wrong.
+        """
         place = _place(body)
         bound = self.bound.get(place)
         if bound is None or bound != body["commitment"]:
-            raise Unsound("it reveals coins that nobody committed to before it")
+            raise Wrong("it reveals coins that nobody committed to before it")
         if place in self.revealed:
-            raise Unsound("it reveals coins a second time")
+            raise Wrong("it reveals coins a second time")
         try:
             coins = coins_from(body)
             coins.check(bound)
         except FalseCoins as error:
-            raise Unsound(str(error)) from error
+            raise Wrong(str(error)) from error
         self.revealed.add(place)
         _check_bound(body["result"], len(coins.flips))
         figure: dict[str, str] = body["result"]["figure"]
@@ -56,7 +57,7 @@ def _place(body: dict[str, Any]) -> tuple[str, str, str]:
     kind = body["kind"]
     key = f"{place[0]}/{place[1]}/{kind}/{place[2]}"
     if kind not in (EntryKind.COMMITTED, EntryKind.REVEALED) or body["idempotency_key"] != key:
-        raise Unsound(f"its idempotency key is not {key}")
+        raise Wrong(f"its idempotency key is not {key}")
     return place
 
 
@@ -64,12 +65,12 @@ def _check_bound(result: dict[str, Any], coins: int) -> None:
     canaries, guesses, correct = (result[name] for name in ("canaries", "guesses", "correct"))
     counts = guess_counts(canaries)
     if canaries != coins or guesses not in counts or result["tried"] != len(counts):
-        raise Unsound("its numbers of canaries and guesses are not those of its coins")
+        raise Wrong("its numbers of canaries and guesses are not those of its coins")
     each = 1 - (1 - float(result["confidence"])) / len(counts)
     delta = float(result["figure"]["delta"])
     derived = lower_bound(canaries, guesses, correct, delta, each)
-    if abs(derived - float(result["lower"])) > TOLERANCE:
-        raise Unsound(
+    if not near(result["lower"], derived):
+        raise Wrong(
             f"it says that ε is at least {result['lower']}, but {correct} right of {guesses} "
             f"guesses show {derived:.6g}"
         )
