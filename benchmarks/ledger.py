@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--sites", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=125)
     parser.add_argument("--schedule", choices=("uniform", "harmonic"), default="uniform")
-    parser.add_argument("--samples", type=int, default=200)
+    parser.add_argument("--samples", type=int, default=100)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder))
@@ -52,7 +52,7 @@ def measure(sites: int, rounds: int, schedule: str, samples: int) -> dict[str, A
     from benchmarks import ledger_world as world  # noqa: PLC0415  (needs Django)
 
     started = time.perf_counter()
-    world.build(sites, rounds, schedule)
+    world.build(sites, rounds, samples, schedule)
     record: dict[str, Any] = {"entries": world.size(), "build": time.perf_counter() - started}
     record |= appends(world, rounds, samples)
     record |= figures(world)

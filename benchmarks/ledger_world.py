@@ -24,11 +24,11 @@ PROTOCOL = "a" * 64
 _noises: list[float] = []
 
 
-def build(sites: int, rounds: int, schedule: str) -> None:
-    """Sites lend and seal, and take part in every round: four rows each."""
+def build(sites: int, rounds: int, spare: int, schedule: str) -> None:
+    """Sites lend and seal rounds and `spare` more, and take part in every round: four rows each."""
+    planned = rounds + spare
     _noises[:] = [
-        1.0 if schedule == "uniform" else 1.0 + 2.0 * (rounds - n) / rounds
-        for n in range(1, rounds + 1)
+        1.0 if schedule == "uniform" else 3.0 - 2.0 * n / planned for n in range(1, planned + 1)
     ]
     names = [f"house-{number}" for number in range(sites)]
     with transaction.atomic():

@@ -10,14 +10,18 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from django.db.models import Exists, OuterRef, Value
-from django.db.models.functions import Replace
-
 from accounting.dp.events import PrivacyEvent
-from accounting.models import Entry, EntryKind
+from accounting.models import Entry
 from accounting.selectors import histories, written
+from accounting.selectors.plain import select
 
 Place = tuple[str, str]  # institution, lineage
+
+_STANDING = (
+    "SELECT id, digest FROM accounting_entry AS plan WHERE kind = 'sealed' AND NOT EXISTS "
+    "(SELECT 1 FROM accounting_entry AS back WHERE back.idempotency_key = "
+    "REPLACE(plan.idempotency_key, '/sealed/', '/returned/'))"
+)
 
 
 @dataclass(frozen=True)
@@ -80,14 +84,7 @@ def standing(
     institutions: Collection[str] | None = None, studies: Collection[str] | None = None
 ) -> Commitments:
     """Read the plans that stand at `institutions`, of `studies` (None: of all), in one query."""
-    key = Replace(OuterRef("idempotency_key"), Value("/sealed/"), Value("/returned/"))
-    rows = Entry.objects.filter(kind=EntryKind.SEALED, round=0)
-    if institutions is not None:
-        rows = rows.filter(institution__in=institutions)
-    if studies is not None:
-        rows = rows.filter(study__in=studies)
-    rows = rows.exclude(Exists(Entry.objects.filter(idempotency_key=key))).order_by()
-    found = _plans(dict(rows.values_list("pk", "digest")))
+    found = _plans(dict(select(_STANDING, institution=institutions, study=studies)))
     return Commitments({plan.name: plan for plan in found})
 
 

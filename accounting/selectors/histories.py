@@ -8,10 +8,14 @@ from functools import lru_cache
 from typing import Any
 
 from accounting.dp.events import Mechanism, PrivacyEvent
-from accounting.models import SpentSteps
+from accounting.selectors.plain import select
 
 Price = tuple[str, str, int]  # noise_multiplier and sample_rate as written, rows_per_unit
 Steps = Counter[Price]
+_SPENT = (
+    "SELECT study, institution, lineage, noise_multiplier, sample_rate, rows_per_unit, unit, steps "
+    "FROM accounting_spentsteps WHERE steps <> 0"
+)
 
 
 @dataclass
@@ -99,21 +103,10 @@ class Histories:
 
 def load(institutions: Collection[str] | None = None, study: str | None = None) -> Histories:
     """Read the histories of `institutions` (all when None), or of one study."""
-    rows = SpentSteps.objects.exclude(steps=0)
-    if institutions is not None:
-        rows = rows.filter(institution__in=institutions)
-    if study is not None:
-        rows = rows.filter(study=study)
     found = Histories()
-    for *place, noise, rate, per_unit, unit, steps in rows.values_list(
-        "study",
-        "institution",
-        "lineage",
-        "noise_multiplier",
-        "sample_rate",
-        "rows_per_unit",
-        "unit",
-        "steps",
+    studies = None if study is None else (study,)
+    for *place, noise, rate, per_unit, unit, steps in select(
+        _SPENT, institution=institutions, study=studies
     ):
         found.count(tuple(place), (noise, rate, per_unit), steps)  # type: ignore[arg-type]
         found.units[place[1], place[2]] = unit
