@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from accounting.views import budgets, bundles, issuing, journals, ledger, panels, reports, verifier
+from accounting.views import (
+    attesting,
+    budgets,
+    bundles,
+    issuing,
+    journals,
+    ledger,
+    panels,
+    raising,
+    reports,
+    verifier,
+)
 
 STUDY = "studies/<slug:slug>/"
 urlpatterns = [
@@ -14,6 +25,9 @@ urlpatterns = [
     path("journals/", journals.index, name="journals"),
     path("journals/<int:number>/explain/", journals.explain, name="journal-explain"),
     path("lifetime-budgets/<int:number>/lower/", budgets.lower, name="budget-lower"),
+    path("lifetime-budgets/<int:number>/raise/", raising.propose, name="budget-raise"),
+    path("raises/<int:number>/", raising.decide, name="raise-decide"),
+    path(STUDY + "attest/", attesting.attest, name="study-attest"),
     path(STUDY + "ledger.json", ledger.export, name="ledger-json"),
     path(STUDY + "bundle.json", bundles.study, name="study-bundle"),
     path(STUDY + "report/", reports.page, name="report"),

@@ -159,6 +159,21 @@ def may_lower_budget(person: Visitor, institution: Institution) -> bool:
     return may_administer(person, institution)
 
 
+def may_propose_raise(person: Visitor, institution: Institution) -> bool:
+    """Raising a lifetime budget begins with its institution's site admins."""
+    return may_administer(person, institution)
+
+
+def may_decide_raise(person: Visitor, institution: Institution) -> bool:
+    """And ends with an officer who oversees it; that it is another person, the service checks."""
+    return overseen(person).filter(pk=institution.pk).exists()
+
+
+def may_attest(person: Visitor, study: Study) -> bool:
+    """That no patient is at two institutions: the study's lead and its officers."""
+    return sees_whole(person, study)
+
+
 # Gates.
 
 
@@ -196,6 +211,12 @@ def require_lead(person: Visitor, study: Study) -> None:
     """Http404 when the study is invisible, PermissionDenied for everybody but its lead."""
     _visible(may_see_study(person, study))
     _allow(may_lead(person, study), "only the study's lead may do this")
+
+
+def require_attest(person: Visitor, study: Study) -> None:
+    """Http404 when the study is invisible, PermissionDenied for who does not see it whole."""
+    _visible(may_see_study(person, study))
+    _allow(may_attest(person, study), "the study's lead and its compliance officers may attest")
 
 
 def require_decide(person: Visitor, participation: Participation) -> None:

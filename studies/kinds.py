@@ -53,6 +53,12 @@ KINDS: dict[str, str] = {
     "witness_failed": "The site of {institution} found that the hub's ledger was rewritten",
     "alert_explained": "{by} explained an alert ({alert})",
     "budget_low": "{percent} % of the privacy budget of {what} is spent or reserved",
+    "budget_raise_proposed": "{by} proposed to raise the budget of {dataset} at {institution}",
+    "budget_raise_rejected": "{by} did not raise the budget of {dataset} at {institution}",
+    "budget_raise_withdrawn": "{by} no longer proposes to raise {dataset} at {institution}",
+    "budget_raised": "{by} raised the lifetime budget of {dataset} at {institution}",
+    "disjoint_attested": "{by} attested that no patient is at two institutions",
+    "disjoint_withdrawn": "{by} withdrew the attestation that no patient is at two institutions",
     "budget_lowered": "{by} lowered the lifetime budget of {dataset} at {institution}",
 }
 NEWS_ONLY = frozenset({"site_seen", "step_done"})  # never rows

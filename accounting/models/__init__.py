@@ -5,6 +5,7 @@ from accounting.models.entry import Entry, EntryKind
 from accounting.models.head import LedgerHead
 from accounting.models.issued_report import IssuedReport, ReportRequest, RequestStatus
 from accounting.models.ledger_checkpoint import LedgerCheckpoint
+from accounting.models.raise_request import RaiseRequest, RaiseStatus
 from accounting.models.report_signature import Meaning, ReportSignature
 from accounting.models.site_difference import DifferenceNote, Differs, SiteDifference
 from accounting.models.site_entry import SiteEntry
@@ -12,5 +13,6 @@ from accounting.models.site_statement import SiteStatement
 from accounting.models.spent import SpentSteps
 
 __all__ = ["DatasetBudget", "Entry", "EntryKind", "IssuedReport", "LedgerCheckpoint", "LedgerHead"]
-__all__ += ["Meaning", "ReportRequest", "ReportSignature", "RequestStatus", "SpentSteps"]
+__all__ += ["Meaning", "RaiseRequest", "RaiseStatus", "ReportRequest", "ReportSignature"]
+__all__ += ["RequestStatus", "SpentSteps"]
 __all__ += ["DifferenceNote", "Differs", "SiteDifference", "SiteEntry", "SiteStatement"]

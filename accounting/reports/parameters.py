@@ -1,5 +1,6 @@
 """Sections 2 to 4 of the report: the statement, the parameters with every ε, the accounting."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from accounting.dp.accountants import epsilon
@@ -153,7 +154,7 @@ def _by_study(part: Part) -> list[dict[str, str]]:
 
 def _across(material: Material) -> dict[str, Any]:
     parts = [part for part in material.parts if part.events]
-    attested = material.trail.rows(EntryKind.ATTESTED)
+    attested = _in_force(material.trail.rows(EntryKind.ATTESTED))
     spent = [figures.figure(epsilon(p.events, p.delta), p.unit, p.scope) for p in parts]
     worst = max(spent, key=lambda found: float(found["epsilon"]), default=None)
     return {
@@ -180,6 +181,17 @@ def _together(material: Material, parts: list[Part]) -> dict[str, Any] | str:
     found = epsilon(everything, _delta(material))
     words = "all institutions" if material.study else "all datasets in this report"
     return figures.figure(found, unit, words)
+
+
+def _in_force(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The attestations that nobody took back, oldest first."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for body in rows:
+        place = (body["study"], body["protocol_digest"])
+        found.pop(place, None)
+        if not body.get("withdrawn"):
+            found[place] = body
+    return list(found.values())
 
 
 def _attestation(body: dict[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,9 @@ OUTCOMES = {
     EntryKind.LOST: "no answer: stays charged",
     EntryKind.REFUSED: "not used: stays charged",
     EntryKind.ABORTED: "never computed: given back",
+    EntryKind.RAISED: "budget raised by two people",
+    EntryKind.RETURNED: "what was committed and never used",
+    EntryKind.ATTESTED: "no patient is at two institutions",
 }
 
 
@@ -111,6 +114,15 @@ def _detail(body: dict[str, Any]) -> str:
         event = body["event"]
         noise, rate = float(event["noise_multiplier"]), float(event["sample_rate"])
         return f"noise {noise:.5g}, sample rate {rate:.5g}, {event['steps']} steps"
+    if body["kind"] == EntryKind.RETURNED:
+        steps = sum(event["steps"] for event in body["plan_left"])
+        return f"{steps} steps of its plan"
+    if body["kind"] == EntryKind.ATTESTED:
+        taken_back = "withdrawn by" if body.get("withdrawn") else "attested by"
+        return f"{taken_back} {body['name']}: {body['text']}"
+    if body["kind"] == EntryKind.RAISED:
+        people = f"proposed by {body['proposed_by']}, approved by {body['approved_by']}"
+        return f"ε ≤ {body['epsilon']}, before {body['before']}; {people}: {body['reason']}"
     if body["kind"] == EntryKind.DECLARED:
         return f"ε ≤ {body['epsilon']} at δ = {body['delta']}: {body['reason']}"
     if body["kind"] == EntryKind.SEALED:

@@ -9,12 +9,15 @@ from accounting.dp.accountants import epsilon
 from accounting.dp.events import PrivacyEvent
 from accounting.dp.figures import Figure
 from accounting.models import DatasetBudget, Entry, EntryKind
-from accounting.selectors import histories, shown, units
+from accounting.selectors import commitments, histories, shown
 
 
 @dataclass(frozen=True)
 class Remaining:
-    """One dataset's lifetime budget: `spent` + `reserved` is `figure`, the rest is `left`."""
+    """One dataset's lifetime budget: `spent` + `reserved` is `figure`.
+
+    `committed` is what running studies' plans add to it, the rest is `left`.
+    """
 
     number: int  # of the budget's row
     institution: str
@@ -24,6 +27,7 @@ class Remaining:
     figure: Figure
     spent: float
     reserved: float
+    committed: float
     left: float
     unit: str  # what its charges protect; empty before the first
 
@@ -36,6 +40,11 @@ class Remaining:
     def shown_reserved(self) -> str:
         """Reserved and not charged yet, rounded up."""
         return shown.up(self.reserved)
+
+    @property
+    def shown_committed(self) -> str:
+        """Committed and not reserved yet, rounded up."""
+        return shown.up(self.committed)
 
     @property
     def shown_left(self) -> str:
@@ -128,7 +137,10 @@ def remaining(institution: str, lineage: str) -> Remaining:
 def remaining_of(budget: DatasetBudget) -> Remaining:
     """The state of `budget`: composed ε at its own δ, split into charged and only reserved."""
     delta, limit = float(budget.delta), float(budget.epsilon)
-    figure = dataset_loss(budget.institution, budget.lineage, delta)
+    where, spent = (budget.institution, budget.lineage), histories.load([budget.institution])
+    standing = commitments.standing([budget.institution])
+    figure = epsilon(spent.dataset(*where), delta)
+    planned = epsilon(standing.demand(spent, where), delta)
     rows = counted(reservations(institution=budget.institution, lineage=budget.lineage))
     charged = charged_places(budget.institution)
     settled = epsilon([event_of(row) for row in rows if place(row) in charged], delta)
@@ -141,8 +153,9 @@ def remaining_of(budget: DatasetBudget) -> Remaining:
         figure,
         spent=settled.epsilon,
         reserved=figure.epsilon - settled.epsilon,
-        left=max(0.0, limit - figure.epsilon),
-        unit=units.reserved([budget.institution]).get((budget.institution, budget.lineage), ""),
+        committed=planned.epsilon - figure.epsilon,
+        left=max(0.0, limit - planned.epsilon),
+        unit=spent.units.get(where, "") or standing.unit(where, besides=""),
     )
 
 

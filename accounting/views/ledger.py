@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from accounting.models import Entry, LedgerHead
-from accounting.selectors import overview, spending, visible
+from accounting.selectors import overview, raises, spending, visible
 from accounting.selectors.export import ledger_text
 from accounting.services.verification import verify
 from studies import access
@@ -27,6 +27,7 @@ def index(request: HttpRequest) -> HttpResponse:
     studies = access.studies_for(request.user).exclude(status="draft")
     context = {
         "budgets": [spending.remaining_of(row) for row in visible.budgets(request.user)],
+        "raises": raises.waiting(visible.houses(request.user)),
         "studies": [
             (study, overview.losses(study, access.institutions_in(request.user, study)))
             for study in studies

@@ -6,7 +6,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from accounting import charts
-from accounting.selectors import lending, overview, spending
+from accounting.selectors import attestations, lending, overview, spending
 from federation.protocol import plans
 from studies import access
 from studies.selectors.protocols import protocol_of
@@ -31,6 +31,8 @@ def budget(request: HttpRequest, slug: str) -> HttpResponse:
         "study": study,
         "protocol": protocol,
         "losses": losses,
+        "attested": attestations.in_force(study),
+        "may_attest": study.status != "draft" and access.may_attest(request.user, study),
         "figure": charts.burn_down(
             curves,
             rounds=protocol.rounds.count,

@@ -53,7 +53,11 @@ def test_the_overview_splits_charged_from_reserved(client, world):
     row = get(client, world.officer, "ledger").context["budgets"][0]
     assert row.spent == epsilon([b.TRAIN] * 3, 1e-3).epsilon
     assert row.spent + row.reserved == pytest.approx(epsilon([b.TRAIN] * 4, 1e-3).epsilon)
-    assert row.left == pytest.approx(3.0 - row.figure.epsilon)
+    assert row.committed == 0  # the whole plan is reserved
+    other = get(client, world.officer, "ledger").context["budgets"][1]
+    assert other.committed > 0  # Zurich's fourth round
+    assert other.left == pytest.approx(3.0 - epsilon([b.TRAIN] * 4, 1e-3).epsilon)
+    assert row.left == pytest.approx(3.0 - row.figure.epsilon - row.committed)
 
 
 def test_a_site_admin_sees_only_the_own_house(client, world):

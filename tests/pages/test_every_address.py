@@ -9,7 +9,7 @@ import pytest
 from django.urls import URLPattern, get_resolver, reverse
 from django.utils import timezone
 
-from accounting.models import SiteDifference
+from accounting.models import RaiseRequest, SiteDifference
 from accounting.reports.scopes import Scope
 from accounting.services import budgets, reports
 from studies.models import Institution, Person
@@ -55,6 +55,7 @@ OF_CLEVELAND = Scope(institution="cleveland")
 OWN = f"?{OF_CLEVELAND.text}"
 ALERT = "the number of an alert about Cleveland"
 DIFFERS = "the number of a difference in Cleveland's journal"
+RAISE = "the number of a proposal to raise that budget"
 UNUSED = "0"
 ROWS = {
     "home": Row(PEOPLE),
@@ -103,6 +104,9 @@ ROWS = {
     "ledger": Row(PEOPLE - {"petra", "nobody"}),
     "ledger-verify": Row(OFFICERS, PEOPLE - {"petra", "nobody"}, post=True, answer=302),
     "budget-lower": Row(frozenset(("carla",)), arguments=(LENT,)),
+    "budget-raise": Row(frozenset(("carla",)), arguments=(LENT,)),
+    "raise-decide": Row(OF_HOUSE, arguments=(RAISE,)),
+    "study-attest": Row(frozenset(("ada", "olga", "otto")), IN_STUDY, STUDY),
     "ledger-study": Row(IN_STUDY, arguments=STUDY),
     "ledger-json": Row(IN_STUDY - {"ada"}, frozenset(("ada",)), STUDY),
     "report": Row(IN_STUDY, arguments=STUDY),
@@ -142,6 +146,14 @@ def every_name() -> set[str]:
     return found
 
 
+def asked() -> RaiseRequest:
+    """A proposal that waits for an officer of Cleveland."""
+    about = {"institution": "cleveland", "lineage": "heart-1988"}
+    made = {"before": "3", "epsilon": "4", "reason": "more", "proposed_at": timezone.now()}
+    by = Person.objects.get(username="carla")
+    return RaiseRequest.objects.get_or_create(**about, defaults={**made, "proposed_by": by})[0]
+
+
 def address(name: str) -> str:
     """Where the row's address lies; what Cleveland lends is numbered by the database."""
     cleveland = Institution.objects.get(slug="cleveland")
@@ -149,6 +161,7 @@ def address(name: str) -> str:
         LENT: lambda: budgets.declare(cleveland, DATASETS)[0].pk,
         ISSUED: lambda: reports.issue(OF_CLEVELAND, second_opinion=False).sha256,
         ASKED: lambda: reports.ask(OF_CLEVELAND, Person.objects.get(username="otto")).pk,
+        RAISE: lambda: asked().pk,
         ALERT: lambda: events.record("budget_low", institution=cleveland, what="x", percent=81).pk,
     }
     numbers[DIFFERS] = lambda: a_difference(cleveland).pk

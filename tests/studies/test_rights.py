@@ -18,6 +18,7 @@ RULES = {
     "may_download_model": {"ada"},  # before anybody approved
     "may_read_report": {"ada", "olga", "otto"},
     "sees_whole": {"ada", "olga", "otto"},
+    "may_attest": {"ada", "olga", "otto"},
 }
 HOUSE_RULES = {
     "may_see_institution": {"ada", "boris", "carla", "olga", "otto", "petra"},
@@ -25,6 +26,8 @@ HOUSE_RULES = {
     "may_issue_token": {"carla"},
     "may_read_offer": {"carla", "olga", "otto"},
     "may_lower_budget": {"carla"},
+    "may_propose_raise": {"carla"},
+    "may_decide_raise": {"olga", "otto"},
 }
 PERSON_RULES = {
     "may_create_study": {"ada", "boris"},
