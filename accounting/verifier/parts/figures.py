@@ -106,9 +106,10 @@ class Figures:
     ) -> tuple[Interval, tuple[float, float, float]]:
         """ε by one accountant; how far above (relative, absolute) and below a figure may lie."""
         if accountant == "rdp":
-            found = self._renyi.epsilon(spent, delta, ORDERS if order is None else (order,))
+            found = self._renyi.epsilon(spent, delta, order)
             slack = RENYI_TOLERANCE * max(found, 1.0)
-            return Interval(found, found), (0.0, slack, slack)
+            above = 1e-3 if any(rows > 1 for _, _, rows in spent) else 0.0
+            return Interval(found, found), (above, slack, slack)
         if accountant not in TOLERANCES:
             raise Unknown(f"the accountant {accountant!r}")
         return self._composer.epsilon(spent, delta), (*TOLERANCES[accountant], 1e-9)

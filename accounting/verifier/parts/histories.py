@@ -78,7 +78,7 @@ class Composer:
         if key not in self._known:
             try:
                 self._known[key] = self._epsilon(history, delta)
-            except (OverflowError, ZeroDivisionError) as error:
+            except (ArithmeticError, ValueError) as error:
                 raise TooLarge("the numbers leave what floating point can hold") from error
         return self._known[key]
 
@@ -212,7 +212,7 @@ def moment(step: Steps, rate: float) -> float:
     top = max(rate * step.first, rate * (step.first + len(step.above)))
     growth = [math.exp(rate * (step.first + k) - top) for k in range(len(step.above))]
     sums = [math.fsum(m * g for m, g in zip(masses, growth)) for masses in (step.above, step.below)]
-    return top + math.log(max(sums))
+    return top + math.log(max(sums)) if max(sums) > 0.0 else math.inf
 
 
 def multiplied(product: Spectra | None, factor: Spectra, count: int) -> Spectra:

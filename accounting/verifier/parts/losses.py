@@ -44,6 +44,26 @@ class Steps(NamedTuple):
     infinite: float  # what the curve above moves to an infinite loss
 
 
+class Test(NamedTuple):
+    """How often a test says yes under P and under Q, and how often no: all four to full digits."""
+
+    p: float
+    q: float
+    not_p: float
+    not_q: float
+
+
+class Corner(NamedTuple):
+    """A corner of a curve D, with what it has above 1 − x: small on the left as D on the right.
+
+    With both, the far tails on either side keep all their digits.
+    """
+
+    x: float
+    excess: float
+    value: float
+
+
 class Spectra(NamedTuple):
     """Transforms (first half; the rest mirrors it) of the masses above and below."""
 
@@ -54,11 +74,17 @@ class Spectra(NamedTuple):
 # --- one step ------------------------------------------------------------------------------
 
 
+def log_binomial(count: int, taken: int, rate: float) -> float:
+    """log of the probability that `taken` of `count` are in a sample of this rate (below 1)."""
+    choose = math.lgamma(count + 1) - math.lgamma(taken + 1) - math.lgamma(count - taken + 1)
+    return choose + taken * math.log(rate) + (count - taken) * math.log1p(-rate)
+
+
 def weights(rate: float, rows: int) -> list[float]:
     """How many of a unit's `rows` are in the sample: the binomial distribution."""
     if rate == 1.0:
         return [0.0] * rows + [1.0]
-    return [math.comb(rows, j) * rate**j * (1.0 - rate) ** (rows - j) for j in range(rows + 1)]
+    return [math.exp(log_binomial(rows, j, rate)) for j in range(rows + 1)]
 
 
 def log_ratio(place: float, noise: float, mixture: list[float]) -> tuple[float, float]:
@@ -82,8 +108,11 @@ def threshold(loss: float, noise: float, mixture: list[float], near: float) -> f
 
 def _unmixed(loss: float, rate: float) -> float:
     """log((exp(loss) − 1 + rate) / rate), without cancellation."""
+    if rate == 1.0:
+        return loss
     if loss < 1.0:
-        return math.log1p(math.expm1(loss) / rate)
+        ratio = math.expm1(loss) / rate
+        return math.log1p(ratio) if ratio > -1.0 else -math.inf
     return loss - math.log(rate) + math.log1p((rate - 1.0) * math.exp(-loss))
 
 
@@ -105,12 +134,13 @@ def beyond(place: float, noise: float, mean: float) -> float:
     return 0.5 * math.erfc((place - mean) / (noise * math.sqrt(2.0)))
 
 
-def tails(place: float, noise: float, mixture: list[float], remove: bool) -> tuple[float, float]:
-    """(P, Q) of the test that decides by the threshold `place`, in one of the two directions."""
-    side = 1.0 if remove else -1.0
-    mixed = [w * beyond(side * place, noise, side * j) for j, w in enumerate(mixture) if w > 0.0]
-    plain = beyond(side * place, noise, 0.0)
-    return (math.fsum(mixed), plain) if remove else (plain, math.fsum(mixed))
+def tested(place: float, noise: float, mixture: list[float], remove: bool) -> Test:
+    """What the test that decides by the threshold `place` achieves, in one of both directions."""
+    shares = [(j, w) for j, w in enumerate(mixture) if w > 0.0]
+    mixed = [math.fsum(w * beyond(s * place, noise, s * j) for j, w in shares) for s in (1.0, -1.0)]
+    plain = [beyond(s * place, noise, 0.0) for s in (1.0, -1.0)]
+    (p, not_p), (q, not_q) = (mixed, plain) if remove else (plain[::-1], mixed[::-1])
+    return Test(p, q, not_p, not_q)
 
 
 def one_step(price: Price, interval: float, remove: bool) -> Steps:
@@ -125,54 +155,83 @@ def one_step(price: Price, interval: float, remove: bool) -> Steps:
     if last - first > MOST_POINTS:
         raise TooLarge("the privacy loss of one step needs too fine a grid")
     sign = 1.0 if remove else -1.0
-    achieved, place = [], -SPREAD * noise
+    tests: list[Test] = []
+    place = before = -SPREAD * noise
     for half in range(2 * first, 2 * last + 1) if remove else range(2 * last, 2 * first - 1, -1):
-        found = threshold(sign * 0.5 * half * interval, noise, mixture, place)
-        place = found if math.isfinite(found) else place
-        achieved.append(tails(found, noise, mixture, remove))
+        found = threshold(sign * 0.5 * half * interval, noise, mixture, 2.0 * place - before)
+        if math.isfinite(found):
+            place, before = found, place
+        tests.append(tested(found, noise, mixture, remove))
     xs = [math.exp(k * interval) for k in range(first, last + 1)]
-    return _enclosed(first, xs, achieved if remove else achieved[::-1])
+    return _enclosed(first, xs, tests if remove else tests[::-1])
 
 
-def _enclosed(first: int, xs: list[float], achieved: list[tuple[float, float]]) -> Steps:
-    above = [p - x * q for x, (p, q) in zip(xs, achieved[::2])]
-    above = [min(max(value, 1.0 - x, 0.0), 1.0) for value, x in zip(above, xs)]
-    # Between two grid points stands one wrong test; before the first: always "yes", last: "no".
-    tests = [(1.0, 1.0), *achieved[1::2]]
-    tests[-1] = (0.0, 0.0)
-    tests.append((0.0, 0.0))
-    below = [min(t[0] - x * t[1], u[0] - x * u[1]) for x, t, u in zip(xs, tests, tests[1:])]
-    negative = next((k for k, value in enumerate(below) if value <= 0.0), len(below))
-    below = [value if k < negative - 1 else 0.0 for k, value in enumerate(below)]
-    return Steps(first, _masses(xs, above), _masses(xs, _hull(xs, below)), above[-1])
+def _enclosed(first: int, xs: list[float], tests: list[Test]) -> Steps:
+    """Masses above and below, of tests with thresholds at every half grid point."""
+    above = [Corner(x, x * t.not_q - t.not_p, t.p - x * t.q) for x, t in zip(xs, tests[::2])]
+    # Between two grid points stands one wrong test. Before the first: always "yes"; last: "no".
+    wrong = [Test(1.0, 1.0, 0.0, 0.0), *tests[1:-2:2], *[Test(0.0, 0.0, 1.0, 1.0)] * 2]
+    pairs = list(zip(xs, wrong, wrong[1:]))
+    left = _cut([min(x * t.not_q - t.not_p for t in pair) for x, *pair in pairs[-first::-1]])[::-1]
+    right = _cut([min(t.p - x * t.q for t in pair) for x, *pair in pairs[-first:]])
+    left[-1] = right[0] = min(left[-1], right[0])
+    below = [Corner(x, value, value + 1.0 - x) for x, value in zip(xs, left)]
+    below += [Corner(x, value - 1.0 + x, value) for x, value in zip(xs[1 - first :], right[1:])]
+    above_masses, below_masses = _masses(above), _masses(_hull([Corner(0.0, 0.0, 1.0), *below]))
+    return Steps(first, above_masses, below_masses, max(above[-1].value, 0.0))
 
 
-def _hull(xs: list[float], values: list[float]) -> list[float]:
-    """The lower convex hull of points (x, value) and (0, 1), read again at each x."""
-    kept = [(0.0, 1.0)]
-    for point in zip(xs, values):
-        while len(kept) > 1 and _turns_down(kept[-2], kept[-1], point):
+def _cut(values: list[float]) -> list[float]:
+    """Zero from just before the first value that is not positive: a curve never falls below 0."""
+    end = next((k for k, value in enumerate(values) if value <= 0.0), len(values))
+    return [value if k < end - 1 else 0.0 for k, value in enumerate(values)]
+
+
+def _hull(corners: list[Corner]) -> list[Corner]:
+    """The lower convex hull, read again at each corner but the first."""
+    kept: list[Corner] = []
+    for corner in corners:
+        while len(kept) > 1 and _turns_down(kept[-2], kept[-1], corner):
             kept.pop()
-        kept.append(point)
+        kept.append(corner)
     answer, at = [], 0
-    for x in xs:
-        while kept[at + 1][0] < x:
+    for corner in corners[1:]:
+        while kept[at + 1].x < corner.x:
             at += 1
-        (a, u), (b, v) = kept[at], kept[at + 1]
-        answer.append(v if x == b else u + (v - u) * (x - a) / (b - a))
+        answer.append(_between(kept[at], kept[at + 1], corner.x))
     return answer
 
 
-def _turns_down(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> bool:
-    return (b[1] - a[1]) * (c[0] - b[0]) >= (c[1] - b[1]) * (b[0] - a[0])
+def _turns_down(a: Corner, b: Corner, c: Corner) -> bool:
+    return _slope(a, b, c.x) >= _slope(b, c, c.x)
 
 
-def _masses(xs: list[float], curve: list[float]) -> list[float]:
+def _slope(a: Corner, b: Corner, until: float) -> float:
+    """Of the curve above 1 − x where all is left of 1, for its small numbers; else of the curve."""
+    rise = b.excess - a.excess if until <= 1.0 else b.value - a.value
+    return rise / (b.x - a.x)
+
+
+def _between(a: Corner, b: Corner, x: float) -> Corner:
+    if x == b.x:
+        return b
+    share = (x - a.x) / (b.x - a.x)
+    value = a.value + (b.value - a.value) * share
+    excess = a.excess + (b.excess - a.excess) * share
+    return Corner(x, excess, value)
+
+
+def _masses(corners: list[Corner]) -> list[float]:
     """P-masses of the discrete pair whose hockey-stick curve has these corners: x·Δ(slope)."""
-    slopes = [(curve[0] - 1.0) / xs[0]]
-    slopes += [(v - u) / (b - a) for a, b, u, v in zip(xs, xs[1:], curve, curve[1:])]
-    slopes.append(0.0)
-    return [max(x * (after - before), 0.0) for x, before, after in zip(xs, slopes, slopes[1:])]
+    points = [Corner(0.0, 0.0, 1.0), *corners]
+    masses = []
+    for a, b, c in zip(points, points[1:], points[2:]):
+        if b.x == 1.0:
+            turn = _slope(b, c, c.x) - _slope(a, b, b.x) + 1.0
+        else:
+            turn = _slope(b, c, c.x) - _slope(a, b, c.x)
+        masses.append(b.x * turn)
+    return [*masses, -corners[-1].x * _slope(corners[-2], corners[-1], corners[-1].x)]
 
 
 # --- many steps ----------------------------------------------------------------------------

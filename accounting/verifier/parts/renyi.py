@@ -9,9 +9,15 @@ Kamath and Steinke 2020 (arXiv 2004.00010, proposition 12), and Bretagnolle-Hube
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
-from accounting.verifier.parts.losses import History, Price, TooLarge, log_ratio, weights
+from accounting.verifier.parts.losses import (
+    History,
+    Price,
+    TooLarge,
+    log_binomial,
+    log_ratio,
+    weights,
+)
 
 # The orders that a figure "rdp" takes the best of, as its specification lists them.
 ORDERS = (
@@ -22,6 +28,7 @@ ORDERS = (
     + [1024.0]
 )
 MOST_PLACES = 400_000
+LEAST_NOISE, MOST_ROWS, REACH = 0.03, 32, 4096.0
 
 
 class Renyi:
@@ -34,11 +41,30 @@ class Renyi:
         """The Rényi divergence of a whole history at one order: composing is adding."""
         return math.fsum(n * self._step(price, order) for price, n in history.items())
 
-    def epsilon(self, history: History, delta: float, orders: Iterable[float]) -> float:
-        """The least ε that one of the orders proves at δ."""
+    def epsilon(self, history: History, delta: float, order: float | None = None) -> float:
+        """The ε that one order proves at δ; the least that any of ORDERS proves where None."""
         if not history:
             return 0.0
-        return min(converted(self.at(history, order), order, delta) for order in orders)
+        if order is not None:
+            return converted(self.at(history, order), order, delta)
+        if all(rows == 1 or rate == 1.0 for _, rate, rows in history):
+            return min(converted(self.at(history, each), each, delta) for each in ORDERS)
+        return self._sought(history, delta)
+
+    def _sought(self, history: History, delta: float) -> float:
+        """The least of all orders by bisection, for integrals take time: ε falls, then rises."""
+        orders = sorted(ORDERS)
+        low, high = 0, len(orders) - 1
+        while low < high:
+            here, next_ = (
+                converted(self.at(history, orders[k]), orders[k], delta)
+                for k in ((low + high) // 2, (low + high) // 2 + 1)
+            )
+            if here <= next_:
+                high = (low + high) // 2
+            else:
+                low = (low + high) // 2 + 1
+        return converted(self.at(history, orders[low]), orders[low], delta)
 
     def _step(self, price: Price, order: float) -> float:
         if (price, order) not in self._known:
@@ -66,18 +92,33 @@ def best_order(limit: float, delta: float) -> float:
 
 
 def divergence(price: Price, order: float) -> float:
-    """The Rényi divergence of one step at `order`, in the direction where it is larger."""
+    """The Rényi divergence of one step at `order`, in the direction where it is larger.
+
+    Where an integral would take too many points, convexity in the mixture bounds it from above;
+    figures that are written are made in the same way.
+    """
     noise, rate, rows = price
     if rate == 1.0:
         return order * (rows / noise) ** 2 / 2.0
     if rows == 1 and order == int(order):
         return _summed(noise, rate, int(order)) / (order - 1.0)
+    if noise < LEAST_NOISE or (rows > 1 and (rows > MOST_ROWS or order * rows > REACH * noise)):
+        return _convex(noise, rate, rows, order) / (order - 1.0)
     mixture = weights(rate, rows)
-    moments = [_integrated(noise, mixture, order)]
+    moment_ = _integrated(noise, mixture, order)
     if rows > 1:
         # For one row, removing it is known to cost more than adding it.
-        moments.append(_integrated(noise, mixture, 1.0 - order))
-    return max(max(moments), 0.0) / (order - 1.0)
+        moment_ = max(moment_, _integrated(noise, mixture, 1.0 - order))
+        moment_ = min(moment_, _convex(noise, rate, rows, order))
+    return moment_ / (order - 1.0)
+
+
+def _convex(noise: float, rate: float, rows: int, order: float) -> float:
+    """log Σ_j Binomial(rows, q)(j) exp(a(a − 1) j² / 2σ²): the mixture taken out of the power."""
+    logs = [order * (order - 1.0) * j * j / (2.0 * noise**2) for j in range(rows + 1)]
+    logs = [log + log_binomial(rows, j, rate) for j, log in enumerate(logs)]
+    top = max(logs)
+    return top + math.log(math.fsum(math.exp(log - top) for log in logs))
 
 
 def _summed(noise: float, rate: float, order: int) -> float:
@@ -85,9 +126,7 @@ def _summed(noise: float, rate: float, order: int) -> float:
     logs: list[float] = []
     for i in range(2, order + 1):
         growth = (i * i - i) / (2.0 * noise**2)
-        choose = math.lgamma(order + 1) - math.lgamma(i + 1) - math.lgamma(order - i + 1)
-        taken = i * math.log(rate) + (order - i) * math.log1p(-rate)
-        logs.append(choose + taken + growth + math.log(-math.expm1(-growth)))
+        logs.append(log_binomial(order, i, rate) + growth + math.log(-math.expm1(-growth)))
     return _log_one_plus(logs)
 
 
@@ -95,7 +134,7 @@ def _integrated(noise: float, mixture: list[float], power: float) -> float:
     """log E[f^power] over N(0, σ²), f = P/Q: as 1 + E[f^a − 1 − a(f − 1)], which never cancels."""
     reach = max(power, 1.0) * (len(mixture) - 1) + 13.0 * noise
     low = min(power, 0.0) * (len(mixture) - 1) - 13.0 * noise
-    step = min(noise / 4.0, noise**2 / (2.0 * (len(mixture) - 1)))
+    step = min(noise / 4.0, noise**2 / 2.0)
     count = math.ceil((reach - low) / step)
     if count > MOST_PLACES:
         raise TooLarge(f"with noise multiplier {noise:g} the integral takes too many points")
