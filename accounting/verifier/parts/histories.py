@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from operator import mul
 from typing import NamedTuple
 
 from accounting.verifier.parts.losses import (
@@ -24,7 +25,7 @@ from accounting.verifier.parts.losses import (
     weights,
 )
 
-KEPT_PRODUCTS, MOST_KEPT = 12, 4000
+KEPT_PRODUCTS, KEPT_SPECTRA, KEPT_STEPS, KEPT_MOMENTS = 12, 64, 512, 100_000
 
 
 class Interval(NamedTuple):
@@ -53,10 +54,14 @@ class Product(NamedTuple):
 class Kept(dict):  # type: ignore[type-arg]
     """Remembers the newest entries only, so that a long ledger does not fill the memory."""
 
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+
     def __setitem__(self, key: object, value: object) -> None:
         """Forget the oldest entry where there are too many."""
         super().__setitem__(key, value)
-        if len(self) > MOST_KEPT:
+        if len(self) > self.most:
             del self[next(iter(self))]
 
 
@@ -64,9 +69,9 @@ class Composer:
     """Composes histories. The transforms of steps are kept, and the last products."""
 
     def __init__(self) -> None:
-        self._steps: dict[tuple[Price, float, bool], Steps] = Kept()
-        self._moments: dict[tuple[Price, float, bool, int], float] = Kept()
-        self._spectra: dict[tuple[Price, Grid], Spectra] = Kept()
+        self._steps: dict[tuple[Price, float, bool], Steps] = Kept(KEPT_STEPS)
+        self._moments: dict[tuple[Price, float, bool, int], float] = Kept(KEPT_MOMENTS)
+        self._spectra: dict[tuple[Price, Grid], Spectra] = Kept(KEPT_SPECTRA)
         self._variances: dict[Price, float] = {}
         self._products: list[Product] = []
         self._known: dict[tuple[tuple[tuple[Price, int], ...], float], Interval] = {}
@@ -116,6 +121,7 @@ class Composer:
         )
 
     def _step(self, price: Price, interval: float, remove: bool) -> Steps:
+        remove = remove or price[1] == 1.0  # without sampling both directions are the same
         key = (price, interval, remove)
         if key not in self._steps:
             self._steps[key] = one_step(price, interval, remove)
@@ -140,7 +146,7 @@ class Composer:
 
     def _moment(self, price: Price, interval: float, remove: bool, code: int) -> float:
         """log E[exp(±λ·loss)] with λ = √2^(|code| − 1000): the larger of above and below."""
-        key = (price, interval, remove, code)
+        key = (price, interval, remove or price[1] == 1.0, code)
         if key not in self._moments:
             order = math.copysign(2.0 ** (0.5 * (abs(code) - 1000)), code)
             self._moments[key] = moment(self._step(price, interval, remove), order * interval)
@@ -157,9 +163,7 @@ class Composer:
         if product is not None and (found is None or found.history != sampled):
             self._products = [*self._products[1 - KEPT_PRODUCTS :], Product(grid, sampled, product)]
         for price in history.keys() - sampled.keys():
-            # It changes with every row, so it is not worth keeping.
-            step = self._step(price, grid.interval, grid.remove)
-            product = multiplied(product, spectra(step, grid.size), history[price])
+            product = multiplied(product, self._spectrum(price, grid), history[price])
         if product is None:
             raise TooLarge("an empty history has no loss")
         return product
@@ -174,6 +178,7 @@ class Composer:
         return max(fitting, key=lambda kept: sum(kept.history.values()), default=None)
 
     def _spectrum(self, price: Price, grid: Grid) -> Spectra:
+        grid = grid._replace(remove=grid.remove or price[1] == 1.0)
         if (price, grid) not in self._spectra:
             step = self._step(price, grid.interval, grid.remove)
             self._spectra[price, grid] = spectra(step, grid.size)
@@ -211,16 +216,13 @@ def moment(step: Steps, rate: float) -> float:
     """log E[exp(rate·index)], the larger of the masses above and below; `rate` per grid point."""
     top = max(rate * step.first, rate * (step.first + len(step.above)))
     growth = [math.exp(rate * (step.first + k) - top) for k in range(len(step.above))]
-    sums = [math.fsum(m * g for m, g in zip(masses, growth)) for masses in (step.above, step.below)]
+    sums = [sum(map(mul, masses, growth)) for masses in (step.above, step.below)]
     return top + math.log(max(sums)) if max(sums) > 0.0 else math.inf
 
 
 def multiplied(product: Spectra | None, factor: Spectra, count: int) -> Spectra:
     """`product` (1 where None) composed with `count` more steps."""
-    powers = [[value**count for value in side] for side in factor]
+    powers = factor if count == 1 else Spectra(*([v**count for v in side] for side in factor))
     if product is None:
-        return Spectra(*powers)
-    return Spectra(
-        [a * b for a, b in zip(product.above, powers[0])],
-        [a * b for a, b in zip(product.below, powers[1])],
-    )
+        return powers
+    return Spectra(*(list(map(mul, old, new)) for old, new in zip(product, powers)))

@@ -129,18 +129,15 @@ def _newton(loss: float, noise: float, mixture: list[float], near: float) -> flo
     raise TooLarge("the privacy loss of a mechanism could not be inverted")
 
 
-def beyond(place: float, noise: float, mean: float) -> float:
-    """The mass of N(mean, noise²) above `place`."""
-    return 0.5 * math.erfc((place - mean) / (noise * math.sqrt(2.0)))
-
-
 def tested(place: float, noise: float, mixture: list[float], remove: bool) -> Test:
     """What the test that decides by the threshold `place` achieves, in one of both directions."""
-    shares = [(j, w) for j, w in enumerate(mixture) if w > 0.0]
-    mixed = [math.fsum(w * beyond(s * place, noise, s * j) for j, w in shares) for s in (1.0, -1.0)]
-    plain = [beyond(s * place, noise, 0.0) for s in (1.0, -1.0)]
-    (p, not_p), (q, not_q) = (mixed, plain) if remove else (plain[::-1], mixed[::-1])
-    return Test(p, q, not_p, not_q)
+    p, not_p, scale = 0.0, 0.0, noise * math.sqrt(2.0)
+    for j, share in enumerate(mixture):
+        if share > 0.0:
+            p += 0.5 * share * math.erfc((place - j) / scale)
+            not_p += 0.5 * share * math.erfc((j - place) / scale)
+    q, not_q = 0.5 * math.erfc(place / scale), 0.5 * math.erfc(-place / scale)
+    return Test(p, q, not_p, not_q) if remove else Test(not_q, not_p, q, p)
 
 
 def one_step(price: Price, interval: float, remove: bool) -> Steps:
