@@ -23,6 +23,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
+from operator import mul
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
@@ -393,6 +394,26 @@ class Steps(NamedTuple):
     infinite: float  # what the curve above moves to an infinite loss
 
 
+class Test(NamedTuple):
+    """How often a test says yes under P and under Q, and how often no: all four to full digits."""
+
+    p: float
+    q: float
+    not_p: float
+    not_q: float
+
+
+class Corner(NamedTuple):
+    """A corner of a curve D, with what it has above 1 − x: small on the left as D on the right.
+
+    With both, the far tails on either side keep all their digits.
+    """
+
+    x: float
+    excess: float
+    value: float
+
+
 class Spectra(NamedTuple):
     """Transforms (first half; the rest mirrors it) of the masses above and below."""
 
@@ -403,11 +424,17 @@ class Spectra(NamedTuple):
 # --- one step ------------------------------------------------------------------------------
 
 
+def log_binomial(count: int, taken: int, rate: float) -> float:
+    """log of the probability that `taken` of `count` are in a sample of this rate (below 1)."""
+    choose = math.lgamma(count + 1) - math.lgamma(taken + 1) - math.lgamma(count - taken + 1)
+    return choose + taken * math.log(rate) + (count - taken) * math.log1p(-rate)
+
+
 def weights(rate: float, rows: int) -> list[float]:
     """How many of a unit's `rows` are in the sample: the binomial distribution."""
     if rate == 1.0:
         return [0.0] * rows + [1.0]
-    return [math.comb(rows, j) * rate**j * (1.0 - rate) ** (rows - j) for j in range(rows + 1)]
+    return [math.exp(log_binomial(rows, j, rate)) for j in range(rows + 1)]
 
 
 def log_ratio(place: float, noise: float, mixture: list[float]) -> tuple[float, float]:
@@ -431,8 +458,11 @@ def threshold(loss: float, noise: float, mixture: list[float], near: float) -> f
 
 def _unmixed(loss: float, rate: float) -> float:
     """log((exp(loss) − 1 + rate) / rate), without cancellation."""
+    if rate == 1.0:
+        return loss
     if loss < 1.0:
-        return math.log1p(math.expm1(loss) / rate)
+        ratio = math.expm1(loss) / rate
+        return math.log1p(ratio) if ratio > -1.0 else -math.inf
     return loss - math.log(rate) + math.log1p((rate - 1.0) * math.exp(-loss))
 
 
@@ -449,17 +479,15 @@ def _newton(loss: float, noise: float, mixture: list[float], near: float) -> flo
     raise TooLarge("the privacy loss of a mechanism could not be inverted")
 
 
-def beyond(place: float, noise: float, mean: float) -> float:
-    """The mass of N(mean, noise²) above `place`."""
-    return 0.5 * math.erfc((place - mean) / (noise * math.sqrt(2.0)))
-
-
-def tails(place: float, noise: float, mixture: list[float], remove: bool) -> tuple[float, float]:
-    """(P, Q) of the test that decides by the threshold `place`, in one of the two directions."""
-    side = 1.0 if remove else -1.0
-    mixed = [w * beyond(side * place, noise, side * j) for j, w in enumerate(mixture) if w > 0.0]
-    plain = beyond(side * place, noise, 0.0)
-    return (math.fsum(mixed), plain) if remove else (plain, math.fsum(mixed))
+def tested(place: float, noise: float, mixture: list[float], remove: bool) -> Test:
+    """What the test that decides by the threshold `place` achieves, in one of both directions."""
+    p, not_p, scale = 0.0, 0.0, noise * math.sqrt(2.0)
+    for j, share in enumerate(mixture):
+        if share > 0.0:
+            p += 0.5 * share * math.erfc((place - j) / scale)
+            not_p += 0.5 * share * math.erfc((j - place) / scale)
+    q, not_q = 0.5 * math.erfc(place / scale), 0.5 * math.erfc(-place / scale)
+    return Test(p, q, not_p, not_q) if remove else Test(not_q, not_p, q, p)
 
 
 def one_step(price: Price, interval: float, remove: bool) -> Steps:
@@ -474,54 +502,83 @@ def one_step(price: Price, interval: float, remove: bool) -> Steps:
     if last - first > MOST_POINTS:
         raise TooLarge("the privacy loss of one step needs too fine a grid")
     sign = 1.0 if remove else -1.0
-    achieved, place = [], -SPREAD * noise
+    tests: list[Test] = []
+    place = before = -SPREAD * noise
     for half in range(2 * first, 2 * last + 1) if remove else range(2 * last, 2 * first - 1, -1):
-        found = threshold(sign * 0.5 * half * interval, noise, mixture, place)
-        place = found if math.isfinite(found) else place
-        achieved.append(tails(found, noise, mixture, remove))
+        found = threshold(sign * 0.5 * half * interval, noise, mixture, 2.0 * place - before)
+        if math.isfinite(found):
+            place, before = found, place
+        tests.append(tested(found, noise, mixture, remove))
     xs = [math.exp(k * interval) for k in range(first, last + 1)]
-    return _enclosed(first, xs, achieved if remove else achieved[::-1])
+    return _enclosed(first, xs, tests if remove else tests[::-1])
 
 
-def _enclosed(first: int, xs: list[float], achieved: list[tuple[float, float]]) -> Steps:
-    above = [p - x * q for x, (p, q) in zip(xs, achieved[::2])]
-    above = [min(max(value, 1.0 - x, 0.0), 1.0) for value, x in zip(above, xs)]
-    # Between two grid points stands one wrong test; before the first: always "yes", last: "no".
-    tests = [(1.0, 1.0), *achieved[1::2]]
-    tests[-1] = (0.0, 0.0)
-    tests.append((0.0, 0.0))
-    below = [min(t[0] - x * t[1], u[0] - x * u[1]) for x, t, u in zip(xs, tests, tests[1:])]
-    negative = next((k for k, value in enumerate(below) if value <= 0.0), len(below))
-    below = [value if k < negative - 1 else 0.0 for k, value in enumerate(below)]
-    return Steps(first, _masses(xs, above), _masses(xs, _hull(xs, below)), above[-1])
+def _enclosed(first: int, xs: list[float], tests: list[Test]) -> Steps:
+    """Masses above and below, of tests with thresholds at every half grid point."""
+    above = [Corner(x, x * t.not_q - t.not_p, t.p - x * t.q) for x, t in zip(xs, tests[::2])]
+    # Between two grid points stands one wrong test. Before the first: always "yes"; last: "no".
+    wrong = [Test(1.0, 1.0, 0.0, 0.0), *tests[1:-2:2], *[Test(0.0, 0.0, 1.0, 1.0)] * 2]
+    pairs = list(zip(xs, wrong, wrong[1:]))
+    left = _cut([min(x * t.not_q - t.not_p for t in pair) for x, *pair in pairs[-first::-1]])[::-1]
+    right = _cut([min(t.p - x * t.q for t in pair) for x, *pair in pairs[-first:]])
+    left[-1] = right[0] = min(left[-1], right[0])
+    below = [Corner(x, value, value + 1.0 - x) for x, value in zip(xs, left)]
+    below += [Corner(x, value - 1.0 + x, value) for x, value in zip(xs[1 - first :], right[1:])]
+    above_masses, below_masses = _masses(above), _masses(_hull([Corner(0.0, 0.0, 1.0), *below]))
+    return Steps(first, above_masses, below_masses, max(above[-1].value, 0.0))
 
 
-def _hull(xs: list[float], values: list[float]) -> list[float]:
-    """The lower convex hull of points (x, value) and (0, 1), read again at each x."""
-    kept = [(0.0, 1.0)]
-    for point in zip(xs, values):
-        while len(kept) > 1 and _turns_down(kept[-2], kept[-1], point):
+def _cut(values: list[float]) -> list[float]:
+    """Zero from just before the first value that is not positive: a curve never falls below 0."""
+    end = next((k for k, value in enumerate(values) if value <= 0.0), len(values))
+    return [value if k < end - 1 else 0.0 for k, value in enumerate(values)]
+
+
+def _hull(corners: list[Corner]) -> list[Corner]:
+    """The lower convex hull, read again at each corner but the first."""
+    kept: list[Corner] = []
+    for corner in corners:
+        while len(kept) > 1 and _turns_down(kept[-2], kept[-1], corner):
             kept.pop()
-        kept.append(point)
+        kept.append(corner)
     answer, at = [], 0
-    for x in xs:
-        while kept[at + 1][0] < x:
+    for corner in corners[1:]:
+        while kept[at + 1].x < corner.x:
             at += 1
-        (a, u), (b, v) = kept[at], kept[at + 1]
-        answer.append(v if x == b else u + (v - u) * (x - a) / (b - a))
+        answer.append(_between(kept[at], kept[at + 1], corner.x))
     return answer
 
 
-def _turns_down(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> bool:
-    return (b[1] - a[1]) * (c[0] - b[0]) >= (c[1] - b[1]) * (b[0] - a[0])
+def _turns_down(a: Corner, b: Corner, c: Corner) -> bool:
+    return _slope(a, b, c.x) >= _slope(b, c, c.x)
 
 
-def _masses(xs: list[float], curve: list[float]) -> list[float]:
+def _slope(a: Corner, b: Corner, until: float) -> float:
+    """Of the curve above 1 − x where all is left of 1, for its small numbers; else of the curve."""
+    rise = b.excess - a.excess if until <= 1.0 else b.value - a.value
+    return rise / (b.x - a.x)
+
+
+def _between(a: Corner, b: Corner, x: float) -> Corner:
+    if x == b.x:
+        return b
+    share = (x - a.x) / (b.x - a.x)
+    value = a.value + (b.value - a.value) * share
+    excess = a.excess + (b.excess - a.excess) * share
+    return Corner(x, excess, value)
+
+
+def _masses(corners: list[Corner]) -> list[float]:
     """P-masses of the discrete pair whose hockey-stick curve has these corners: x·Δ(slope)."""
-    slopes = [(curve[0] - 1.0) / xs[0]]
-    slopes += [(v - u) / (b - a) for a, b, u, v in zip(xs, xs[1:], curve, curve[1:])]
-    slopes.append(0.0)
-    return [max(x * (after - before), 0.0) for x, before, after in zip(xs, slopes, slopes[1:])]
+    points = [Corner(0.0, 0.0, 1.0), *corners]
+    masses = []
+    for a, b, c in zip(points, points[1:], points[2:]):
+        if b.x == 1.0:
+            turn = _slope(b, c, c.x) - _slope(a, b, b.x) + 1.0
+        else:
+            turn = _slope(b, c, c.x) - _slope(a, b, c.x)
+        masses.append(b.x * turn)
+    return [*masses, -corners[-1].x * _slope(corners[-2], corners[-1], corners[-1].x)]
 
 
 # --- many steps ----------------------------------------------------------------------------
@@ -585,7 +642,7 @@ def epsilon_at(losses: list[float], masses: list[float], room: float) -> float:
 # The ε of a whole history as a certified interval, quick where it grows row by row.
 # ==================================================================================================
 
-KEPT_PRODUCTS, MOST_KEPT = 12, 4000
+KEPT_PRODUCTS, KEPT_SPECTRA, KEPT_STEPS, KEPT_MOMENTS = 12, 64, 512, 100_000
 
 
 class Interval(NamedTuple):
@@ -614,10 +671,14 @@ class Product(NamedTuple):
 class Kept(dict):  # type: ignore[type-arg]
     """Remembers the newest entries only, so that a long ledger does not fill the memory."""
 
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+
     def __setitem__(self, key: object, value: object) -> None:
         """Forget the oldest entry where there are too many."""
         super().__setitem__(key, value)
-        if len(self) > MOST_KEPT:
+        if len(self) > self.most:
             del self[next(iter(self))]
 
 
@@ -625,9 +686,9 @@ class Composer:
     """Composes histories. The transforms of steps are kept, and the last products."""
 
     def __init__(self) -> None:
-        self._steps: dict[tuple[Price, float, bool], Steps] = Kept()
-        self._moments: dict[tuple[Price, float, bool, int], float] = Kept()
-        self._spectra: dict[tuple[Price, Grid], Spectra] = Kept()
+        self._steps: dict[tuple[Price, float, bool], Steps] = Kept(KEPT_STEPS)
+        self._moments: dict[tuple[Price, float, bool, int], float] = Kept(KEPT_MOMENTS)
+        self._spectra: dict[tuple[Price, Grid], Spectra] = Kept(KEPT_SPECTRA)
         self._variances: dict[Price, float] = {}
         self._products: list[Product] = []
         self._known: dict[tuple[tuple[tuple[Price, int], ...], float], Interval] = {}
@@ -639,7 +700,7 @@ class Composer:
         if key not in self._known:
             try:
                 self._known[key] = self._epsilon(history, delta)
-            except (OverflowError, ZeroDivisionError) as error:
+            except (ArithmeticError, ValueError) as error:
                 raise TooLarge("the numbers leave what floating point can hold") from error
         return self._known[key]
 
@@ -677,6 +738,7 @@ class Composer:
         )
 
     def _step(self, price: Price, interval: float, remove: bool) -> Steps:
+        remove = remove or price[1] == 1.0  # without sampling both directions are the same
         key = (price, interval, remove)
         if key not in self._steps:
             self._steps[key] = one_step(price, interval, remove)
@@ -701,7 +763,7 @@ class Composer:
 
     def _moment(self, price: Price, interval: float, remove: bool, code: int) -> float:
         """log E[exp(±λ·loss)] with λ = √2^(|code| − 1000): the larger of above and below."""
-        key = (price, interval, remove, code)
+        key = (price, interval, remove or price[1] == 1.0, code)
         if key not in self._moments:
             order = math.copysign(2.0 ** (0.5 * (abs(code) - 1000)), code)
             self._moments[key] = moment(self._step(price, interval, remove), order * interval)
@@ -718,9 +780,7 @@ class Composer:
         if product is not None and (found is None or found.history != sampled):
             self._products = [*self._products[1 - KEPT_PRODUCTS :], Product(grid, sampled, product)]
         for price in history.keys() - sampled.keys():
-            # It changes with every row, so it is not worth keeping.
-            step = self._step(price, grid.interval, grid.remove)
-            product = multiplied(product, spectra(step, grid.size), history[price])
+            product = multiplied(product, self._spectrum(price, grid), history[price])
         if product is None:
             raise TooLarge("an empty history has no loss")
         return product
@@ -735,6 +795,7 @@ class Composer:
         return max(fitting, key=lambda kept: sum(kept.history.values()), default=None)
 
     def _spectrum(self, price: Price, grid: Grid) -> Spectra:
+        grid = grid._replace(remove=grid.remove or price[1] == 1.0)
         if (price, grid) not in self._spectra:
             step = self._step(price, grid.interval, grid.remove)
             self._spectra[price, grid] = spectra(step, grid.size)
@@ -772,19 +833,16 @@ def moment(step: Steps, rate: float) -> float:
     """log E[exp(rate·index)], the larger of the masses above and below; `rate` per grid point."""
     top = max(rate * step.first, rate * (step.first + len(step.above)))
     growth = [math.exp(rate * (step.first + k) - top) for k in range(len(step.above))]
-    sums = [math.fsum(m * g for m, g in zip(masses, growth)) for masses in (step.above, step.below)]
-    return top + math.log(max(sums))
+    sums = [sum(map(mul, masses, growth)) for masses in (step.above, step.below)]
+    return top + math.log(max(sums)) if max(sums) > 0.0 else math.inf
 
 
 def multiplied(product: Spectra | None, factor: Spectra, count: int) -> Spectra:
     """`product` (1 where None) composed with `count` more steps."""
-    powers = [[value**count for value in side] for side in factor]
+    powers = factor if count == 1 else Spectra(*([v**count for v in side] for side in factor))
     if product is None:
-        return Spectra(*powers)
-    return Spectra(
-        [a * b for a, b in zip(product.above, powers[0])],
-        [a * b for a, b in zip(product.below, powers[1])],
-    )
+        return powers
+    return Spectra(*(list(map(mul, old, new)) for old, new in zip(product, powers)))
 
 
 # ==================================================================================================
@@ -807,6 +865,7 @@ ORDERS = (
     + [1024.0]
 )
 MOST_PLACES = 400_000
+LEAST_NOISE, MANY_ROWS, REACH = 0.03, 32, 4096.0
 
 
 class Renyi:
@@ -819,11 +878,30 @@ class Renyi:
         """The Rényi divergence of a whole history at one order: composing is adding."""
         return math.fsum(n * self._step(price, order) for price, n in history.items())
 
-    def epsilon(self, history: History, delta: float, orders: Iterable[float]) -> float:
-        """The least ε that one of the orders proves at δ."""
+    def epsilon(self, history: History, delta: float, order: float | None = None) -> float:
+        """The ε that one order proves at δ; the least that any of ORDERS proves where None."""
         if not history:
             return 0.0
-        return min(converted(self.at(history, order), order, delta) for order in orders)
+        if order is not None:
+            return converted(self.at(history, order), order, delta)
+        if all(rows == 1 or rate == 1.0 for _, rate, rows in history):
+            return min(converted(self.at(history, each), each, delta) for each in ORDERS)
+        return self._sought(history, delta)
+
+    def _sought(self, history: History, delta: float) -> float:
+        """The least of all orders by bisection, for integrals take time: ε falls, then rises."""
+        orders = sorted(ORDERS)
+        low, high = 0, len(orders) - 1
+        while low < high:
+            here, next_ = (
+                converted(self.at(history, orders[k]), orders[k], delta)
+                for k in ((low + high) // 2, (low + high) // 2 + 1)
+            )
+            if here <= next_:
+                high = (low + high) // 2
+            else:
+                low = (low + high) // 2 + 1
+        return converted(self.at(history, orders[low]), orders[low], delta)
 
     def _step(self, price: Price, order: float) -> float:
         if (price, order) not in self._known:
@@ -851,18 +929,33 @@ def best_order(limit: float, delta: float) -> float:
 
 
 def divergence(price: Price, order: float) -> float:
-    """The Rényi divergence of one step at `order`, in the direction where it is larger."""
+    """The Rényi divergence of one step at `order`, in the direction where it is larger.
+
+    Where an integral would take too many points, convexity in the mixture bounds it from above;
+    figures that are written are made in the same way.
+    """
     noise, rate, rows = price
     if rate == 1.0:
         return order * (rows / noise) ** 2 / 2.0
     if rows == 1 and order == int(order):
         return _summed(noise, rate, int(order)) / (order - 1.0)
+    if noise < LEAST_NOISE or (rows > 1 and (rows > MANY_ROWS or order * rows > REACH * noise)):
+        return _convex(noise, rate, rows, order) / (order - 1.0)
     mixture = weights(rate, rows)
-    moments = [_integrated(noise, mixture, order)]
+    moment_ = _integrated(noise, mixture, order)
     if rows > 1:
         # For one row, removing it is known to cost more than adding it.
-        moments.append(_integrated(noise, mixture, 1.0 - order))
-    return max(max(moments), 0.0) / (order - 1.0)
+        moment_ = max(moment_, _integrated(noise, mixture, 1.0 - order))
+        moment_ = min(moment_, _convex(noise, rate, rows, order))
+    return moment_ / (order - 1.0)
+
+
+def _convex(noise: float, rate: float, rows: int, order: float) -> float:
+    """log Σ_j Binomial(rows, q)(j) exp(a(a − 1) j² / 2σ²): the mixture taken out of the power."""
+    logs = [order * (order - 1.0) * j * j / (2.0 * noise**2) for j in range(rows + 1)]
+    logs = [log + log_binomial(rows, j, rate) for j, log in enumerate(logs)]
+    top = max(logs)
+    return top + math.log(math.fsum(math.exp(log - top) for log in logs))
 
 
 def _summed(noise: float, rate: float, order: int) -> float:
@@ -870,9 +963,7 @@ def _summed(noise: float, rate: float, order: int) -> float:
     logs: list[float] = []
     for i in range(2, order + 1):
         growth = (i * i - i) / (2.0 * noise**2)
-        choose = math.lgamma(order + 1) - math.lgamma(i + 1) - math.lgamma(order - i + 1)
-        taken = i * math.log(rate) + (order - i) * math.log1p(-rate)
-        logs.append(choose + taken + growth + math.log(-math.expm1(-growth)))
+        logs.append(log_binomial(order, i, rate) + growth + math.log(-math.expm1(-growth)))
     return _log_one_plus(logs)
 
 
@@ -880,7 +971,7 @@ def _integrated(noise: float, mixture: list[float], power: float) -> float:
     """log E[f^power] over N(0, σ²), f = P/Q: as 1 + E[f^a − 1 − a(f − 1)], which never cancels."""
     reach = max(power, 1.0) * (len(mixture) - 1) + 13.0 * noise
     low = min(power, 0.0) * (len(mixture) - 1) - 13.0 * noise
-    step = min(noise / 4.0, noise**2 / (2.0 * (len(mixture) - 1)))
+    step = min(noise / 4.0, noise**2 / 2.0)
     count = math.ceil((reach - low) / step)
     if count > MOST_PLACES:
         raise TooLarge(f"with noise multiplier {noise:g} the integral takes too many points")
@@ -1011,9 +1102,10 @@ class Figures:
     ) -> tuple[Interval, tuple[float, float, float]]:
         """ε by one accountant; how far above (relative, absolute) and below a figure may lie."""
         if accountant == "rdp":
-            found = self._renyi.epsilon(spent, delta, ORDERS if order is None else (order,))
+            found = self._renyi.epsilon(spent, delta, order)
             slack = RENYI_TOLERANCE * max(found, 1.0)
-            return Interval(found, found), (0.0, slack, slack)
+            above = 1e-3 if any(rows > 1 for _, _, rows in spent) else 0.0
+            return Interval(found, found), (above, slack, slack)
         if accountant not in TOLERANCES:
             raise Unknown(f"the accountant {accountant!r}")
         return self._composer.epsilon(spent, delta), (*TOLERANCES[accountant], 1e-9)

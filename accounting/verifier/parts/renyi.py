@@ -28,7 +28,7 @@ ORDERS = (
     + [1024.0]
 )
 MOST_PLACES = 400_000
-LEAST_NOISE, MOST_ROWS, REACH = 0.03, 32, 4096.0
+LEAST_NOISE, MANY_ROWS, REACH = 0.03, 32, 4096.0
 
 
 class Renyi:
@@ -102,7 +102,7 @@ def divergence(price: Price, order: float) -> float:
         return order * (rows / noise) ** 2 / 2.0
     if rows == 1 and order == int(order):
         return _summed(noise, rate, int(order)) / (order - 1.0)
-    if noise < LEAST_NOISE or (rows > 1 and (rows > MOST_ROWS or order * rows > REACH * noise)):
+    if noise < LEAST_NOISE or (rows > 1 and (rows > MANY_ROWS or order * rows > REACH * noise)):
         return _convex(noise, rate, rows, order) / (order - 1.0)
     mixture = weights(rate, rows)
     moment_ = _integrated(noise, mixture, order)
