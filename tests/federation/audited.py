@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ def real_sites(sites: dict[str, Any], tmp_path: Path) -> Iterator[dict[str, Site
     }
     yield made
     for site in made.values():
-        site.parts.journal.close()
+        site.close()
 
 
 def _site(path: Path, key: Any, slug: str, seed: int) -> Site:
@@ -105,11 +105,11 @@ def rows(seed: int) -> str:
 
 def work(site: Site) -> str:
     """Answer what waits for this site; the phase, '' where nothing waits."""
-    envelope = site.parts.receiving.assignment(0)
-    if envelope is None:
+    found = site.parts.receiving.assignment(0, site.parts.witness.size)
+    if found is None:
         return ""
-    assert play(site, envelope)
-    return json.loads(json.loads(envelope)["message"])["phase"]
+    assert play(site, found.envelope, found.ledger)
+    return json.loads(json.loads(found.envelope)["message"])["phase"]
 
 
 def run(study: Study, sites: dict[str, Site], *, until: str = "") -> Study:
@@ -138,6 +138,3 @@ def noise_over_the_batch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with monkeypatch.context() as patch:
         patch.setattr(clipping.UnitOptimizer, "add_noise", less)
         yield
-
-
-Starter = Callable[..., Study]

@@ -4,8 +4,10 @@ import json
 
 import pytest
 
-from accounting.models import Entry
+from accounting.models import Entry, SiteDifference, SiteEntry
+from accounting.services.verification import verify
 from federation.protocol.audit import coins_from
+from federation.selectors.audits import audits
 from studies.models import Event
 from tests.federation.audited import (
     CANARIES,
@@ -42,10 +44,36 @@ def test_the_right_build_passes(audited, real_sites):
     assert all(row["sequence"] < first for row in committed)
     for before, after in zip(committed, revealed, strict=True):
         assert before["commitment"] == after["commitment"] == coins_from(after).commitment.hex()
-        assert len(after["coins"]) == CANARIES
+        assert len(after["coins"]) == after["result"]["canaries"] == CANARIES
+        assert float(after["result"]["lower"]) < float(after["result"]["figure"]["epsilon"])
+    assert verify().ok
+    assert [row.state for row in audits(study)] == ["measured"] * 3
+    assert not told("audit_failed")
+
+
+def test_both_sides_books_agree_about_phases_that_cost_nothing(audited, real_sites):
+    run(audited, real_sites)
+    for site in real_sites.values():
+        site.statements.tell()
+        entries = [(e.kind, e.phase) for e in site.parts.journal.entries() if e.kind != "charged"]
+        assert entries[:2] == [("released", "commit"), ("acknowledged", "commit")]
+        assert not site.statements.waiting
+    assert SiteEntry.objects.filter(phase="reveal").count() == 6
+    assert not SiteDifference.objects.exists()
 
 
 def test_noise_over_the_batch_is_caught(audited, real_sites, monkeypatch):
     with noise_over_the_batch(monkeypatch):
         study = run(audited, real_sites)
     assert study.status == "failed"
+    assert "noise, clipping or sampling is not what was promised" in study.status_reason
+    assert study.rounds.order_by("-id").first().status == "closed"
+    caught = told("audit_failed")
+    assert caught
+    for event in caught:
+        figure = event.payload["figure"]
+        assert float(event.payload["lower"]) > float(figure["epsilon"])
+        assert event.institution.name in study.status_reason
+    assert {row.state for row in audits(study)} <= {"refuted", "measured"}
+    assert verify().ok  # the ledger tells truly what was measured
+    assert advance(study).status == "failed"

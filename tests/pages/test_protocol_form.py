@@ -53,6 +53,7 @@ VARIETY = {
         "aggregation": {"weights": "equal"},
     },
     "evaluation": {"evaluation": {"every": 1, "holdout": 0.25, "bins": 5, "noise_multiplier": 4}},
+    "audit": {"audit": {"canaries": 20}},
     "public rows": {"evaluation": {"public_digest": "ab" * 32}},
     "purpose": {"purpose": "Two lines,\r\nnone of them <b>bold</b>"},
 }
