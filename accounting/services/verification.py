@@ -51,6 +51,15 @@ class Verdict:
             return f"ledger broken: {self.problem}"
         return f"ledger broken at entry {self.first_wrong}: {self.problem}"
 
+    def about(self) -> dict[str, Any]:
+        """What an event about it keeps: enough to tell later which entries were meant."""
+        found: dict[str, Any] = {"entries": self.entries, "head": self.head, "root": self.root}
+        return (
+            found
+            if self.ok
+            else found | {"reason": self.sentence(), "first_wrong": self.first_wrong}
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The verdict with its sentence."""
         return asdict(self) | {"sentence": self.sentence()}

@@ -34,13 +34,11 @@ def verify_now() -> Verdict:
     """
     verdict = verify()
     last = Event.objects.filter(kind__in=("ledger_verified", "ledger_broken")).last()
-    about = {"entries": verdict.entries, "head": verdict.head}
     if not verdict.ok:
-        reason = verdict.sentence()
-        if last is None or last.payload.get("reason") != reason:
-            events.record("ledger_broken", reason=reason, **about)
+        if last is None or last.payload.get("reason") != verdict.sentence():
+            events.record("ledger_broken", **verdict.about())
     elif last is None or last.kind == "ledger_broken":
-        events.record("ledger_verified", **about)
+        events.record("ledger_verified", **verdict.about())
     return verdict
 
 

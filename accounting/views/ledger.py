@@ -10,10 +10,12 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from accounting.models import Entry, LedgerHead
-from accounting.selectors import overview, raises, spending, visible
+from accounting.selectors import overview, raises, spending, verdicts, visible
 from accounting.selectors.export import ledger_text
+from accounting.services import checkpoints
 from accounting.services.verification import verify
 from studies import access
+from studies.selectors import visibility
 from studies.services import events
 
 LATEST, PER_PAGE = 12, 50
@@ -32,9 +34,11 @@ def index(request: HttpRequest) -> HttpResponse:
             (study, overview.losses(study, access.institutions_in(request.user, study)))
             for study in studies
         ],
-        "lines": overview.lines(visible.entries(request.user).order_by("-sequence")[:LATEST]),
+        "lines": verdicts.lines(visible.entries(request.user).order_by("-sequence")[:LATEST]),
         "head": LedgerHead.objects.filter(pk=1).first(),
         "verdict": overview.last_verdict(),
+        "checkpoint": checkpoints.latest(),
+        "may_take_all": visibility.oversees_everything(request.user),
         "mine": set(visible.administered(request.user).values_list("slug", flat=True)),
         "may_read_journals": access.may_read_ledger(request.user),
         "may_verify": access.may_verify_ledger(request.user),
@@ -53,7 +57,7 @@ def study(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "study": found,
         "page": page,
-        "lines": overview.lines(page.object_list),
+        "lines": verdicts.lines(page.object_list),
         "losses": overview.losses(found, access.institutions_in(request.user, found)),
         "may_export": visible.may_export(request.user, found),
     }
@@ -70,13 +74,9 @@ def check(request: HttpRequest) -> HttpResponse:
     verdict = verify()
     kind = "ledger_verified" if verdict.ok else "ledger_broken"
     with transaction.atomic():
-        events.record(
-            kind,
-            by=request.user,
-            entries=verdict.entries,
-            head=verdict.head,
-            **({} if verdict.ok else {"reason": verdict.sentence()}),
-        )
+        events.record(kind, by=request.user, **verdict.about())
+    if verdict.ok:
+        checkpoints.issue()
     tell = messages.success if verdict.ok else messages.error
     tell(request, verdict.sentence())
     return redirect("ledger")

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from django.core.management import call_command
 from django.db import connection, transaction
 
 from accounting.log.merkle import verify_consistency
@@ -162,3 +163,21 @@ def test_the_database_refuses_to_empty_or_replace():
     ):
         cursor.execute(statement)
     assert Entry.objects.count() == 6
+
+
+@pytest.mark.usefixtures("_history")
+def test_the_command_signs_what_it_verified(capsys):
+    call_command("verify_ledger", "--sign")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("ledger verified: 6 entries")
+    assert lines[1] == f"signed: 6 entries, root {tree.root(6)}"
+    call_command("verify_ledger", "--hub-key", hub_key().public)
+    assert "signed up to entry 6" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("_history")
+def test_checkpoints_of_another_hub_do_not_verify(capsys):
+    issue()
+    with pytest.raises(SystemExit):
+        call_command("verify_ledger", "--hub-key", "0" * 64)
+    assert "is not the hub's" in capsys.readouterr().out
