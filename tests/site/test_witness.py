@@ -17,6 +17,8 @@ from federation.site.check import check
 from federation.site.cli import main
 from federation.site.folder import Folder
 from federation.site.journal import JournalFull
+from federation.site.transport.client import Answer
+from federation.site.transport.receiving import LEDGER_CHECKPOINT, Delivery, _ledger
 from federation.site.witness import Verdict, Witness, read_sightings
 from tests.site.conftest import Clock, model, study
 from tests.site.hub import Hub, shown
@@ -163,6 +165,16 @@ def test_the_first_checkpoint_is_trusted_and_then_pinned(site: Site, hub: Hub) -
     hub.ledger = [b"whatever", b"was before"]
     played(site, hub)
     assert (site.parts.witness.size, len(read_sightings(site.parts.journal._path))) == (2, 1)
+
+
+def test_a_damaged_header_is_asked_for_again(seen: Site, hub: Hub) -> None:
+    """A proxy that drops or spoils the header costs a request, not a round."""
+    before = len(hub.seen)
+    delivery = Delivery(b"", _ledger(Answer(200, b"", {LEDGER_CHECKPOINT: "%%%"})))
+    assert delivery.ledger == ""
+    assert isinstance(answer_of(seen, hub, PROTOCOL, 3), Contribution)
+    asked = [row.path for row in hub.seen[before:] if "ledger/checkpoint?from=4" in row.path]
+    assert len(asked) == 1
 
 
 def test_an_empty_ledger_may_be_the_first_that_is_seen(site: Site, hub: Hub) -> None:
