@@ -41,9 +41,19 @@ def explain(request: HttpRequest, number: int) -> HttpResponse:
         raise PermissionDenied("its own site admins explain what an institution's journal says")
     reason = request.POST.get("reason", "").strip()[:LONGEST_REASON]
     try:
-        differences.explain(row, by=request.user, reason=reason)
+        for one in _meant(request, row, house):
+            differences.explain(one, by=request.user, reason=reason)
     except differences.NotExplained as error:
         messages.error(request, f"Not kept: {error}.")
     else:
         messages.success(request, "Kept. The studies that it held can be resumed by their leads.")
     return redirect("journals")
+
+
+def _meant(
+    request: HttpRequest, row: SiteDifference, house: Institution
+) -> tuple[SiteDifference, ...]:
+    """This one, or all that nobody explained: a restored hub lacks many rounds for one reason."""
+    if "all" not in request.POST:
+        return (row,)
+    return reconciliation.states([house])[0].open

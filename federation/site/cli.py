@@ -91,6 +91,12 @@ def _witness_options(command: argparse.ArgumentParser) -> None:
         "--accept", action="store_true", help="hold what was refused, after a hub was restored"
     )
     command.add_argument("--reason", default="", help="why it may be trusted; kept for good")
+    command.add_argument(
+        "--json", action="store_true", help="print the held checkpoint, for another institution"
+    )
+    command.add_argument(
+        "--compare", type=Path, metavar="FILE", help="hold another institution's against ours"
+    )
 
 
 _OPTIONS: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
@@ -153,11 +159,13 @@ def _journal(folder: Folder, options: argparse.Namespace) -> int:
 
 
 def _witness(folder: Folder, options: argparse.Namespace) -> int:
+    comparing = import_module("federation.site.comparing")
     evidence = import_module("federation.site.evidence")
-    result: int = (
-        evidence.accept(folder, options.reason) if options.accept else evidence.show(folder)
-    )
-    return result
+    if options.json:
+        return int(comparing.held(folder))
+    if options.compare:
+        return int(comparing.compare(folder, options.compare))
+    return int(evidence.accept(folder, options.reason) if options.accept else evidence.show(folder))
 
 
 _COMMANDS: Mapping[str, Callable[[Folder, argparse.Namespace], int]] = {

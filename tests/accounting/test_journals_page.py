@@ -124,6 +124,21 @@ def test_a_site_admin_explains_once(client, world, difference):
     assert "Explain the difference" not in text
 
 
+def test_one_reason_can_explain_many(client, world, difference):
+    """A hub that was restored lacks many rounds, and a site admin has one story to tell."""
+    assert "Explain all" not in page(client, world.admin).content.decode()
+    for number in (4, 5):
+        fields = {"institution": "cleveland", "study": "heart", "round": number, "phase": "train"}
+        SiteDifference.objects.create(
+            key=str(number), what=Differs.UNCHARGED, hub={}, site={}, found_at=NOW, **fields
+        )
+    assert "Explain all 3" in page(client, world.admin).content.decode()
+    address = reverse("journal-explain", args=[difference.pk])
+    client.post(address, {"reason": "the hub was restored", "all": "1"})
+    assert DifferenceNote.objects.filter(reason="the hub was restored").count() == 3
+    assert Event.objects.filter(kind="journal_acknowledged").count() == 3
+
+
 def _ledger(client, who) -> str:
     client.force_login(who)
     return client.get(reverse("ledger")).content.decode()
