@@ -1,133 +1,160 @@
-"""Discretised privacy losses: of one step of a mechanism, of many steps, of a whole history.
+"""The privacy loss of one step: where it lies, how it spreads, what falls between two losses.
 
-`dp_accounting` discretises ("Connect the Dots", arXiv 2207.04380) and composes; only the
-hockey-stick divergence is evaluated here, for all grid points at once instead of one by one in
-Python, which makes a new (noise_multiplier, sample_rate) several times cheaper. The tests hold
-the result against `dp_accounting` left to itself.
+The loss of removing a unit is log f(z) with z drawn where the unit is present (a Binomial mixture
+of Gaussians); of adding one, −log f(z) with z drawn where it is absent. f rises with z, so that
+every set of losses is an interval of z.
 """
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
-from threading import Lock
+from typing import NamedTuple
 
 import numpy as np
-from dp_accounting.pld import pld_pmf, privacy_loss_mechanism
+from scipy.special import ndtr
 
-from accounting.dp import masses
-from accounting.dp.sampling import Floats, log_mixed
+from accounting.dp.sampling import Floats, log_binomial, log_likelihood_ratio, log_mixed
 
-Step = tuple[float, float, int]  # noise_multiplier, sample_rate, steps
-Key = tuple[tuple[Step, ...], float]
+REACH = 10.0  # standard deviations; beyond lies a mass of 8e-24
+MOST_LOSS = 600.0  # exp of it is a float; losses beyond count as infinite
+RATES = 2.0 ** np.arange(-6, 18)
+ORDERS: Floats = np.concatenate((-RATES[::-1], RATES))
+"""The λ at which log E[exp(λ·loss)] is known."""
 
-_ADD = privacy_loss_mechanism.AdjacencyType.ADD
-_REMOVE = privacy_loss_mechanism.AdjacencyType.REMOVE
-_KEPT_PREFIXES = 3
-_KEPT_LOSSES = 18
+_NEWTON_STEPS = 50
+_CLOSE = 1e-13
 
-_kept: dict[Key, "Loss"] = {}
-_keeping = Lock()
+
+class Step(NamedTuple):
+    """What decides the loss of one step: noise multiplier, sample rate, rows of one unit."""
+
+    noise: float
+    rate: float
+    rows: int
 
 
 @dataclass(frozen=True)
-class Loss:
-    """The privacy loss under removing and under adding a unit (one object where they agree)."""
+class Profile:
+    """The spread of one step's loss: its variance when removing a unit, its moments both ways.
 
-    remove: pld_pmf.DensePLDPmf
-    add: pld_pmf.DensePLDPmf
-
-    def epsilon(self, delta: float) -> float:
-        """The larger ε of the two directions; infinity where there is none."""
-        epsilon = masses.epsilon(self.remove, delta)
-        return epsilon if self.symmetric else max(epsilon, masses.epsilon(self.add, delta))
-
-    def compose(self, other: "Loss") -> "Loss":
-        """The loss of both together."""
-        remove = masses.composed(self.remove, other.remove)
-        if self.symmetric and other.symmetric:
-            return Loss(remove, remove)
-        return Loss(remove, masses.composed(self.add, other.add))
-
-    @property
-    def symmetric(self) -> bool:
-        """Whether adding and removing cost the same, as they do without sampling."""
-        return self.add is self.remove
-
-
-def composed(steps: tuple[Step, ...], interval: float) -> Loss:
-    """The loss of all steps together, on a grid of `interval`.
-
-    The last few prefixes are kept: a history that grows at its end costs one composition more,
-    not all of them again. Raises OverflowError where the grid would not fit in memory.
+    `moments` has the shape (2, len(ORDERS)): removing, adding. `infinite` is, for both, the
+    probability of a loss above `reach`, which counts as infinite.
     """
-    done, loss = _longest_kept(steps, interval)
-    for end in range(done + 1, len(steps) + 1):
-        noise, rate, count = steps[end - 1]
-        last = repeated(noise, rate, count, interval)
-        loss = last if loss is None else loss.compose(last)
-        if end > len(steps) - _KEPT_PREFIXES:
-            _keep((steps[:end], interval), loss)
-    if loss is None:
-        raise ValueError("an empty history has no loss")
-    return loss
+
+    variance: float
+    moments: Floats
+    infinite: Floats
 
 
-def _longest_kept(steps: tuple[Step, ...], interval: float) -> tuple[int, Loss | None]:
-    for end in range(len(steps), 0, -1):
-        loss = _kept.get((steps[:end], interval))
-        if loss is not None:
-            return end, loss
-    return 0, None
-
-
-def _keep(key: Key, loss: Loss) -> None:
-    with _keeping:
-        _kept[key] = loss
-        while len(_kept) > _KEPT_LOSSES:
-            del _kept[next(iter(_kept))]
-
-
-def repeated(noise_multiplier: float, sample_rate: float, count: int, interval: float) -> Loss:
-    """The loss of `count` equal steps. Raises OverflowError where it would not fit in memory."""
-    directions = one_step(noise_multiplier, sample_rate, interval)
-    many = [direction.repeated(count) for direction in directions]
-    return Loss(many[0], many[-1])
-
-
-@lru_cache(maxsize=32)
-def one_step(
-    noise_multiplier: float, sample_rate: float, interval: float
-) -> tuple[masses.OneStep, ...]:
-    """The loss of one step under removing, then adding, a unit; one for both at sample rate 1."""
-    directions = (_REMOVE,) if sample_rate == 1.0 else (_REMOVE, _ADD)
-    found = (_mass(noise_multiplier, sample_rate, interval, each) for each in directions)
-    return tuple(masses.OneStep.of(mass) for mass in found)
-
-
-def _mass(
-    noise: float, rate: float, interval: float, adjacency: privacy_loss_mechanism.AdjacencyType
-) -> pld_pmf.DensePLDPmf:
-    loss = privacy_loss_mechanism.GaussianPrivacyLoss(
-        noise, sampling_prob=rate, adjacency_type=adjacency
+@lru_cache(maxsize=4096)
+def profile(step: Step) -> Profile:
+    """By the trapezoid rule, which converges geometrically: the integrands are analytic."""
+    low, high = -REACH * step.noise, step.rows + REACH * step.noise
+    width = min(step.noise / 5, max(step.noise**2 / 2, step.noise / 40))
+    z = np.linspace(low, high, math.ceil((high - low) / width))
+    absent = -0.5 * (z / step.noise) ** 2
+    absent -= math.log(np.exp(absent).sum())
+    loss = log_likelihood_ratio(z, *step)
+    present = absent + loss
+    weights = np.exp(present)
+    mean = float(weights @ loss)
+    found = Profile(
+        float(weights @ (loss - mean) ** 2),
+        np.array([_log_moments(loss, present), _log_moments(-loss, absent)]),
+        np.array([_above(step, adding=False), _above(step, adding=True)]),
     )
-    bounds = loss.connect_dots_bounds()
-    lowest = int(np.floor(bounds.epsilon_lower / interval))
-    highest = int(np.ceil(bounds.epsilon_upper / interval))
-    deltas = divergences(loss, np.arange(lowest, highest + 1, dtype=np.float64) * interval)
-    return pld_pmf.create_pmf_pessimistic_connect_dots_fixed_gap(
-        interval, lowest, highest, deltas
-    ).to_dense_pmf()
+    found.moments.flags.writeable = False
+    return found
 
 
-def divergences(loss: privacy_loss_mechanism.GaussianPrivacyLoss, epsilons: Floats) -> Floats:
-    """The hockey-stick divergence δ(ε) of a sampled Gaussian mechanism at each of `epsilons`.
+def _above(step: Step, *, adding: bool) -> float:
+    top = reach(step, adding=adding)[1]
+    return float(between(step, np.array([top]), adding=adding)[0][-1])
 
-    Where sampling cannot cause a loss of ε at all, it is 0 (adding) or 1 − exp(ε) (removing).
+
+def _log_moments(loss: Floats, log_weights: Floats) -> Floats:
+    exponents = np.multiply.outer(ORDERS, loss) + log_weights
+    largest = exponents.max(axis=1)
+    found: Floats = largest + np.log(np.exp(exponents - largest[:, None]).sum(axis=1))
+    return found
+
+
+def reach(step: Step, *, adding: bool) -> tuple[float, float]:
+    """The losses between which all but a negligible mass lies."""
+    top = REACH * step.noise if adding else step.rows + REACH * step.noise
+    low, high = log_likelihood_ratio(np.array([-REACH * step.noise, top]), *step)
+    low, high = (-high, -low) if adding else (low, high)
+    return max(float(low), -MOST_LOSS), min(float(high), MOST_LOSS)
+
+
+def between(step: Step, losses: Floats, *, adding: bool) -> tuple[Floats, Floats]:
+    """What falls below, between and above rising `losses`: len(losses) + 1 pairs of masses.
+
+    The first array is the mass where the loss is defined (the unit present when removing, absent
+    when adding), the second the mass under the alternative.
     """
-    sign, shift = (-1.0, 0.5) if loss.adjacency_type is _ADD else (1.0, -0.5)
-    unsampled = sign * log_mixed(1.0 / loss.sampling_prob, sign * epsilons)
-    possible = np.isfinite(unsampled)
-    cutoffs = shift - unsampled[possible] * loss._standard_deviation**2
-    below = np.exp(epsilons[possible] + loss.mu_lower_log_cdf(cutoffs))
-    deltas = -np.expm1(np.minimum(epsilons, 0.0))
-    deltas[possible] = loss.mu_upper_cdf(cutoffs) - below
-    return np.clip(deltas, 0.0, 1.0)
+    if adding:
+        present, absent = _masses(step, located(step, -losses[::-1]))
+        return absent[::-1], present[::-1]
+    return _masses(step, located(step, losses))
+
+
+def located(step: Step, losses: Floats) -> Floats:
+    """The z at which log f(z) is each of rising `losses`; −inf where it is always larger."""
+    if step.rate == 1.0:
+        return (losses / step.rows) * step.noise**2 + step.rows / 2
+    if step.rows == 1:
+        unsampled = log_mixed(1.0 / step.rate, losses)
+        return np.where(np.isfinite(unsampled), unsampled, -np.inf) * step.noise**2 + 0.5
+    return _searched(step, losses)
+
+
+def _searched(step: Step, losses: Floats) -> Floats:
+    """By Newton's rule from a table: log f is convex and rises, so it converges from above."""
+    edge = (REACH + 2.0) * step.noise
+    table = np.linspace(-edge, step.rows + edge, 1024)
+    known = np.maximum.accumulate(log_likelihood_ratio(table, *step))
+    z = np.interp(losses, known, table)
+    inside = (losses > known[0]) & (losses < known[-1])
+    moving = np.flatnonzero(inside)
+    for _ in range(_NEWTON_STEPS):
+        off, slope = _off(step, z[moving], losses[moving])
+        change = np.clip(off / slope, -1.0, 1.0)
+        z[moving] -= change
+        moving = moving[np.abs(change) > _CLOSE * (1.0 + np.abs(z[moving]))]
+        if not moving.size:
+            break
+    z[losses <= known[0]] = -np.inf
+    z[losses >= known[-1]] = np.inf
+    return np.maximum.accumulate(z)
+
+
+def _off(step: Step, z: Floats, losses: Floats) -> tuple[Floats, Floats]:
+    taken = np.arange(step.rows + 1)[:, None]
+    found = log_likelihood_ratio(z, *step)
+    shares = log_binomial(step.rows, step.rate)[:, None]
+    shares = shares + taken * (2 * z - taken) / (2 * step.noise**2) - found
+    slope = (np.exp(shares) * taken).sum(axis=0) / step.noise**2
+    return found - losses, np.maximum(slope, 1e-300)
+
+
+def _masses(step: Step, z: Floats) -> tuple[Floats, Floats]:
+    """The masses of z between the bounds, with the unit present and absent."""
+    absent = _gaussian(z / step.noise)
+    if step.rows == 1:
+        present = _gaussian((z - 1.0) / step.noise)
+        return step.rate * present + (1.0 - step.rate) * absent, absent
+    taken = np.arange(step.rows + 1)[:, None]
+    weights = np.exp(log_binomial(step.rows, step.rate))
+    weights /= weights.sum()
+    return weights @ _gaussian((z - taken) / step.noise), absent
+
+
+def _gaussian(bounds: Floats) -> Floats:
+    """Standard normal masses below, between and above; tails keep their digits."""
+    shape = (*bounds.shape[:-1], 1)
+    above = np.concatenate((np.ones(shape), ndtr(-bounds), np.zeros(shape)), axis=-1)
+    below = np.concatenate((np.zeros(shape), ndtr(bounds), np.ones(shape)), axis=-1)
+    right = above[..., :-1] < 0.5
+    masses = np.where(right, above[..., :-1] - above[..., 1:], below[..., 1:] - below[..., :-1])
+    return np.maximum(masses, 0.0)

@@ -1,0 +1,109 @@
+"""How finely, and how widely, the loss of a whole history has to be drawn."""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from accounting.dp.losses import ORDERS, RATES, Step, profile
+from accounting.dp.sampling import Floats
+
+Counts = tuple[tuple[Step, int], ...]
+
+TAIL = 1e-16
+"""The mass beyond either end of a window, by Chernoff's bound."""
+
+_PER_STEP = 20.0  # intervals in one standard deviation of a step's loss, at least
+_PER_HISTORY = 256.0  # and in one of the whole history's
+MOST_EPSILON = 500.0
+"""Beyond, nobody is helped by a figure."""
+
+_MOST_CELLS = 2**20
+_LARGEST_INTERVAL = 0.5
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """Losses are multiples of `interval`; `cells` of them, a ring, hold all that is likely."""
+
+    interval: float
+    cells: int
+
+
+@dataclass(frozen=True)
+class Window:
+    """A lattice and, for removing and for adding, where it begins and what it leaves out.
+
+    `lowest` are the indices of the lowest cells, `infinite` the probabilities of a loss beyond
+    what is drawn, `moments` those of the whole history.
+    """
+
+    lattice: Lattice
+    lowest: tuple[int, int]
+    infinite: tuple[float, float]
+    moments: Floats
+
+    def bound(self, delta: float) -> float:
+        """An upper bound on ε at delta, from the moments of both directions."""
+        rising = self.moments[:, len(RATES) :]
+        return float(((rising - math.log(delta)) / RATES).min(axis=1).max())
+
+
+@lru_cache(maxsize=512)
+def window(counts: Counts) -> Window:
+    """The lattice for a merged history, and where its window lies.
+
+    Rounding to a lattice adds a variance of interval²/6 a step: the interval is chosen from the
+    losses' own spread, so that this is the same small share at every sample rate. Intervals and
+    sizes come from short ladders, for neighbouring histories to share what is computed.
+
+    Raises OverflowError where no window of 2^20 cells can hold the losses.
+    """
+    counted = np.array([count for _, count in counts], dtype=float)
+    profiles = [profile(step) for step, _ in counts]
+    variance = float(counted @ [each.variance for each in profiles])
+    moments = np.tensordot(counted, np.array([each.moments for each in profiles]), axes=1)
+    finite = np.array([np.log1p(-each.infinite) for each in profiles])
+    infinite = -np.expm1(counted @ finite)
+    steps = float(counted.sum())
+    interval = _laddered(
+        min(math.sqrt(variance / steps) / _PER_STEP, math.sqrt(variance) / _PER_HISTORY)
+    )
+    while interval <= _LARGEST_INTERVAL:
+        drawn = moments + steps * _spread_by_rounding(interval)
+        low, high = _ends(drawn)
+        lowest = np.floor(low / interval).astype(int) - 1
+        cells = int(np.max(np.ceil(high / interval) + 1 - lowest))
+        if cells <= _MOST_CELLS:
+            lattice = Lattice(interval, _size(cells))
+            return Window(lattice, tuple(lowest.tolist()), tuple(infinite.tolist()), drawn)
+        interval = _laddered(interval * max(math.sqrt(2.0), cells / _MOST_CELLS) * 1.01)
+    raise OverflowError("its losses are larger than any grid that fits in memory")
+
+
+def _spread_by_rounding(interval: float) -> Floats:
+    """What rounding adds to log E[exp(λ·loss)] of a step, by Hoeffding's lemma.
+
+    The rounding error R of a step stays within `interval` and has E[exp(−R)] = 1.
+    """
+    return np.where(ORDERS > 0, ORDERS * (ORDERS + 1), ORDERS**2) * interval**2 / 8
+
+
+def _ends(moments: Floats) -> tuple[Floats, Floats]:
+    """Losses below, and above, which lies at most TAIL, for removing and for adding."""
+    falling, rising = np.split(moments, 2, axis=1)
+    high = ((rising - math.log(TAIL)) / RATES).min(axis=1)
+    low = -((falling - math.log(TAIL)) / RATES[::-1]).min(axis=1)
+    return low, high
+
+
+def _laddered(interval: float) -> float:
+    """The next power of √2 below."""
+    return 2.0 ** (math.floor(2 * math.log2(interval)) / 2)
+
+
+def _size(cells: int) -> int:
+    """2^n or 3·2^n, whichever is next above: quick to transform."""
+    power = 2 ** max(8, math.ceil(math.log2(cells)))
+    return power * 3 // 4 if power * 3 // 4 >= cells else power
