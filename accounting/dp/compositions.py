@@ -11,9 +11,9 @@ from typing import Generic, Protocol, TypeVar
 
 from accounting.dp.lattices import Counts, Lattice
 from accounting.dp.losses import Step, profile
-from accounting.dp.spectra import Composed, Spectrum, more, nothing, spectrum
+from accounting.dp.spectra import Composed, Drawn, Spectrum, drawn, more, nothing, spectrum
 
-_MOST_BYTES = 16 * 2**20  # of each of the two shelves
+_MOST_BYTES = 8 * 2**20  # of each of the three shelves
 
 
 class _Sized(Protocol):
@@ -58,12 +58,14 @@ class Shelf(Generic[_Kept]):
             self._bytes = 0
 
 
+_drawn: Shelf[Drawn] = Shelf(_MOST_BYTES)
 _spectra: Shelf[Spectrum] = Shelf(_MOST_BYTES)
 _composed: Shelf[Composed] = Shelf(_MOST_BYTES)
 
 
 def forget() -> None:
     """Empty the shelves: for measurements and tests of what is computed from scratch."""
+    _drawn.clear()
     _spectra.clear()
     _composed.clear()
 
@@ -98,6 +100,14 @@ def one_step(step: Step, lattice: Lattice, length: int) -> Spectrum:
     """The transform of one step, at `length` frequencies or more."""
     found = _spectra.get((step, lattice))
     if found is None or found.turns.shape[1] < length:
-        found = spectrum(step, lattice, length)
+        found = spectrum(_one_drawn(step, lattice.interval), lattice.cells, length)
         _spectra.put((step, lattice), found)
+    return found
+
+
+def _one_drawn(step: Step, interval: float) -> Drawn:
+    found = _drawn.get((step, interval))
+    if found is None:
+        found = drawn(step, interval)
+        _drawn.put((step, interval), found)
     return found

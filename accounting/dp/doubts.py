@@ -4,6 +4,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+_TITLES = {
+    "privacy.target_delta": "δ",
+    "privacy.target_epsilon": "ε",
+    "privacy.schedule": "The schedule",
+    "training.sample_rate": "The sample rate",
+}
 WEAK_EPSILON = 10.0
 FEW = 10.0  # units in an average batch, below which noise outweighs what is learned
 
@@ -14,6 +20,11 @@ class Doubt:
 
     key: str
     text: str
+
+    @property
+    def title(self) -> str:
+        """The key in the words of the form."""
+        return _TITLES[self.key]
 
     def __str__(self) -> str:
         return f"{self.key} {self.text}"

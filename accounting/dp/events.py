@@ -1,7 +1,6 @@
 """What was done to the data: the events that the ledger stores and every ε is derived from."""
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
@@ -109,17 +108,33 @@ def number(name: str, value: object) -> float:
         raise ValueError(f"{name} is {value!r}, which is not a decimal number") from error
 
 
-def merged(events: Iterable[PrivacyEvent]) -> tuple[PrivacyEvent, ...]:
-    """One event per (noise_multiplier, sample_rate, rows_per_unit), steps added, in one order.
+Price = tuple[float, float, int, int]  # noise_multiplier, sample_rate, rows_per_unit, steps
 
-    Descriptions are dropped; a sample rate of 1 is the plain Gaussian mechanism. Histories that
-    differ only by order or by splitting equal events give the same tuple, hence the same ε.
+
+def prices(events: Iterable[PrivacyEvent]) -> tuple[Price, ...]:
+    """All that decides ε: steps added per (noise_multiplier, sample_rate, rows_per_unit), sorted.
+
+    Histories that differ only by order or by splitting equal events give the same, hence the
+    same ε.
     """
-    steps: Counter[tuple[float, float, int]] = Counter()
+    steps: dict[tuple[float, float, int], int] = {}
     for event in events:
-        steps[event.noise_multiplier, event.sample_rate, event.rows_per_unit] += event.steps
-    order = sorted(steps, key=lambda key: (-key[0], *key[1:]))
-    return tuple(_plain(*key, steps[key]) for key in order)
+        key = (event.noise_multiplier, event.sample_rate, event.rows_per_unit)
+        steps[key] = steps.get(key, 0) + event.steps
+    return tuple([(*key, steps[key]) for key in sorted(steps)])
+
+
+def merged(events: Iterable[PrivacyEvent]) -> tuple[PrivacyEvent, ...]:
+    """One event for each of `prices`.
+
+    Descriptions are dropped; a sample rate of 1 is the plain Gaussian mechanism.
+    """
+    return priced(prices(events))
+
+
+def priced(found: Iterable[Price]) -> tuple[PrivacyEvent, ...]:
+    """The events that `prices` summed up."""
+    return tuple([_plain(*price) for price in found])
 
 
 @lru_cache(maxsize=4096)

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from accounting.dp.losses import ORDERS, RATES, Step, profile
+from accounting.dp.losses import ORDERS, RATES, Step, added
 from accounting.dp.sampling import Floats
 
 Counts = tuple[tuple[Step, int], ...]
@@ -14,13 +14,13 @@ Counts = tuple[tuple[Step, int], ...]
 TAIL = 1e-16
 """The mass beyond either end of a window, by Chernoff's bound."""
 
-_PER_STEP = 20.0  # intervals in one standard deviation of a step's loss, at least
-_PER_HISTORY = 256.0  # and in one of the whole history's
+_PER_STEP = 16.0  # intervals in one standard deviation of a step's loss, at least
+_PER_HISTORY = 192.0  # and in one of the whole history's
 MOST_EPSILON = 500.0
 """Beyond, nobody is helped by a figure."""
 
 _MOST_CELLS = 2**20
-_LARGEST_INTERVAL = 0.5
+_LEAST_INTERVAL, _LARGEST_INTERVAL = 2.0**-36, 0.5
 
 
 @dataclass(frozen=True)
@@ -56,29 +56,23 @@ def window(counts: Counts) -> Window:
 
     Rounding to a lattice adds a variance of interval²/6 a step: the interval is chosen from the
     losses' own spread, so that this is the same small share at every sample rate. Intervals and
-    sizes come from short ladders, for neighbouring histories to share what is computed.
+    sizes are powers of 2, for neighbouring histories to share what is computed.
 
     Raises OverflowError where no window of 2^20 cells can hold the losses.
     """
-    counted = np.array([count for _, count in counts], dtype=float)
-    profiles = [profile(step) for step, _ in counts]
-    variance = float(counted @ [each.variance for each in profiles])
-    moments = np.tensordot(counted, np.array([each.moments for each in profiles]), axes=1)
-    finite = np.array([np.log1p(-each.infinite) for each in profiles])
-    infinite = -np.expm1(counted @ finite)
-    steps = float(counted.sum())
-    interval = _laddered(
-        min(math.sqrt(variance / steps) / _PER_STEP, math.sqrt(variance) / _PER_HISTORY)
-    )
+    whole, steps = added(counts), float(sum(count for _, count in counts))
+    deviation = math.sqrt(whole.variance)
+    interval = _laddered(min(deviation / math.sqrt(steps) / _PER_STEP, deviation / _PER_HISTORY))
     while interval <= _LARGEST_INTERVAL:
-        drawn = moments + steps * _spread_by_rounding(interval)
+        drawn = whole.moments + steps * _spread_by_rounding(interval)
         low, high = _ends(drawn)
         lowest = np.floor(low / interval).astype(int) - 1
         cells = int(np.max(np.ceil(high / interval) + 1 - lowest))
         if cells <= _MOST_CELLS:
-            lattice = Lattice(interval, _size(cells))
+            infinite = -np.expm1(whole.log_finite)
+            lattice = Lattice(interval, 2 ** max(8, math.ceil(math.log2(cells))))
             return Window(lattice, tuple(lowest.tolist()), tuple(infinite.tolist()), drawn)
-        interval = _laddered(interval * max(math.sqrt(2.0), cells / _MOST_CELLS) * 1.01)
+        interval *= 2.0 ** math.ceil(math.log2(cells / _MOST_CELLS))
     raise OverflowError("its losses are larger than any grid that fits in memory")
 
 
@@ -99,11 +93,5 @@ def _ends(moments: Floats) -> tuple[Floats, Floats]:
 
 
 def _laddered(interval: float) -> float:
-    """The next power of √2 below."""
-    return 2.0 ** (math.floor(2 * math.log2(interval)) / 2)
-
-
-def _size(cells: int) -> int:
-    """2^n or 3·2^n, whichever is next above: quick to transform."""
-    power = 2 ** max(8, math.ceil(math.log2(cells)))
-    return power * 3 // 4 if power * 3 // 4 >= cells else power
+    """The next power of 2 below."""
+    return 2.0 ** math.floor(math.log2(max(interval, _LEAST_INTERVAL)))

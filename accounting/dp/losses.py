@@ -6,6 +6,7 @@ every set of losses is an interval of z.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -17,10 +18,11 @@ from accounting.dp.sampling import Floats, log_binomial, log_likelihood_ratio, l
 
 REACH = 10.0  # standard deviations; beyond lies a mass of 8e-24
 MOST_LOSS = 600.0  # exp of it is a float; losses beyond count as infinite
-RATES = 2.0 ** np.arange(-6, 18)
+RATES = 2.0 ** np.arange(-5, 18)
 ORDERS: Floats = np.concatenate((-RATES[::-1], RATES))
 """The λ at which log E[exp(λ·loss)] is known."""
 
+_MOST_POINTS = 2**20  # times the rows of a unit
 _NEWTON_STEPS = 50
 _CLOSE = 1e-13
 
@@ -37,34 +39,53 @@ class Step(NamedTuple):
 class Profile:
     """The spread of one step's loss: its variance when removing a unit, its moments both ways.
 
-    `moments` has the shape (2, len(ORDERS)): removing, adding. `infinite` is, for both, the
-    probability of a loss above `reach`, which counts as infinite.
+    One array, for the profiles of a history to be added up at once: the variance; for removing
+    and adding the logarithm of the probability of a loss below the end of `reach` (what lies
+    above counts as infinite); for both the moments, len(ORDERS) each.
     """
 
-    variance: float
-    moments: Floats
-    infinite: Floats
+    sums: Floats
+
+    @property
+    def variance(self) -> float:
+        """Of the loss of removing a unit."""
+        return float(self.sums[0])
+
+    @property
+    def log_finite(self) -> Floats:
+        """Shape (2,): removing, adding."""
+        return self.sums[1:3]
+
+    @property
+    def moments(self) -> Floats:
+        """Shape (2, len(ORDERS)): removing, adding."""
+        return self.sums[3:].reshape(2, -1)
 
 
 @lru_cache(maxsize=4096)
 def profile(step: Step) -> Profile:
-    """By the trapezoid rule, which converges geometrically: the integrands are analytic."""
+    """By the trapezoid rule, which converges geometrically: the integrands are analytic.
+
+    Raises OverflowError where there is so little noise that ε is beyond all use anyway.
+    """
     low, high = -REACH * step.noise, step.rows + REACH * step.noise
     width = min(step.noise / 5, max(step.noise**2 / 2, step.noise / 40))
-    z = np.linspace(low, high, math.ceil((high - low) / width))
+    points = math.ceil((high - low) / width)
+    if points * step.rows > _MOST_POINTS:
+        raise OverflowError(f"noise {step.noise:g} for {step.rows} rows needs {points} points")
+    z = np.linspace(low, high, points)
     absent = -0.5 * (z / step.noise) ** 2
     absent -= math.log(np.exp(absent).sum())
     loss = log_likelihood_ratio(z, *step)
     present = absent + loss
     weights = np.exp(present)
     mean = float(weights @ loss)
-    found = Profile(
-        float(weights @ (loss - mean) ** 2),
-        np.array([_log_moments(loss, present), _log_moments(-loss, absent)]),
-        np.array([_above(step, adding=False), _above(step, adding=True)]),
-    )
-    found.moments.flags.writeable = False
-    return found
+    variance = float(weights @ (loss - mean) ** 2)
+    finite = np.log1p([-_above(step, adding=False), -_above(step, adding=True)])
+    removing, adding = _log_moments(loss, present), _log_moments(-loss, absent)
+    sums = np.concatenate(([variance], finite, removing, adding))
+    sums.flags.writeable = False
+    return Profile(sums)
 
 
 def _above(step: Step, *, adding: bool) -> float:
@@ -77,6 +98,12 @@ def _log_moments(loss: Floats, log_weights: Floats) -> Floats:
     largest = exponents.max(axis=1)
     found: Floats = largest + np.log(np.exp(exponents - largest[:, None]).sum(axis=1))
     return found
+
+
+def added(counts: Sequence[tuple[Step, int]]) -> Profile:
+    """The profile of all steps together: independent losses add, and so does all it holds."""
+    rows = np.concatenate([profile(step).sums for step, _ in counts]).reshape(len(counts), -1)
+    return Profile(np.array([count for _, count in counts], dtype=float) @ rows)
 
 
 def reach(step: Step, *, adding: bool) -> tuple[float, float]:

@@ -18,22 +18,37 @@ from accounting.dp.sampling import Floats
 Indices = NDArray[np.int64]
 
 _DENSE = 192  # lattice points around 0 without gaps; beyond, gaps of 1/192 to 1/96 of the loss
+_MOST = 2**31
 _TRIED = np.arange(0.0, 4.0, 1 / 16)  # intervals above the lowest point, for its bin to end at
 _PASSES = 1000
 
 
+def _ladder() -> Indices:
+    """0, 1, 2, … and, from _DENSE on, every 2nd, then every 4th, …, mirrored."""
+    parts, start, gap = [np.arange(1, _DENSE + 1)], _DENSE, 2
+    while start < _MOST:
+        parts.append(np.arange(start + gap, 2 * start + 1, gap))
+        start, gap = 2 * start, 2 * gap
+    above = np.concatenate(parts)
+    return np.concatenate((-above[::-1], [0], above))
+
+
+LADDER = _ladder()
+"""The lattice points at which a step's mass is drawn."""
+
+
 @dataclass(frozen=True)
 class Mass:
-    """Masses at loss = index · interval; what `losses.reach` leaves out above is left out."""
+    """Masses at loss = LADDER[start + i] · interval; what `losses.reach` leaves out is left out."""
 
-    indices: Indices
+    start: int
     masses: Floats
 
 
 def pessimistic(step: Step, interval: float, *, adding: bool) -> Mass:
     """A loss that dominates the true one."""
-    indices = _indices(step, interval, adding=adding)
-    points = indices * interval
+    places = _places(step, interval, adding=adding)
+    points = np.asarray(LADDER[places] * interval, np.float64)
     mass, other = between(step, points, adding=adding)
     cells, others = mass[1:-1], other[1:-1]
     right = (cells - np.exp(points[:-1]) * others) / -np.expm1(-np.diff(points))
@@ -42,7 +57,7 @@ def pessimistic(step: Step, interval: float, *, adding: bool) -> Mass:
     at[0] = mass[0]
     at[:-1] += cells - right
     at[1:] += right
-    return Mass(indices, at)
+    return Mass(places.start, at)
 
 
 def optimistic(step: Step, interval: float) -> Mass:
@@ -52,15 +67,17 @@ def optimistic(step: Step, interval: float) -> Mass:
     by how much the tangents of both sides miss each other at the point; the lower one is taken,
     which moves a little mass to the neighbours.
     """
-    indices, bins, others = _bins(step, interval)
-    points = indices * interval
+    places, bins, others = _bins(step, interval)
+    points = LADDER[places] * interval
     excess = bins - np.exp(points) * others
     over, under = np.maximum(excess, 0.0), np.maximum(-excess, 0.0)
     gaps = np.diff(points)
     at = bins - excess
     at[:-1] -= (over[1:] - under[:-1]) / np.expm1(gaps)
     at[1:] += (over[1:] - under[:-1]) / -np.expm1(-gaps)
-    return Mass(indices, _without_negatives(at, np.exp(gaps)))
+    drawn = np.zeros(places[-1] - places[0] + 1)
+    drawn[places - places[0]] = _without_negatives(at, np.exp(gaps))
+    return Mass(int(places[0]), drawn)
 
 
 def _bins(step: Step, interval: float) -> tuple[Indices, Floats, Floats]:
@@ -70,11 +87,11 @@ def _bins(step: Step, interval: float) -> tuple[Indices, Floats, Floats]:
     above its point on average could only be lowered by losing mass. It ends where they do not.
     """
     low, _ = reach(step, adding=False)
-    indices = _indices(step, interval, adding=False)
-    indices = indices[indices > low / interval + 0.5]
-    points = indices * interval
+    places = np.arange(*_places(step, interval, adding=False).indices(LADDER.size))
+    places = places[LADDER[places] > low / interval + 0.5]
+    points = LADDER[places] * interval
     middles = (points[:-1] + points[1:]) / 2
-    bounds = np.union1d(points[0] + interval * _TRIED, middles)
+    bounds = np.sort(np.concatenate((points[0] + interval * _TRIED, middles)))
     mass, other = between(step, bounds, adding=False)
     excess = np.cumsum(mass) - np.exp(points[0]) * np.cumsum(other)
     end = max(int(np.argmax(excess[:-1] > 0.0)) - 1, 0)
@@ -82,7 +99,7 @@ def _bins(step: Step, interval: float) -> tuple[Indices, Floats, Floats]:
     rest[0] = False
     ends = np.searchsorted(bounds, middles[rest[:-1]])
     starts = np.concatenate(([0], [end + 1], ends + 1))
-    kept = np.concatenate((indices[:1], indices[rest]))
+    kept = np.concatenate((places[:1], places[rest]))
     return kept, np.add.reduceat(mass, starts), np.add.reduceat(other, starts)
 
 
@@ -97,20 +114,11 @@ def _without_negatives(at: Floats, growth: Floats) -> Floats:
     return np.maximum(at, 0.0)
 
 
-def _indices(step: Step, interval: float, *, adding: bool) -> Indices:
+def _places(step: Step, interval: float, *, adding: bool) -> slice:
+    """The points from the last one below all losses to the first one above them."""
     low, high = reach(step, adding=adding)
-    first, last = int(np.floor(low / interval)) - 1, int(np.ceil(high / interval)) + 1
-    below = -_ladder(-min(first, 0))[::-1]
-    above = _ladder(max(last, 0))
-    found = np.concatenate((below[:-1], above))
-    found = found[(found >= first) & (found <= last)]
-    return np.union1d(found, [first, last])
-
-
-def _ladder(last: int) -> Indices:
-    """0, 1, 2, … and, from _DENSE on, every 2nd, then every 4th, … as far as `last`."""
-    parts, start, gap = [np.arange(0, min(last, _DENSE) + 1)], _DENSE, 2
-    while start < last:
-        parts.append(np.arange(start + gap, min(2 * start, last) + 1, gap))
-        start, gap = 2 * start, 2 * gap
-    return np.concatenate(parts)
+    first = int(np.searchsorted(LADDER, low / interval, side="left")) - 1
+    last = int(np.searchsorted(LADDER, high / interval, side="right"))
+    if first < 0 or last >= LADDER.size:
+        raise OverflowError(f"one step's loss reaches {max(high, -low) / interval:.0f} intervals")
+    return slice(first, last + 1)

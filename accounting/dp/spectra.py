@@ -9,6 +9,7 @@ left are dropped; as no factor is larger than 1, they never return.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +17,14 @@ from scipy.fft import rfft
 
 from accounting.dp.lattices import Lattice
 from accounting.dp.losses import Step
-from accounting.dp.masses import Mass, optimistic, pessimistic
+from accounting.dp.masses import LADDER, optimistic, pessimistic
 from accounting.dp.sampling import Floats
 
 Wholes = NDArray[np.int64]
 Turns = NDArray[np.uint64]
 
 ROWS = 3  # removing, adding, and the optimistic counterpart of removing
+_LOW = 96
 _UNIT = 2.0**56
 _FLOOR = -63 * 2**56  # exp(−63): the sum of two of them still fits
 _NOTHING = -50 * 2**56
@@ -91,14 +93,42 @@ def _sizes(one: Spectrum, count: int, length: int) -> Wholes:
     return np.rint(scaled).astype(np.int64)
 
 
-def spectrum(step: Step, lattice: Lattice, length: int) -> Spectrum:
-    """The transform of one step, at the first `length` frequencies."""
-    interval = lattice.interval
+@dataclass(frozen=True)
+class Drawn:
+    """One step's masses on the ladder, from its place `start` on; shape (ROWS, n)."""
+
+    start: int
+    masses: Floats
+
+    @property
+    def nbytes(self) -> int:
+        """Memory taken."""
+        return self.masses.nbytes
+
+
+def drawn(step: Step, interval: float) -> Drawn:
+    """Removing, adding and the optimistic counterpart, over the places that they share."""
     remove = pessimistic(step, interval, adding=False)
     add = remove if step.rate == 1.0 else pessimistic(step, interval, adding=True)
-    lower = optimistic(step, interval)
-    drawn = np.array([_on_ring(mass, lattice.cells) for mass in (remove, add, lower)])
-    values = rfft(drawn, axis=1)[:, :length]
+    each = (remove, add, optimistic(step, interval))
+    start = min(mass.start for mass in each)
+    masses = np.zeros((ROWS, max(mass.start + mass.masses.size for mass in each) - start))
+    for row, mass in zip(masses, each, strict=True):
+        row[mass.start - start :][: mass.masses.size] = mass.masses
+    return Drawn(start, masses)
+
+
+def spectrum(one: Drawn, cells: int, length: int) -> Spectrum:
+    """The transform of one step at the first `length` frequencies, _LOW at least.
+
+    Each frequency is computed in one way only, however many are asked for: a few low ones are
+    all that is left of most histories, and by a matrix they cost less than the whole transform.
+    """
+    values = _low(one, cells)
+    if values is None:
+        values = _all(one, cells)[:, :length]
+    elif length > _LOW:
+        values = np.concatenate((values, _all(one, cells)[:, _LOW:length]), axis=1)
     sizes = np.maximum(values.real**2 + values.imag**2, 1e-60)
     log_sizes = np.minimum(0.5 * np.log(sizes), 0.0)
     angles = np.arctan2(values.imag, values.real) / (2 * np.pi)
@@ -106,5 +136,28 @@ def spectrum(step: Step, lattice: Lattice, length: int) -> Spectrum:
     return Spectrum(log_sizes, turns)
 
 
-def _on_ring(mass: Mass, cells: int) -> Floats:
-    return np.bincount(mass.indices % cells, weights=mass.masses, minlength=cells)
+def _low(one: Drawn, cells: int) -> NDArray[np.complex128] | None:
+    """At the first _LOW frequencies; None where the ladder is longer than the ring."""
+    first, waves = _waves(cells)
+    begin, end = one.start - first, one.start - first + one.masses.shape[1]
+    if begin < 0 or end > waves.shape[1]:
+        return None
+    found = one.masses @ waves[:, begin:end].T
+    return found[:, :_LOW] - 1j * found[:, _LOW:]
+
+
+@lru_cache(maxsize=4)
+def _waves(cells: int) -> tuple[int, Floats]:
+    """The ladder's first place; from there on cosines, then sines, of _LOW frequencies."""
+    first, last = np.searchsorted(LADDER, [-cells, cells])
+    turned = np.multiply.outer(np.arange(_LOW), LADDER[first:last]) % cells
+    angles = turned * (2 * np.pi / cells)
+    return int(first), np.concatenate((np.cos(angles), np.sin(angles)))
+
+
+def _all(one: Drawn, cells: int) -> NDArray[np.complex128]:
+    """At every frequency."""
+    places = LADDER[one.start : one.start + one.masses.shape[1]] % cells
+    ring = [np.bincount(places, weights=row, minlength=cells) for row in one.masses]
+    found: NDArray[np.complex128] = rfft(np.array(ring), axis=1)
+    return found

@@ -40,7 +40,7 @@ def test_json_is_one_object_at_full_precision(printed: Callable[..., str], accou
 def test_people_get_one_sentence(printed: Callable[..., str]) -> None:
     sentence = printed(*SINGLE, *DELTA)
     assert sentence.count("\n") == 1
-    for part in ("ε = 1.516", "δ = 1e-05", "one row", "1000 steps", "dp_accounting", "(PLD)"):
+    for part in ("ε = 1.516", "δ = 1e-05", "one row", "1000 steps", "cloister", "(PLD)"):
         assert part in sentence
 
 

@@ -45,10 +45,14 @@ def test_the_figures_of_the_specification(noise: float, steps: int, expected: fl
 
 @pytest.mark.parametrize("history", CASES)
 @pytest.mark.parametrize("delta", [1e-3, 1e-6])
-def test_pld_is_dp_accounting_called_by_itself(history: list[PrivacyEvent], delta: float) -> None:
-    assert epsilon(history, delta).epsilon == pytest.approx(
-        reference(history, delta), rel=1e-5, abs=1e-7
-    )
+def test_pld_is_as_tight_as_dp_accounting(history: list[PrivacyEvent], delta: float) -> None:
+    """Within 1e-3; lower only where dp_accounting's fixed grid is too coarse for the rate."""
+    found, theirs = epsilon(history, delta), reference(history, delta)
+    assert found.low is not None
+    assert found.low <= theirs
+    assert found.epsilon <= theirs * (1 + 1e-3) + 1e-9
+    if all(event.sample_rate > 1e-3 for event in history):
+        assert found.epsilon == pytest.approx(theirs, rel=1e-3)
 
 
 @pytest.mark.parametrize(("noise", "delta"), [(0.5, 1e-5), (1.0, 1e-3), (4.0, 1e-6)])
@@ -62,8 +66,9 @@ def test_pld_meets_the_closed_form_of_the_gaussian_mechanism(noise: float, delta
         )
 
     exact = brentq(divergence, 0, 100, xtol=1e-10)
-    found = epsilon([sampled(noise, 1.0, 1)], delta).epsilon
-    assert exact - 1e-9 <= found <= exact + 1e-4
+    found = epsilon([sampled(noise, 1.0, 1)], delta)
+    assert found.low is not None
+    assert found.low <= exact <= found.epsilon <= exact + 1e-8
 
 
 @pytest.mark.parametrize("history", CASES)

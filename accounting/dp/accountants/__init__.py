@@ -11,7 +11,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Protocol
 
-from accounting.dp.events import PrivacyEvent, merged
+from accounting.dp.events import Price, PrivacyEvent, priced, prices
 from accounting.dp.figures import Figure, Unbounded, check_delta
 
 __all__ = ["Accountant", "Figure", "Unbounded", "UnknownAccountant", "epsilon", "get", "names"]
@@ -69,9 +69,9 @@ def epsilon(events: Iterable[PrivacyEvent], delta: float, accountant: str = "pld
         UnknownAccountant: no such accountant.
         Unbounded: the accountant found no finite bound.
     """
-    return _remembered(merged(events), check_delta(delta), accountant)
+    return _remembered(prices(events), check_delta(delta), accountant)
 
 
 @lru_cache(maxsize=4096)
-def _remembered(history: tuple[PrivacyEvent, ...], delta: float, accountant: str) -> Figure:
-    return get(accountant).epsilon(history, delta)
+def _remembered(history: tuple[Price, ...], delta: float, accountant: str) -> Figure:
+    return get(accountant).epsilon(priced(history), delta)

@@ -12,7 +12,7 @@ from scipy.optimize import brentq
 from scipy.special import log_ndtr, ndtr
 
 from accounting.dp import compositions, lattices
-from accounting.dp.events import PrivacyEvent, merged
+from accounting.dp.events import PrivacyEvent, prices
 from accounting.dp.figures import Figure, Unbounded, bounded, check_delta
 from accounting.dp.lattices import Counts, Window
 from accounting.dp.losses import Step
@@ -27,8 +27,8 @@ class PldAccountant:
 
     name = "pld"
     version = "cloister 2 (PLD)"
-    discretisation = "connect the dots, interval at most 1/24 of the deviation of a step's loss"
-    error = "certified: the truth lies between low and epsilon, less than 1e-3 apart as a rule"
+    discretisation = "connect the dots, interval at most 1/16 of a step's standard deviation"
+    error = "certified: the truth lies between low and epsilon, as a rule 1e-3 of epsilon apart"
 
     def epsilon(self, events: Sequence[PrivacyEvent], delta: float) -> Figure:
         """See `Accountant`."""
@@ -46,9 +46,7 @@ class PldAccountant:
 
 def counted(events: Sequence[PrivacyEvent]) -> Counts:
     """Steps and how many of each, merged and in one order."""
-    return tuple(
-        (Step(e.noise_multiplier, e.sample_rate, e.rows_per_unit), e.steps) for e in merged(events)
-    )
+    return tuple([(Step(noise, rate, rows), steps) for noise, rate, rows, steps in prices(events)])
 
 
 def interval(counts: Counts, delta: float) -> tuple[float, float]:
