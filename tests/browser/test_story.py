@@ -193,7 +193,7 @@ def check_numbers(report, pdf, shown, demonstration, folder) -> None:
         assert rounded in pdf
         assert told["accountant"] == "pld"
         alone = epsilon_by_dp_accounting(report["events"][hospital], delta=0.001)
-        assert told["epsilon"] == pytest.approx(alone, rel=1e-6)
+        assert told["epsilon"] == pytest.approx(alone, rel=1e-3)
         assert sum(event["steps"] for event in report["events"][hospital]) == ROUNDS
 
 
