@@ -14,7 +14,7 @@ import numpy as np
 from accounting.dp.accountants import epsilon
 from accounting.dp.calibration import CalibrationError, estimated
 from accounting.dp.events import Mechanism, PrivacyEvent
-from accounting.dp.figures import Figure
+from accounting.dp.figures import SMALLEST_DELTA, Figure
 from accounting.dp.schedules import shape
 
 LISTED = 10  # rounds at most at which ε is computed and shown
@@ -22,6 +22,7 @@ MOST_LEVELS = 128  # different noises that are composed as they are; more are gr
 _SAMPLES = 5  # noises at which one round alone is priced, for the naive sum
 _AIM, _STEEP = 0.9995, 1.2  # a factor of noise lowers ε by about its 1.2th power, or more
 _TRIES = 8
+_SLACK = 1e-9  # a plan that meets its budget exactly must not fail by a rounding
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Naive:
-    """What adding up would say: a sum of per-round ε (about), and the δ that adds up with it."""
+    """What adding up would say: a sum of per-release ε (about), and the δ that adds up with it."""
 
     epsilon: float
     delta: float
@@ -156,15 +157,25 @@ def composed(events: Sequence[PrivacyEvent], delta: float) -> Figure:
     return epsilon(_grouped(events), delta)
 
 
-def rounds_within(found: Outlook, limit: float) -> int:
-    """How many of the planned rounds a budget of `limit` at the plan's own δ holds."""
-    done = [0, *(point.number for point in found.points if point.figure.epsilon <= limit)][-1]
-    over = [p.number for p in found.points if p.figure.epsilon > limit]
-    end = over[0] if over else done + 1
-    while end - done > 1:
-        middle = (done + end) // 2
-        fits = composed(found.until(middle), found.draft.delta).epsilon <= limit
-        done, end = (middle, end) if fits else (done, middle)
+def rounds_held(found: Outlook, limit: float, delta: float | None = None) -> int:
+    """How many of the planned rounds a budget of `limit` at `delta` (the plan's own) holds alone.
+
+    Raises as `accountants.epsilon`.
+    """
+
+    def fits(number: int) -> bool:
+        return composed(found.until(number), delta or found.draft.delta).epsilon <= ceiling
+
+    ceiling = limit * (1 + _SLACK)
+    done, over = 0, found.draft.rounds + 1
+    for point in found.points:
+        if not fits(point.number):
+            over = point.number
+            break
+        done = point.number
+    while over - done > 1:
+        middle = (done + over) // 2
+        done, over = (middle, over) if fits(middle) else (done, middle)
     return done
 
 
@@ -214,19 +225,16 @@ def _shared(found: Outlook, sharing: Sharing) -> Outlook:
 
 
 def _naive(draft: Draft, noise: tuple[float, ...]) -> Naive:
-    """Priced at a few noises and interpolated between: it is a warning, no figure."""
+    """Every release priced at its share of δ, at a few noises and interpolated: a warning."""
+    releases = draft.rounds + len(draft.evaluated)
+    share = max(draft.delta / releases, SMALLEST_DELTA)
     levels = np.unique(np.array(noise))
     some = levels[np.unique(np.linspace(0, len(levels) - 1, _SAMPLES).round().astype(int))]
-    alone = [_alone(draft, float(level)) for level in some]
+    alone = [epsilon([_training(draft, float(level))], share).epsilon for level in some]
     costs = np.exp(np.interp(np.log(noise), np.log(some), np.log(np.maximum(alone, 1e-12))))
-    histograms = _histograms(draft, draft.rounds)
-    releases = draft.rounds + len(draft.evaluated)
-    extra = len(draft.evaluated) * epsilon(histograms[:1], draft.delta).epsilon
-    return Naive(float(costs.sum()) + extra, releases * draft.delta)
-
-
-def _alone(draft: Draft, noise: float) -> float:
-    return epsilon([_training(draft, noise)], draft.delta).epsilon
+    histogram = _histograms(draft, draft.rounds)[:1]
+    extra = len(draft.evaluated) * epsilon(histogram, share).epsilon
+    return Naive(float(costs.sum()) + extra, releases * share)
 
 
 def _history(draft: Draft, noise: tuple[float, ...], number: int) -> tuple[PrivacyEvent, ...]:

@@ -68,6 +68,7 @@ ROWS = {
     "institution-token": Row(frozenset(("carla",)), KNOW_HOUSE, HOUSE, post=True),
     "institution-revoke": Row(frozenset(("carla",)), KNOW_HOUSE, HOUSE),
     "panel-house": Row(OF_HOUSE, arguments=HOUSE),
+    "planner": Row(LEADS, PEOPLE, post=True),
     "studies": Row(PEOPLE),
     "study-new": Row(LEADS, PEOPLE),
     "study-import": Row(LEADS, PEOPLE),

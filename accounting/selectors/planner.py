@@ -1,0 +1,162 @@
+"""What a draft would do to every budget it touches, told as far as the person may know."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from accounting.dp.accountants import epsilon
+from accounting.dp.events import PrivacyEvent
+from accounting.dp.figures import Figure, Unbounded
+from accounting.dp.filters import divergence_limit
+from accounting.dp.fitting import Answer, coarse, divergence, rounds_within
+from accounting.dp.planning import Outlook, composed, rounds_held
+from accounting.keys import Limit
+from accounting.models import DatasetBudget
+from accounting.selectors import histories, shown, visible
+from accounting.services import gate
+from studies.models import Institution, Participation
+from studies.selectors.visibility import Visitor
+
+Place = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Lifetime:
+    """One dataset's lifetime budget, for people of its own house: spent now, and with the plan."""
+
+    lineage: str
+    limit: Limit
+    before: Figure
+    after: tuple[Figure, ...]  # after each round that the outlook lists; empty: no bound found
+    rounds: int  # of the planned ones, that it still holds
+    others: tuple[str, ...]  # studies that spent or committed anything of it
+
+    @property
+    def shown_left(self) -> str:
+        """ε left now, rounded down."""
+        return shown.down(self.limit.epsilon - self.before.epsilon)
+
+    @property
+    def shown_after(self) -> str:
+        """ε left once the whole plan ran, rounded down; a dash where that has no bound."""
+        return shown.down(self.limit.epsilon - self.after[-1].epsilon) if self.after else "–"
+
+
+@dataclass(frozen=True)
+class House:
+    """One invited institution: `lifetimes` are None where its figures are not the person's."""
+
+    institution: Institution
+    answer: Answer
+    lifetimes: tuple[Lifetime, ...] | None
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """Everything that is asked of the ledger for one redraw, read once."""
+
+    found: Outlook
+    study: str
+    spent: histories.Histories
+    rows: Sequence[DatasetBudget]
+
+    @cached_property
+    def _costs(self) -> dict[float, tuple[float, ...]]:
+        return {}
+
+    def costs(self, order: float) -> tuple[float, ...]:
+        """The plan's Rényi divergence at an order, round by round."""
+        if order not in self._costs:
+            numbers = range(1, self.found.draft.rounds + 1)
+            self._costs[order] = tuple(divergence(self.found.events(n), order) for n in numbers)
+        return self._costs[order]
+
+    def others(self, place: Place) -> tuple[PrivacyEvent, ...]:
+        """What other studies spent of a dataset."""
+        groups = (
+            steps
+            for (study, *where), steps in self.spent.steps.items()
+            if (*where,) == place and study != self.study
+        )
+        return histories.events(groups)
+
+    def users(self, place: Place) -> tuple[str, ...]:
+        """The other studies that spent anything of it."""
+        return tuple(sorted(self.spent.studies(*place) - {self.study}))
+
+
+def houses(person: Visitor, found: Outlook, slugs: Collection[str], study: str) -> list[House]:
+    """One per invited institution, in the order of the form."""
+    rows = list(DatasetBudget.objects.filter(institution__in=slugs).order_by("lineage"))
+    own = set(visible.houses(person).filter(slug__in=slugs).values_list("slug", flat=True))
+    chosen = dict(
+        Participation.objects.filter(study__slug=study, institution__slug__in=slugs)
+        .exclude(lineage="")
+        .values_list("institution__slug", "lineage")
+    )
+    budgets = Budgets(found, study, histories.load(slugs), rows)
+    named = {house.slug: house for house in Institution.objects.filter(slug__in=slugs)}
+    return [
+        _house(named[slug], budgets, chosen.get(slug), may_read=slug in own)
+        for slug in slugs
+        if slug in named
+    ]
+
+
+def _house(
+    institution: Institution, budgets: Budgets, lineage: str | None, *, may_read: bool
+) -> House:
+    rows = [row for row in budgets.rows if row.institution == institution.slug]
+    rows = [row for row in rows if lineage is None or row.lineage == lineage]
+    if not may_read:
+        return House(institution, _told([_coarse(row, budgets) for row in rows]), None)
+    lifetimes = tuple(_lifetime(row, budgets) for row in rows)
+    answers = [_exact(each, budgets.found.draft.rounds) for each in lifetimes]
+    return House(institution, _told(answers), lifetimes)
+
+
+def _told(answers: Collection[Answer]) -> Answer:
+    """Of several datasets one has to hold the plan; which is lent, the house decides later."""
+    if Answer.FITS in answers:
+        return Answer.FITS
+    return Answer.SHORT if answers and set(answers) == {Answer.SHORT} else Answer.ASK
+
+
+def _exact(lifetime: Lifetime, rounds: int) -> Answer:
+    return Answer.FITS if lifetime.rounds >= rounds else Answer.SHORT
+
+
+def _coarse(row: DatasetBudget, budgets: Budgets) -> Answer:
+    limit, order = gate.terms(row)
+    return coarse(sum(budgets.costs(order)), _room(row, budgets, limit, order))
+
+
+def _room(row: DatasetBudget, budgets: Budgets, limit: Limit, order: float) -> float:
+    others = budgets.others((row.institution, row.lineage))
+    return divergence_limit(limit.epsilon, limit.delta, order) - divergence(others, order)
+
+
+def _lifetime(row: DatasetBudget, budgets: Budgets) -> Lifetime:
+    limit, order = gate.terms(row)
+    place = (row.institution, row.lineage)
+    others, users = budgets.others(place), budgets.users(place)
+    if users:
+        rounds = rounds_within(budgets.costs(order), _room(row, budgets, limit, order))
+    else:
+        rounds = rounds_held(budgets.found, limit.epsilon, limit.delta)
+    return Lifetime(
+        row.lineage,
+        limit,
+        before=epsilon(others, limit.delta),
+        after=_after(others, budgets.found, limit),
+        rounds=rounds,
+        others=users,
+    )
+
+
+def _after(others: tuple[PrivacyEvent, ...], found: Outlook, limit: Limit) -> tuple[Figure, ...]:
+    numbers = [point.number for point in found.points]
+    try:
+        return tuple(composed((*others, *found.until(n)), limit.delta) for n in numbers)
+    except Unbounded:
+        return ()
