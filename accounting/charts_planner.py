@@ -21,19 +21,21 @@ class Line:
     budget: float | None
 
 
-def outlook(lines: Sequence[Line], noise: Sequence[float], naive: float) -> dict[str, Any]:
+def outlook(
+    lines: Sequence[Line], noise: Sequence[float], naive: Sequence[tuple[int, float]]
+) -> dict[str, Any]:
     """Composed ε of each line and its budget, the naive sum, and the noise of every round.
 
     The first line is the study itself. The naive sum runs out of the picture where it has to.
     """
     rounds = len(noise)
     top = _top(lines)
-    data = [_naive(rounds, naive)]
+    data = []
     for number, line in enumerate(lines):
         data.append(_curve(number, line))
         if line.budget is not None and line.budget <= top:
             data.append(_level(number, line, rounds))
-    data.append(_noise(noise))
+    data += [_naive(naive), _noise(noise)]
     return {"data": data, "layout": _layout(rounds, top, max(noise))}
 
 
@@ -71,13 +73,13 @@ def _level(number: int, line: Line, rounds: int) -> dict[str, Any]:
     }
 
 
-def _naive(rounds: int, naive: float) -> dict[str, Any]:
+def _naive(points: Sequence[tuple[int, float]]) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "lines",
-        "name": "naive sum (wrong)",
-        "x": [0, rounds],
-        "y": [0, round(naive, 4)],
+        "name": "added up (wrong)",
+        "x": [0, *(x for x, _ in points)],
+        "y": [0, *(round(y, 4) for _, y in points)],
         "line": {"color": QUIET, "width": 1.5, "dash": "dot"},
         "hoverinfo": "skip",
     }
@@ -110,6 +112,6 @@ def _layout(rounds: int, top: float, loudest: float) -> dict[str, Any]:
             "domain": [0, 0.28],
             "nticks": 4,
         },
-        "legend": {"orientation": "h", "y": -0.18},
+        "legend": {"orientation": "h", "y": -0.26},
         "hovermode": "closest",
     }

@@ -88,10 +88,15 @@ class Point:
 
 @dataclass(frozen=True)
 class Naive:
-    """What adding up would say: a sum of per-release ε (about), and the δ that adds up with it."""
+    """What adding up would say: sums of per-release ε (about), and the δ that adds up with them."""
 
-    epsilon: float
+    points: tuple[tuple[int, float], ...]  # after each round that is listed
     delta: float
+
+    @property
+    def epsilon(self) -> float:
+        """The sum over everything."""
+        return self.points[-1][1]
 
 
 @dataclass(frozen=True)
@@ -232,9 +237,12 @@ def _naive(draft: Draft, noise: tuple[float, ...]) -> Naive:
     some = levels[np.unique(np.linspace(0, len(levels) - 1, _SAMPLES).round().astype(int))]
     alone = [epsilon([_training(draft, float(level))], share).epsilon for level in some]
     costs = np.exp(np.interp(np.log(noise), np.log(some), np.log(np.maximum(alone, 1e-12))))
-    histogram = _histograms(draft, draft.rounds)[:1]
-    extra = len(draft.evaluated) * epsilon(histogram, share).epsilon
-    return Naive(float(costs.sum()) + extra, releases * share)
+    histogram = epsilon(_histograms(draft, draft.rounds)[:1], share).epsilon
+    for number in draft.evaluated:
+        costs[number - 1] += histogram
+    sums = np.cumsum(costs)
+    points = tuple((number, float(sums[number - 1])) for number in listed(draft.rounds))
+    return Naive(points, releases * share)
 
 
 def _history(draft: Draft, noise: tuple[float, ...], number: int) -> tuple[PrivacyEvent, ...]:

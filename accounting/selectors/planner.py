@@ -1,6 +1,6 @@
 """What a draft would do to every budget it touches, told as far as the person may know."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,7 +12,8 @@ from accounting.dp.fitting import Answer, coarse, divergence, rounds_within
 from accounting.dp.planning import Outlook, composed, rounds_held
 from accounting.keys import Limit
 from accounting.models import DatasetBudget
-from accounting.selectors import histories, shown, visible
+from accounting.selectors import commitments, histories, shown, units, visible
+from accounting.selectors.commitments import Commitments
 from accounting.services import gate
 from studies.models import Institution, Participation
 from studies.selectors.visibility import Visitor
@@ -22,14 +23,15 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True)
 class Lifetime:
-    """One dataset's lifetime budget, for people of its own house: spent now, and with the plan."""
+    """One dataset's lifetime budget, for people of its own house: `before` the plan and after."""
 
     lineage: str
     limit: Limit
-    before: Figure
+    before: Figure  # spent, and committed by others
     after: tuple[Figure, ...]  # after each round that the outlook lists; empty: no bound found
     rounds: int  # of the planned ones, that it still holds
     others: tuple[str, ...]  # studies that spent or committed anything of it
+    conflict: str  # the privacy unit that it is charged for, where that is another; '' else
 
     @property
     def shown_left(self) -> str:
@@ -57,7 +59,10 @@ class Budgets:
 
     found: Outlook
     study: str
+    unit: str
     spent: histories.Histories
+    standing: Commitments
+    units: Mapping[Place, str]
     rows: Sequence[DatasetBudget]
 
     @cached_property
@@ -72,20 +77,23 @@ class Budgets:
         return self._costs[order]
 
     def others(self, place: Place) -> tuple[PrivacyEvent, ...]:
-        """What other studies spent of a dataset."""
-        groups = (
-            steps
-            for (study, *where), steps in self.spent.steps.items()
-            if (*where,) == place and study != self.study
-        )
-        return histories.events(groups)
+        """What other studies spent of a dataset and have committed on it."""
+        return self.standing.demand(self.spent, place, without=self.study)
 
     def users(self, place: Place) -> tuple[str, ...]:
-        """The other studies that spent anything of it."""
-        return tuple(sorted(self.spent.studies(*place) - {self.study}))
+        """The other studies that spent or committed anything of it."""
+        return tuple(sorted(self.standing.users(self.spent, place) - {self.study}))
+
+    def conflict(self, place: Place) -> str:
+        """Another privacy unit that the dataset is charged for; '' where none is."""
+        spent = self.units.get(place, "") if self.spent.studies(*place) else ""
+        bound = spent or self.standing.unit(place, besides=self.study)
+        return bound if bound != self.unit else ""
 
 
-def houses(person: Visitor, found: Outlook, slugs: Collection[str], study: str) -> list[House]:
+def houses(
+    person: Visitor, found: Outlook, slugs: Collection[str], *, study: str, unit: str
+) -> list[House]:
     """One per invited institution, in the order of the form."""
     rows = list(DatasetBudget.objects.filter(institution__in=slugs).order_by("lineage"))
     own = set(visible.houses(person).filter(slug__in=slugs).values_list("slug", flat=True))
@@ -94,7 +102,15 @@ def houses(person: Visitor, found: Outlook, slugs: Collection[str], study: str) 
         .exclude(lineage="")
         .values_list("institution__slug", "lineage")
     )
-    budgets = Budgets(found, study, histories.load(slugs), rows)
+    budgets = Budgets(
+        found,
+        study,
+        unit,
+        histories.load(slugs),
+        commitments.standing(slugs),
+        units.reserved(slugs),
+        rows,
+    )
     named = {house.slug: house for house in Institution.objects.filter(slug__in=slugs)}
     return [
         _house(named[slug], budgets, chosen.get(slug), may_read=slug in own)
@@ -123,10 +139,13 @@ def _told(answers: Collection[Answer]) -> Answer:
 
 
 def _exact(lifetime: Lifetime, rounds: int) -> Answer:
-    return Answer.FITS if lifetime.rounds >= rounds else Answer.SHORT
+    fits = lifetime.rounds >= rounds and not lifetime.conflict
+    return Answer.FITS if fits else Answer.SHORT
 
 
 def _coarse(row: DatasetBudget, budgets: Budgets) -> Answer:
+    if budgets.conflict((row.institution, row.lineage)):
+        return Answer.ASK
     limit, order = gate.terms(row)
     return coarse(sum(budgets.costs(order)), _room(row, budgets, limit, order))
 
@@ -151,6 +170,7 @@ def _lifetime(row: DatasetBudget, budgets: Budgets) -> Lifetime:
         after=_after(others, budgets.found, limit),
         rounds=rounds,
         others=users,
+        conflict=budgets.conflict(place),
     )
 
 

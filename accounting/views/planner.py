@@ -44,11 +44,11 @@ def _context(request: HttpRequest, asked: Asked) -> dict[str, Any]:
 def _priced(request: HttpRequest, asked: Asked, found: Outlook) -> dict[str, Any]:
     budget = asked.budget or asked.draft.target or found.figure.epsilon
     slugs = [slug for slug, _ in asked.members]
-    houses = planner.houses(request.user, found, slugs, asked.study)
+    houses = planner.houses(request.user, found, slugs, study=asked.study, unit=asked.unit)
     figure = charts_planner.outlook(
         [_study_line(found, budget), *_lifetime_lines(found, houses)],
         found.noise,
-        found.naive.epsilon,
+        found.naive.points,
     )
     return {
         "found": found,
