@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from accounting.dp.accountants import epsilon
-from accounting.dp.calibration import CalibrationError, estimated
+from accounting.dp.calibration import MOST_NOISE, CalibrationError, estimated
 from accounting.dp.events import Mechanism, PrivacyEvent
 from accounting.dp.figures import SMALLEST_DELTA, Figure
 from accounting.dp.schedules import shape
@@ -208,9 +208,14 @@ def _within(draft: Draft, noise: tuple[float, ...], target: float) -> tuple[floa
         spent = composed(_history(draft, noise, draft.rounds), draft.delta).epsilon
         if spent <= target:
             return noise
+        if noise[0] >= MOST_NOISE:
+            break
         step = (spent / (_AIM * target)) ** (1 / _STEEP)
         noise = tuple(math.ceil(each * step * 1e4) / 1e4 for each in noise)
-    raise CalibrationError(f"no noise was found that reaches epsilon {target:g}; raise the target")
+    raise CalibrationError(
+        f"no noise multiplier up to {MOST_NOISE:g} was found that reaches epsilon {target:g}; raise "
+        "the target or delta, or take fewer rounds, fewer steps or a lower sample rate"
+    )
 
 
 def _shared(found: Outlook, sharing: Sharing) -> Outlook:

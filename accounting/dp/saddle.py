@@ -20,7 +20,7 @@ from accounting.dp.events import PrivacyEvent
 from accounting.dp.moments import Line, along, at_tilts, variance
 from accounting.dp.sampling import Floats
 
-_TILTS: Floats = np.geomspace(0.05, 400.0, 48)
+_LEAST_TILT, _TILT_RATIO = 0.05, 1.2
 _START_WINDOW = 2.0
 _LINE_WINDOW, _MOST_WINDOWS = 1.12, 4
 _BLUR = 0.1
@@ -91,24 +91,25 @@ def _by_saddle(
 ) -> tuple[float, float]:
     """The scale at which the saddle point's own height gives δ, and the tilt of that point."""
     least, most = ends
+    tilts = _tilts(epsilon, delta)
     guess = min(max(_by_gauss(rounds, epsilon, delta, ends), least), most)
     low, high = max(least, guess / _START_WINDOW), min(most, guess * _START_WINDOW)
     while True:
-        moments = _Sum(rounds, (low, high), lambda n, q: at_tilts(n, q, _TILTS))
+        moments = _Sum(rounds, (low, high), lambda n, q: at_tilts(n, q, tilts))
 
         def excess(log_scale: float, moments: _Sum = moments) -> float:
-            return _height(moments.at(log_scale), epsilon)[0] - math.log(delta)
+            return _height(moments.at(log_scale), tilts, epsilon)[0] - math.log(delta)
 
         if excess(math.log(high)) > 0:
             if high >= most:
-                return most, float(_TILTS[-1])
+                return most, float(tilts[-1])
             low, high = high, min(most, high * _START_WINDOW**2)
         elif excess(math.log(low)) < 0 and low > least:
             low, high = max(least, low / _START_WINDOW**2), low
         else:
             found = _root(excess, math.log(low), math.log(high))
             scale = low if found == math.log(low) else math.exp(found)
-            return scale, _height(moments.at(found), epsilon)[1]
+            return scale, _height(moments.at(found), tilts, epsilon)[1]
 
 
 def _by_gauss(rounds: Rounds, epsilon: float, delta: float, ends: tuple[float, float]) -> float:
@@ -124,14 +125,22 @@ def _by_gauss(rounds: Rounds, epsilon: float, delta: float, ends: tuple[float, f
     return math.exp(_root(excess, math.log(ends[0]), math.log(ends[1])))
 
 
-def _height(moments: Floats, epsilon: float) -> tuple[float, float]:
+def _tilts(epsilon: float, delta: float) -> Floats:
+    """Where the saddle point may lie: about −log(δ)/ε at most, and half of that for a Gaussian."""
+    most = min(max(-3.0 * math.log(delta) / epsilon, 30.0), 1e5)
+    count = math.ceil(math.log(most / _LEAST_TILT) / math.log(_TILT_RATIO))
+    found: Floats = np.geomspace(_LEAST_TILT, most, count)
+    return found
+
+
+def _height(moments: Floats, tilts: Floats, epsilon: float) -> tuple[float, float]:
     """log δ(ε) by the saddle point's height and curvature, and its tilt."""
-    exponents = moments - _TILTS * epsilon - np.log(_TILTS * (_TILTS + 1.0))
-    at = min(max(int(np.argmin(exponents)), 1), len(_TILTS) - 2)
-    logs = math.log(_TILTS[1] / _TILTS[0])
+    exponents = moments - tilts * epsilon - np.log(tilts * (tilts + 1.0))
+    at = min(max(int(np.argmin(exponents)), 1), len(tilts) - 2)
+    logs = math.log(tilts[1] / tilts[0])
     curve = exponents[at - 1] - 2.0 * exponents[at] + exponents[at + 1]
-    bend = max(curve / (logs * _TILTS[at]) ** 2, 1e-12)
-    return float(exponents[at] - 0.5 * math.log(2.0 * math.pi * bend)), float(_TILTS[at])
+    bend = max(curve / (logs * tilts[at]) ** 2, 1e-12)
+    return float(exponents[at] - 0.5 * math.log(2.0 * math.pi * bend)), float(tilts[at])
 
 
 def _by_line(rounds: Rounds, epsilon: float, delta: float, start: float, tilt: float) -> float:

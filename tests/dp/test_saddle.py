@@ -35,6 +35,11 @@ def test_the_reference_confirms_the_scale(
     assert epsilon(history, delta).epsilon == pytest.approx(target, rel=1e-3)
 
 
+def test_a_small_target_at_a_small_delta_needs_a_tilt_of_thousands() -> None:
+    scale = find_scale(Rounds((1.0,), 0.5, 40), 0.01, 1e-9, LEAST, MOST)
+    assert epsilon([sampled(scale, 0.5, 40)], 1e-9).epsilon == pytest.approx(0.01, rel=2e-2)
+
+
 def test_a_target_that_is_met_anyway_needs_the_least() -> None:
     assert find_scale(Rounds((1.0,), 0.1, 1), 1e6, 1e-5, LEAST, MOST) == LEAST
 
