@@ -213,7 +213,7 @@ def _within(draft: Draft, noise: tuple[float, ...], target: float) -> tuple[floa
         step = (spent / (_AIM * target)) ** (1 / _STEEP)
         noise = tuple(math.ceil(each * step * 1e4) / 1e4 for each in noise)
     raise CalibrationError(
-        f"no noise multiplier up to {MOST_NOISE:g} was found that reaches epsilon {target:g}; raise "
+        f"no noise multiplier up to {MOST_NOISE:g} reaches epsilon {target:g}; raise "
         "the target or delta, or take fewer rounds, fewer steps or a lower sample rate"
     )
 
