@@ -18,6 +18,7 @@ ORDER = (
     "signed",
     "lives",
     "budgets",
+    "audits",
     "replay",
     "reports",
     "command",

@@ -1097,6 +1097,12 @@ class Figures:
             raise Wrong(f"it says {words}, but its events cost at most {derived.high:.6g}")
         return derived
 
+    def check_divergence(self, body: Any, left: History, order: float) -> None:
+        """Whether a row gives back exactly the Rényi divergence of `left`. Raises Wrong."""
+        said, cost = decimal(body, "rdp_returned"), self._renyi.at(left, order)
+        if abs(said - cost) > RENYI_TOLERANCE * max(cost, 1.0):
+            raise Wrong(f"it returns {said:.6g} at order {order:g}, what is left costs {cost:.6g}")
+
     def interval(
         self, accountant: str, spent: History, delta: float, order: float | None = None
     ) -> tuple[Interval, tuple[float, float, float]]:
@@ -1149,6 +1155,8 @@ TITLES = {
     "idempotency": "idempotency keys",
     "charges": "charges before releases",
     "budgets": "budgets",
+    "attested": "attestations",
+    "audits": "empirical audits",
     "epsilon": "every ε",
     "report": "report",
 }
@@ -1317,6 +1325,7 @@ def _body(number: int, text: str) -> dict[str, Any]:
 # What was signed: the hub's checkpoints, the proofs between them, the sites' statements.
 # ==================================================================================================
 
+PLACE = ("study", "institution", "round", "attempt", "phase")
 MESSAGE_CONTEXT = b"cloister-message-v1\n"
 
 
@@ -1328,6 +1337,7 @@ class Signed:
     ) -> None:
         self.document, self.entries, self.key, self.verdict = document, entries, key, verdict
         self.roots: dict[int, bytes] = {}
+        self._hub: dict[tuple[str, ...], dict[str, Any]] = {}
 
     def check_checkpoints(self) -> None:
         """Each signed by the hub, growing, over these entries; the last one covers them all."""
@@ -1403,14 +1413,17 @@ class Signed:
         """Each site's signed statement names a tree that these entries begin with."""
         rows, said = self.document["witnesses"], []
         for row in rows:
+            who = str(row.get("institution"))[:80] if isinstance(row, dict) else "?"
             try:
                 said.append(self._check_witness(row, pinned))
-            except Wrong as wrong:
-                who = str(row.get("institution", "?"))[:80] if isinstance(row, dict) else "?"
+            except (Wrong, Unreadable) as wrong:
                 self.verdict.wrong("witnesses", f"{who}: {wrong}")
+            except MALFORMED as error:
+                self.verdict.wrong("witnesses", f"{who}: it is malformed: {error!r:.200}")
         if not rows:
             self.verdict.skip("witnesses", "the bundle holds no site's statement")
-        unpinned = {str(row["institution"]) for row in rows if isinstance(row, dict)} - set(pinned)
+        unpinned = {str(row.get("institution"))[:80] for row in rows if isinstance(row, dict)}
+        unpinned -= set(pinned)
         if unpinned:
             names = ", ".join(sorted(unpinned))
             self.verdict.warn(
@@ -1429,6 +1442,7 @@ class Signed:
         held = pick(statement, "checkpoint", dict)
         size, root = pick(held, "size", int), bytes.fromhex(hexadecimal(held, "root"))
         check_journal(statement)
+        self._reconcile(statement, who)
         known = self.entries.roots if self.entries.complete else self.roots
         if size not in known:
             if self.entries.complete:
@@ -1437,6 +1451,23 @@ class Signed:
         if size and known[size] != root:
             raise Wrong(f"it saw another history: its root over {size} entries is {root.hex()}")
         return f"{who} ({size} entries)"
+
+    def _reconcile(self, statement: dict[str, Any], who: str) -> None:
+        """What the site's own journal says of a place must not contradict the ledger."""
+        if not self._hub:
+            for body in self.entries.bodies.values():
+                self._hub[tuple(str(body.get(name)) for name in (*PLACE, "kind"))] = body
+        for row in statement["entries"]:
+            place = (str(row.get("study")), who, *(str(row.get(name)) for name in PLACE[2:]))
+            reserved, released = (self._hub.get((*place, k), {}) for k in ("reserved", "released"))
+            kind, text = row.get("kind"), row.get("event")
+            if kind == "charged" and reserved and parse(str(text)) != reserved.get("event"):
+                raise Wrong(f"its journal charged another event than entry {reserved['sequence']}")
+            digest = released.get("tensors_digest")
+            if kind == "released" and released and row.get("tensors_digest") != digest:
+                raise Wrong(
+                    f"its journal released something else than entry {released['sequence']}"
+                )
 
 
 def opened(envelope: str, key: str) -> dict[str, Any]:
@@ -1595,7 +1626,7 @@ def _check_given_back(body: dict[str, Any], reservation: dict[str, Any]) -> None
 # ==================================================================================================
 # budgets: part of cloister-verify
 #
-# The budgets: what was lent for life, what a study sealed, and that nothing went beyond.
+# The budgets: what was lent for life, what studies committed of it, and that none was passed.
 # ==================================================================================================
 
 SLACK = 1e-6  # relative: a plan made for exactly its budget must not fail by a rounding
@@ -1613,19 +1644,37 @@ class Budget(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What a study sealed at an institution before its first round."""
+    """What a study sealed at an institution before its first round; committed until returned."""
 
+    study: str
+    dataset: Dataset
+    unit: str
     steps: History
     epsilon: float
     delta: float
+    order: float
+
+
+class Question(NamedTuple):
+    """A recorded check of a budget, and the history that it must have been about.
+
+    `order` is None where nothing was chosen after a result was seen: then any accountant may
+    judge. Otherwise it must be the Rényi filter at the order sealed with the budget.
+    """
+
+    check: dict[str, Any]
+    history: History
+    order: float | None
 
 
 class Budgets:
     """Follows the rows that say how much may be spent."""
 
-    def __init__(self) -> None:
+    def __init__(self, spent: Spent) -> None:
+        self.spent = spent
         self.lifetime: dict[Dataset, Budget] = {}
         self.plans: dict[Sealing, Plan] = {}
+        self.sealed = 0
         self._written: dict[Dataset, int] = {}
 
     def key_of(self, body: dict[str, Any]) -> str:
@@ -1633,18 +1682,13 @@ class Budgets:
         number = self._written.get(_dataset(body), 0) + 1
         return f"/{body['institution']}/{body['lineage']}/declared/{number}"
 
-    def declared(self, body: dict[str, Any], spent: History) -> None:
+    def declared(self, body: dict[str, Any]) -> None:
         """A lifetime budget as first lent, or lowered. Raises Wrong where it is raised."""
         before, after = self._replace(body)
-        if after.epsilon > after.cap * (1.0 + SLACK):
-            raise Wrong(f"it lends ε = {after.epsilon:g}, above the site's own cap {after.cap:g}")
-        if before is None:
-            return
-        if after.epsilon > before.epsilon or after.delta > before.delta:
+        if before and (after.epsilon > before.epsilon or after.delta > before.delta):
             raise Wrong(f"it raises a lifetime budget of ε = {before.epsilon:g} on nobody's word")
-        _check_order(before, after, spent)
 
-    def raised(self, body: dict[str, Any], spent: History) -> None:
+    def raised(self, body: dict[str, Any]) -> None:
         """A lifetime budget that two people raised, for a reason. Raises Wrong."""
         before, after = self._replace(body)
         if before is None:
@@ -1654,36 +1698,72 @@ class Budgets:
             raise Wrong("a raised budget needs two different people")
         if not pick(body, "reason", str).strip():
             raise Wrong("a raised budget needs a reason")
-        if decimal(body, "before") != before.epsilon:
+        if (decimal(body, "before"), after.delta) != (before.epsilon, before.delta):
             raise Wrong(f"it says that the budget was {body['before']}, it was {before.epsilon:g}")
-        if after.epsilon > before.cap * (1.0 + SLACK) or after.cap > before.cap:
-            raise Wrong(f"it raises a budget above the site's own cap {before.cap:g}")
-        _check_order(before, after, spent)
+        if after.epsilon <= before.epsilon or after.cap > before.cap:
+            raise Wrong("it raises nothing, or it raises the site's own cap")
 
     def _replace(self, body: dict[str, Any]) -> tuple[Budget | None, Budget]:
+        """The budget in force before and after this row. Raises Wrong where it cannot be."""
         place = _dataset(body)
         self._written[place] = self._written.get(place, 0) + 1
         before = self.lifetime.get(place)
         names = ("epsilon", "delta", "site_cap", "filter_order")
-        self.lifetime[place] = Budget(*(decimal(body, name) for name in names))
-        return before, self.lifetime[place]
+        after = Budget(*(decimal(body, name) for name in names))
+        self.lifetime[place] = after
+        if after.epsilon > after.cap:
+            raise Wrong(f"it lends ε = {after.epsilon:g}, above the site's own cap {after.cap:g}")
+        if before and after.order != before.order and self._users(place):
+            raise Wrong(f"it changes the filter's order {before.order:g} while it is in use")
+        return before, after
 
-    def seal(self, body: dict[str, Any]) -> Plan:
-        """A study's whole plan at one institution."""
-        limit = pick(body, "limit", dict)
-        events = [event(each) for each in pick(body, "plan", list)]
-        plan = Plan(history(events), decimal(limit, "epsilon"), decimal(limit, "delta"))
+    def seal(self, body: dict[str, Any]) -> tuple[Plan, Question]:
+        """A study's whole plan at one institution, committed beside all others. Raises Wrong."""
+        limit, place = pick(body, "limit", dict), _dataset(body)
+        plan = Plan(
+            body["study"],
+            place,
+            pick(body, "unit", str),
+            history(event(each) for each in pick(body, "plan", list)),
+            decimal(limit, "epsilon"),
+            decimal(limit, "delta"),
+            decimal(body, "filter_order"),
+        )
+        alone = self._users(place) <= {plan.study}
         self.plans[_sealing(body)] = plan
-        return plan
+        self.sealed += 1
+        checks = pick(body, "checks", list)
+        if [pick(check, "scope", str) for check in checks] != ["dataset"]:
+            raise Wrong("it was not checked against the dataset's budget")
+        _check_passed(checks[0])
+        return plan, Question(checks[0], self._demand(place, ""), None if alone else plan.order)
 
-    def check(
-        self, body: dict[str, Any], study: History, alone: bool, *, complete: bool
-    ) -> list[tuple[dict[str, Any], float | None]]:
-        """The two checks that a reservation records, and the order at which each must be judged.
+    def check_sealing(self, body: dict[str, Any], plan: Plan) -> None:
+        """What only a complete bundle can show about a plan. Raises Wrong."""
+        self._check_lifetime(body, body["checks"][0])
+        if plan.order != self.lifetime[plan.dataset].order:
+            raise Wrong(f"it was sealed under another order than {plan.order:g}")
+        standing = (p.unit for p in self.plans.values() if p.dataset == plan.dataset)
+        if any(unit != plan.unit for unit in standing):
+            raise Wrong(f"it commits a cost per {plan.unit} beside costs per another unit")
 
-        The order is None where a plan that was sealed before its first result may be judged by
-        any accountant. Raises Wrong where a check is about another budget, or was not passed.
-        """
+    def give_back(self, body: dict[str, Any]) -> tuple[History, float]:
+        """A plan is committed no longer: what is left of it, and at which order it counts."""
+        plan = self.plans.pop(_sealing(body), None)
+        if plan is None or plan.dataset != _dataset(body):
+            raise Wrong("it returns a plan that is not committed")
+        spent = self.spent.steps.get((plan.study, *plan.dataset), {})
+        left = {price: n - spent.get(price, 0) for price, n in plan.steps.items()}
+        left = {price: n for price, n in left.items() if n > 0}
+        if history(event(each) for each in pick(body, "plan_left", list)) != left:
+            raise Wrong("what it returns is not its plan less what was reserved")
+        if decimal(body, "order") != plan.order:
+            raise Wrong(f"it counts at another order than {plan.order:g}, at which it was sealed")
+        return left, plan.order
+
+    def questions(self, body: dict[str, Any], *, complete: bool) -> list[Question]:
+        """The two checks that a reservation records. Raises Wrong where one was not passed."""
+        place, study = _dataset(body), self.spent.study(body["study"], body["institution"])
         plan = self.plans.get(_sealing(body))
         sealed = plan is not None and _within(study, plan.steps)
         if pick(body, "sealed", bool) is not sealed:
@@ -1692,18 +1772,43 @@ class Budgets:
         if [pick(check, "scope", str) for check in checks] != ["study", "dataset"]:
             raise Wrong("it was not checked against the study's and the dataset's budget")
         for check in checks:
-            if decimal(check, "epsilon") > decimal(check, "limit") * (1.0 + SLACK):
-                raise Wrong(f"it passes the {check['scope']}'s budget of ε = {check['limit']}")
+            _check_passed(check)
         limit = (decimal(checks[0], "limit"), decimal(checks[0], "delta"))
         if plan is not None and limit != (plan.epsilon, plan.delta):
             raise Wrong(f"it was checked against ε = {limit[0]:g}, the sealed plan says otherwise")
-        order = self._lifetime_order(body, checks[1]) if complete else None
-        return [
-            (checks[0], None if sealed else best_order(*limit)),
-            (checks[1], None if sealed and alone else order),
-        ]
+        asked = [Question(checks[0], study, None if sealed else best_order(*limit))]
+        if complete:
+            self._check_lifetime(body, checks[1])
+            alone = self.spent.studies(place) <= {body["study"]}
+            order = None if sealed and alone else self.lifetime[place].order
+            demand = self.spent.dataset(place) if sealed else self._demand(place, body["study"])
+            asked.append(Question(checks[1], demand, order))
+        return asked
 
-    def _lifetime_order(self, body: dict[str, Any], check: dict[str, Any]) -> float:
+    def _demand(self, place: Dataset, without: str) -> History:
+        """Spent and committed: of each study the larger of both, of `without` what it spent."""
+        by_study = {
+            study: {price: n for price, n in steps.items() if n > 0}
+            for (study, *where), steps in self.spent.steps.items()
+            if (*where,) == place
+        }
+        for plan in self.plans.values():
+            if plan.dataset == place and plan.study != without:
+                own = by_study.setdefault(plan.study, {})
+                for price, steps in plan.steps.items():
+                    own[price] = max(own.get(price, 0), steps)
+        total: History = {}
+        for own in by_study.values():
+            for price, steps in own.items():
+                total[price] = total.get(price, 0) + steps
+        return total
+
+    def _users(self, place: Dataset) -> set[str]:
+        """The studies that spent anything of a dataset, or have committed a plan on it."""
+        plans = {plan.study for plan in self.plans.values() if plan.dataset == place}
+        return self.spent.studies(place) | plans
+
+    def _check_lifetime(self, body: dict[str, Any], check: dict[str, Any]) -> None:
         budget = self.lifetime.get(_dataset(body))
         if budget is None:
             raise Wrong(f"no lifetime budget was declared for {body['lineage']} before it")
@@ -1712,18 +1817,17 @@ class Budgets:
                 f"it was checked against ε = {check['limit']}, the lifetime budget was "
                 f"{budget.epsilon:g}"
             )
-        return budget.order
+
+
+def _check_passed(check: dict[str, Any]) -> None:
+    if decimal(check, "epsilon") > decimal(check, "limit") * (1.0 + SLACK):
+        raise Wrong(
+            f"it passes the {check['scope']}'s budget: ε = {check['epsilon']} of {check['limit']}"
+        )
 
 
 def _within(spent: History, plan: History) -> bool:
     return all(steps <= plan.get(price, 0) for price, steps in spent.items())
-
-
-def _check_order(before: Budget, after: Budget, spent: History) -> None:
-    if spent and after.order != before.order:
-        raise Wrong(
-            f"it changes the order {before.order:g} of the filter after something was spent"
-        )
 
 
 def _dataset(body: dict[str, Any]) -> Dataset:
@@ -1732,6 +1836,122 @@ def _dataset(body: dict[str, Any]) -> Dataset:
 
 def _sealing(body: dict[str, Any]) -> Sealing:
     return body["study"], body["institution"], pick(body, "protocol_digest", str)
+
+
+# ==================================================================================================
+# audits: part of cloister-verify
+#
+# Empirical audits: coins bound before training, shown after it, and the lower bound they prove.
+#
+# The bound is that of Steinke, Nasr and Jagielski 2023 (arXiv 2305.08846, theorem 5.2). How many
+# guesses were right cannot be seen from a ledger; everything that follows from it can.
+# ==================================================================================================
+
+MOST_CANARIES = 100_000
+LARGEST_BOUND, WALK, HALVINGS = 64.0, 0.125, 30
+SHARES, FEWEST_GUESSES = (1, 2, 4), 6
+BOUND_TOLERANCE = 1e-6
+
+AuditPlace = tuple[str, str, str]  # study, institution, protocol digest
+
+
+class Audits:
+    """The commitments so far."""
+
+    def __init__(self) -> None:
+        self.bound: dict[AuditPlace, str] = {}
+        self._revealed: set[AuditPlace] = set()
+
+    def commit(self, body: dict[str, Any], *, began: bool) -> None:
+        """Coins are bound; `began`: training was reserved before. Raises Wrong."""
+        place = _audited(body)
+        if began:
+            raise Wrong("it binds coins after training was reserved, which binds nothing")
+        if place in self.bound:
+            raise Wrong("it binds coins a second time")
+        self.bound[place] = hexadecimal(body, "commitment")
+
+    def reveal(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Coins are shown; returns the figure of ε that stands beside the bound. Raises Wrong."""
+        place = _audited(body)
+        if place in self._revealed:
+            raise Wrong("it shows coins a second time")
+        self._revealed.add(place)
+        coins, salt = pick(body, "coins", str), bytes.fromhex(hexadecimal(body, "salt"))
+        if not coins or set(coins) - {"0", "1"} or len(coins) > MOST_CANARIES:
+            raise Wrong("its coins are no text of 0 and 1")
+        said = hexadecimal(body, "commitment")
+        if hashlib.sha256(salt + coins.encode("ascii")).hexdigest() != said:
+            raise Wrong("the coins that it shows are not those that were bound")
+        if self.bound.get(place) != said:
+            raise Wrong("nobody was bound to these coins before training")
+        result = pick(body, "result", dict)
+        _check_bound(result, len(coins))
+        figure: dict[str, Any] = pick(result, "figure", dict)
+        return figure
+
+
+def _audited(body: dict[str, Any]) -> AuditPlace:
+    return body["study"], body["institution"], pick(body, "protocol_digest", str)
+
+
+def _check_bound(result: dict[str, Any], coins: int) -> None:
+    canaries, guesses = pick(result, "canaries", int), pick(result, "guesses", int)
+    correct, confidence = pick(result, "correct", int), decimal(result, "confidence")
+    counts = [2 * (canaries // share // 2) for share in SHARES]
+    counts = [count for count in counts if count >= FEWEST_GUESSES]
+    if canaries != coins or guesses not in counts or pick(result, "tried", int) != len(counts):
+        raise Wrong("its numbers of canaries and guesses are not those of its coins")
+    if not (0 <= correct <= guesses and 0.0 < confidence < 1.0):
+        raise Wrong("its number of right guesses or its confidence is impossible")
+    level = (1.0 - confidence) / len(counts)
+    delta = decimal(pick(result, "figure", dict), "delta")
+    proved = proved_bound(canaries, guesses, correct, delta, level)
+    said = decimal(result, "lower")
+    if abs(said - proved) > BOUND_TOLERANCE * max(1.0, proved):
+        raise Wrong(
+            f"it says ε ≥ {said:.6g}, but {correct} right of {guesses} guesses prove {proved:.6g}"
+        )
+
+
+def proved_bound(canaries: int, guesses: int, correct: int, delta: float, level: float) -> float:
+    """The largest ε such that it and all smaller ones have a p-value below `level`."""
+
+    def rejected(epsilon: float) -> bool:
+        return p_value(canaries, guesses, correct, epsilon, delta) < level
+
+    if not rejected(0.0):
+        return 0.0
+    low = 0.0
+    while low < LARGEST_BOUND and rejected(low + WALK):
+        low += WALK
+    high = low + WALK
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if rejected(middle) else (low, middle)
+    return low
+
+
+def p_value(canaries: int, guesses: int, correct: int, epsilon: float, delta: float) -> float:
+    """The chance of so many right guesses under (ε, δ), at most."""
+    if correct == 0:
+        return 1.0
+    right, wrong = -math.log1p(math.exp(-epsilon)), -epsilon - math.log1p(math.exp(-epsilon))
+    masses = [
+        math.exp(
+            math.lgamma(guesses + 1)
+            - math.lgamma(count + 1)
+            - math.lgamma(guesses - count + 1)
+            + count * right
+            + (guesses - count) * wrong
+        )
+        for count in range(guesses + 1)
+    ]
+    below, most = 0.0, 0.0
+    for steps in range(1, correct + 1):
+        below += masses[correct - steps]
+        most = max(most, below / steps)
+    return min(1.0, math.fsum(masses[correct:]) + 2.0 * canaries * delta * most)
 
 
 # ==================================================================================================
@@ -1769,18 +1989,20 @@ class Replay:
 
     def __init__(self, verdict: Verdict, *, complete: bool) -> None:
         self.verdict, self.complete = verdict, complete
-        self.lives, self.budgets, self.figures = Lives(), Budgets(), Figures()
+        self.lives, self.figures, self.audits = Lives(), Figures(), Audits()
+        self.budgets = Budgets(self.lives.spent)
         self.losses: dict[tuple[str, str], Loss] = {}
+        self.attestations: dict[str, bool] = {}
         self._keys: dict[str, int] = {}
         self._number = 0
         self._kinds: dict[str, Callable[[dict[str, Any]], None]] = {
             "declared": self._declared,
             "raised": self._raised,
             "sealed": self._sealed,
-            "returned": self._noted,
-            "attested": self._noted,
-            "committed": self._noted,
-            "revealed": self._noted,
+            "returned": self._returned,
+            "attested": self._attested,
+            "committed": self._committed,
+            "revealed": self._revealed,
             "proposed": self._noted,
         }
 
@@ -1810,28 +2032,65 @@ class Replay:
             raise Wrong(f"its key is {key}, it should be {expected}")
 
     def _expected_key(self, body: dict[str, Any]) -> str:
+        """Empty where a part of the ledger cannot tell, or the key has no form of its own."""
         kind = body["kind"]
         if kind in LIVING:
             return key_of(body)
         if kind in ("declared", "raised"):
             return self.budgets.key_of(body) if self.complete else ""
-        if "protocol_digest" in body:
-            return f"{body['study']}/{body['institution']}/{kind}/{body['protocol_digest']}"
-        return ""
+        if kind not in ("sealed", "returned", "attested", "committed", "revealed"):
+            return ""
+        digest = pick(body, "protocol_digest", str)
+        key = f"{body['study']}/{body['institution']}/{kind}/{digest}"
+        if kind != "attested":
+            return key
+        number = sum(each.split("/attested/")[0] == f"{body['study']}/" for each in self._keys)
+        return "" if number > 1 or not self.complete else key
 
     def _declared(self, body: dict[str, Any]) -> None:
         with self._asking("budgets"):
-            self.budgets.declared(body, self._of_dataset(body))
+            self.budgets.declared(body)
 
     def _raised(self, body: dict[str, Any]) -> None:
         with self._asking("budgets"):
-            self.budgets.raised(body, self._of_dataset(body))
+            self.budgets.raised(body)
 
     def _sealed(self, body: dict[str, Any]) -> None:
         with self._asking("budgets"):
-            plan = self.budgets.seal(body)
+            plan, question = self.budgets.seal(body)
             with self._asking("epsilon"):
                 self.figures.check(pick(body, "figure", dict), plan.steps)
+            if self.complete:
+                self.budgets.check_sealing(body, plan)
+                with self._asking("epsilon"):
+                    self.figures.check(*question)
+
+    def _returned(self, body: dict[str, Any]) -> None:
+        with self._asking("budgets"):
+            self.figures.check_divergence(body, *self.budgets.give_back(body))
+
+    def _attested(self, body: dict[str, Any]) -> None:
+        """Somebody answers for it that no patient is at two institutions, or takes that back."""
+        with self._asking("attested"):
+            study = f"{body['study']}/{pick(body, 'protocol_digest', str)}"
+            withdrawn = bool(body.get("withdrawn", False))
+            if not (body["study"] and pick(body, "text", str) and pick(body, "by", str)):
+                raise Wrong("an attestation names its study, its words and who answers for it")
+            if self.complete and withdrawn is not self.attestations.get(study, False):
+                raise Wrong("it attests what is attested, or withdraws what is not")
+            self.attestations[study] = not withdrawn
+
+    def _committed(self, body: dict[str, Any]) -> None:
+        place = (body["study"], body["institution"])
+        with self._asking("audits"):
+            self.audits.commit(body, began=any(life[:2] == place for life in self.lives.lives))
+
+    def _revealed(self, body: dict[str, Any]) -> None:
+        with self._asking("audits"):
+            figure = self.audits.reveal(body)
+            spent = self.lives.spent.study(body["study"], body["institution"])
+            with self._asking("epsilon"):
+                self.figures.check(figure, spent)
 
     def _noted(self, body: dict[str, Any]) -> None:
         """A row that spends nothing and allows nothing: it stands in the tree, that is all."""
@@ -1847,18 +2106,13 @@ class Replay:
             self._reserved(body)
 
     def _reserved(self, body: dict[str, Any]) -> None:
-        spent = self.lives.spent
-        study = spent.study(body["study"], body["institution"])
-        others = spent.studies((body["institution"], body["lineage"])) - {body["study"]}
         with self._asking("epsilon"):
-            self._compare(body, study)
+            self._compare(body, self.lives.spent.study(body["study"], body["institution"]))
         with self._asking("budgets"):
             self.lives.keep_unit(body)
-            checks = self.budgets.check(body, study, not others, complete=self.complete)
-            for (check, order), of in zip(checks, (study, self._of_dataset(body))):
+            for question in self.budgets.questions(body, complete=self.complete):
                 with self._asking("epsilon"):
-                    if self.complete or check["scope"] == "study":
-                        self.figures.check(check, of, order)
+                    self.figures.check(*question)
 
     def _compare(self, body: dict[str, Any], study: dict[Any, int]) -> None:
         figure = pick(body, "figure", dict)
@@ -1866,9 +2120,6 @@ class Replay:
         self.losses[body["study"], body["institution"]] = Loss(
             self._number, figure["epsilon"], figure["delta"], figure["accountant"]
         )
-
-    def _of_dataset(self, body: dict[str, Any]) -> dict[Any, int]:
-        return self.lives.spent.dataset((body["institution"], body["lineage"]))
 
     @contextmanager
     def _asking(self, check: str) -> Iterator[None]:
@@ -1889,8 +2140,13 @@ class Replay:
         self.verdict.good("transitions", f"every life is one that may be: {lives}")
         self.verdict.good("idempotency", f"{len(self._keys)} keys, each once and of its form")
         self._finish_charges(counts)
+        if self.attestations:
+            self.verdict.good("attested", "each names who answers for it, and stands once")
+        if self.audits.bound:
+            count = len(self.audits.bound)
+            self.verdict.good("audits", f"{count} bound before training; what was shown is that")
         if self.complete:
-            sealed, lent = len(self.budgets.plans), len(self.budgets.lifetime)
+            sealed, lent = self.budgets.sealed, len(self.budgets.lifetime)
             self.verdict.good(
                 "budgets", f"{lent} lifetime budgets and {sealed} sealed plans, never passed"
             )

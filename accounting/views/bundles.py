@@ -5,7 +5,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
-from accounting.selectors import bundle, visible
+from accounting.selectors import bundle, reconciliation, visible
 from accounting.services import checkpoints
 from studies import access
 from studies.selectors import visibility
@@ -18,7 +18,8 @@ def whole(request: HttpRequest) -> HttpResponse:
     if not visibility.oversees_everything(request.user):
         raise PermissionDenied("the whole ledger is for compliance officers of the federation")
     checkpoints.issue()
-    return _download(bundle.text(scope={"kind": "ledger"}), "ledger-bundle.json")
+    text = bundle.text(scope={"kind": "ledger"}, witnesses=reconciliation.witnesses())
+    return _download(text, "ledger-bundle.json")
 
 
 @login_required

@@ -1,11 +1,11 @@
-"""The budgets: what was lent for life, what a study sealed, and that nothing went beyond."""
+"""The budgets: what was lent for life, what studies committed of it, and that none was passed."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 from accounting.verifier.parts.figures import event, history
-from accounting.verifier.parts.lives import Dataset
+from accounting.verifier.parts.lives import Dataset, Spent
 from accounting.verifier.parts.losses import History
 from accounting.verifier.parts.reading import Wrong, decimal, pick
 from accounting.verifier.parts.renyi import best_order
@@ -25,19 +25,37 @@ class Budget(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What a study sealed at an institution before its first round."""
+    """What a study sealed at an institution before its first round; committed until returned."""
 
+    study: str
+    dataset: Dataset
+    unit: str
     steps: History
     epsilon: float
     delta: float
+    order: float
+
+
+class Question(NamedTuple):
+    """A recorded check of a budget, and the history that it must have been about.
+
+    `order` is None where nothing was chosen after a result was seen: then any accountant may
+    judge. Otherwise it must be the Rényi filter at the order sealed with the budget.
+    """
+
+    check: dict[str, Any]
+    history: History
+    order: float | None
 
 
 class Budgets:
     """Follows the rows that say how much may be spent."""
 
-    def __init__(self) -> None:
+    def __init__(self, spent: Spent) -> None:
+        self.spent = spent
         self.lifetime: dict[Dataset, Budget] = {}
         self.plans: dict[Sealing, Plan] = {}
+        self.sealed = 0
         self._written: dict[Dataset, int] = {}
 
     def key_of(self, body: dict[str, Any]) -> str:
@@ -45,18 +63,13 @@ class Budgets:
         number = self._written.get(_dataset(body), 0) + 1
         return f"/{body['institution']}/{body['lineage']}/declared/{number}"
 
-    def declared(self, body: dict[str, Any], spent: History) -> None:
+    def declared(self, body: dict[str, Any]) -> None:
         """A lifetime budget as first lent, or lowered. Raises Wrong where it is raised."""
         before, after = self._replace(body)
-        if after.epsilon > after.cap * (1.0 + SLACK):
-            raise Wrong(f"it lends ε = {after.epsilon:g}, above the site's own cap {after.cap:g}")
-        if before is None:
-            return
-        if after.epsilon > before.epsilon or after.delta > before.delta:
+        if before and (after.epsilon > before.epsilon or after.delta > before.delta):
             raise Wrong(f"it raises a lifetime budget of ε = {before.epsilon:g} on nobody's word")
-        _check_order(before, after, spent)
 
-    def raised(self, body: dict[str, Any], spent: History) -> None:
+    def raised(self, body: dict[str, Any]) -> None:
         """A lifetime budget that two people raised, for a reason. Raises Wrong."""
         before, after = self._replace(body)
         if before is None:
@@ -66,36 +79,72 @@ class Budgets:
             raise Wrong("a raised budget needs two different people")
         if not pick(body, "reason", str).strip():
             raise Wrong("a raised budget needs a reason")
-        if decimal(body, "before") != before.epsilon:
+        if (decimal(body, "before"), after.delta) != (before.epsilon, before.delta):
             raise Wrong(f"it says that the budget was {body['before']}, it was {before.epsilon:g}")
-        if after.epsilon > before.cap * (1.0 + SLACK) or after.cap > before.cap:
-            raise Wrong(f"it raises a budget above the site's own cap {before.cap:g}")
-        _check_order(before, after, spent)
+        if after.epsilon <= before.epsilon or after.cap > before.cap:
+            raise Wrong("it raises nothing, or it raises the site's own cap")
 
     def _replace(self, body: dict[str, Any]) -> tuple[Budget | None, Budget]:
+        """The budget in force before and after this row. Raises Wrong where it cannot be."""
         place = _dataset(body)
         self._written[place] = self._written.get(place, 0) + 1
         before = self.lifetime.get(place)
         names = ("epsilon", "delta", "site_cap", "filter_order")
-        self.lifetime[place] = Budget(*(decimal(body, name) for name in names))
-        return before, self.lifetime[place]
+        after = Budget(*(decimal(body, name) for name in names))
+        self.lifetime[place] = after
+        if after.epsilon > after.cap:
+            raise Wrong(f"it lends ε = {after.epsilon:g}, above the site's own cap {after.cap:g}")
+        if before and after.order != before.order and self._users(place):
+            raise Wrong(f"it changes the filter's order {before.order:g} while it is in use")
+        return before, after
 
-    def seal(self, body: dict[str, Any]) -> Plan:
-        """A study's whole plan at one institution."""
-        limit = pick(body, "limit", dict)
-        events = [event(each) for each in pick(body, "plan", list)]
-        plan = Plan(history(events), decimal(limit, "epsilon"), decimal(limit, "delta"))
+    def seal(self, body: dict[str, Any]) -> tuple[Plan, Question]:
+        """A study's whole plan at one institution, committed beside all others. Raises Wrong."""
+        limit, place = pick(body, "limit", dict), _dataset(body)
+        plan = Plan(
+            body["study"],
+            place,
+            pick(body, "unit", str),
+            history(event(each) for each in pick(body, "plan", list)),
+            decimal(limit, "epsilon"),
+            decimal(limit, "delta"),
+            decimal(body, "filter_order"),
+        )
+        alone = self._users(place) <= {plan.study}
         self.plans[_sealing(body)] = plan
-        return plan
+        self.sealed += 1
+        checks = pick(body, "checks", list)
+        if [pick(check, "scope", str) for check in checks] != ["dataset"]:
+            raise Wrong("it was not checked against the dataset's budget")
+        _check_passed(checks[0])
+        return plan, Question(checks[0], self._demand(place, ""), None if alone else plan.order)
 
-    def check(
-        self, body: dict[str, Any], study: History, alone: bool, *, complete: bool
-    ) -> list[tuple[dict[str, Any], float | None]]:
-        """The two checks that a reservation records, and the order at which each must be judged.
+    def check_sealing(self, body: dict[str, Any], plan: Plan) -> None:
+        """What only a complete bundle can show about a plan. Raises Wrong."""
+        self._check_lifetime(body, body["checks"][0])
+        if plan.order != self.lifetime[plan.dataset].order:
+            raise Wrong(f"it was sealed under another order than {plan.order:g}")
+        standing = (p.unit for p in self.plans.values() if p.dataset == plan.dataset)
+        if any(unit != plan.unit for unit in standing):
+            raise Wrong(f"it commits a cost per {plan.unit} beside costs per another unit")
 
-        The order is None where a plan that was sealed before its first result may be judged by
-        any accountant. Raises Wrong where a check is about another budget, or was not passed.
-        """
+    def give_back(self, body: dict[str, Any]) -> tuple[History, float]:
+        """A plan is committed no longer: what is left of it, and at which order it counts."""
+        plan = self.plans.pop(_sealing(body), None)
+        if plan is None or plan.dataset != _dataset(body):
+            raise Wrong("it returns a plan that is not committed")
+        spent = self.spent.steps.get((plan.study, *plan.dataset), {})
+        left = {price: n - spent.get(price, 0) for price, n in plan.steps.items()}
+        left = {price: n for price, n in left.items() if n > 0}
+        if history(event(each) for each in pick(body, "plan_left", list)) != left:
+            raise Wrong("what it returns is not its plan less what was reserved")
+        if decimal(body, "order") != plan.order:
+            raise Wrong(f"it counts at another order than {plan.order:g}, at which it was sealed")
+        return left, plan.order
+
+    def questions(self, body: dict[str, Any], *, complete: bool) -> list[Question]:
+        """The two checks that a reservation records. Raises Wrong where one was not passed."""
+        place, study = _dataset(body), self.spent.study(body["study"], body["institution"])
         plan = self.plans.get(_sealing(body))
         sealed = plan is not None and _within(study, plan.steps)
         if pick(body, "sealed", bool) is not sealed:
@@ -104,18 +153,43 @@ class Budgets:
         if [pick(check, "scope", str) for check in checks] != ["study", "dataset"]:
             raise Wrong("it was not checked against the study's and the dataset's budget")
         for check in checks:
-            if decimal(check, "epsilon") > decimal(check, "limit") * (1.0 + SLACK):
-                raise Wrong(f"it passes the {check['scope']}'s budget of ε = {check['limit']}")
+            _check_passed(check)
         limit = (decimal(checks[0], "limit"), decimal(checks[0], "delta"))
         if plan is not None and limit != (plan.epsilon, plan.delta):
             raise Wrong(f"it was checked against ε = {limit[0]:g}, the sealed plan says otherwise")
-        order = self._lifetime_order(body, checks[1]) if complete else None
-        return [
-            (checks[0], None if sealed else best_order(*limit)),
-            (checks[1], None if sealed and alone else order),
-        ]
+        asked = [Question(checks[0], study, None if sealed else best_order(*limit))]
+        if complete:
+            self._check_lifetime(body, checks[1])
+            alone = self.spent.studies(place) <= {body["study"]}
+            order = None if sealed and alone else self.lifetime[place].order
+            demand = self.spent.dataset(place) if sealed else self._demand(place, body["study"])
+            asked.append(Question(checks[1], demand, order))
+        return asked
 
-    def _lifetime_order(self, body: dict[str, Any], check: dict[str, Any]) -> float:
+    def _demand(self, place: Dataset, without: str) -> History:
+        """Spent and committed: of each study the larger of both, of `without` what it spent."""
+        by_study = {
+            study: {price: n for price, n in steps.items() if n > 0}
+            for (study, *where), steps in self.spent.steps.items()
+            if (*where,) == place
+        }
+        for plan in self.plans.values():
+            if plan.dataset == place and plan.study != without:
+                own = by_study.setdefault(plan.study, {})
+                for price, steps in plan.steps.items():
+                    own[price] = max(own.get(price, 0), steps)
+        total: History = {}
+        for own in by_study.values():
+            for price, steps in own.items():
+                total[price] = total.get(price, 0) + steps
+        return total
+
+    def _users(self, place: Dataset) -> set[str]:
+        """The studies that spent anything of a dataset, or have committed a plan on it."""
+        plans = {plan.study for plan in self.plans.values() if plan.dataset == place}
+        return self.spent.studies(place) | plans
+
+    def _check_lifetime(self, body: dict[str, Any], check: dict[str, Any]) -> None:
         budget = self.lifetime.get(_dataset(body))
         if budget is None:
             raise Wrong(f"no lifetime budget was declared for {body['lineage']} before it")
@@ -124,18 +198,17 @@ class Budgets:
                 f"it was checked against ε = {check['limit']}, the lifetime budget was "
                 f"{budget.epsilon:g}"
             )
-        return budget.order
+
+
+def _check_passed(check: dict[str, Any]) -> None:
+    if decimal(check, "epsilon") > decimal(check, "limit") * (1.0 + SLACK):
+        raise Wrong(
+            f"it passes the {check['scope']}'s budget: ε = {check['epsilon']} of {check['limit']}"
+        )
 
 
 def _within(spent: History, plan: History) -> bool:
     return all(steps <= plan.get(price, 0) for price, steps in spent.items())
-
-
-def _check_order(before: Budget, after: Budget, spent: History) -> None:
-    if spent and after.order != before.order:
-        raise Wrong(
-            f"it changes the order {before.order:g} of the filter after something was spent"
-        )
 
 
 def _dataset(body: dict[str, Any]) -> Dataset:

@@ -19,6 +19,8 @@ TITLES = {
     "idempotency": "idempotency keys",
     "charges": "charges before releases",
     "budgets": "budgets",
+    "attested": "attestations",
+    "audits": "empirical audits",
     "epsilon": "every ε",
     "report": "report",
 }

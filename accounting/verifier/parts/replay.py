@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Callable, NamedTuple
 
+from accounting.verifier.parts.audits import Audits
 from accounting.verifier.parts.budgets import Budgets
 from accounting.verifier.parts.figures import Figures
 from accounting.verifier.parts.findings import Verdict
@@ -42,18 +43,20 @@ class Replay:
 
     def __init__(self, verdict: Verdict, *, complete: bool) -> None:
         self.verdict, self.complete = verdict, complete
-        self.lives, self.budgets, self.figures = Lives(), Budgets(), Figures()
+        self.lives, self.figures, self.audits = Lives(), Figures(), Audits()
+        self.budgets = Budgets(self.lives.spent)
         self.losses: dict[tuple[str, str], Loss] = {}
+        self.attestations: dict[str, bool] = {}
         self._keys: dict[str, int] = {}
         self._number = 0
         self._kinds: dict[str, Callable[[dict[str, Any]], None]] = {
             "declared": self._declared,
             "raised": self._raised,
             "sealed": self._sealed,
-            "returned": self._noted,
-            "attested": self._noted,
-            "committed": self._noted,
-            "revealed": self._noted,
+            "returned": self._returned,
+            "attested": self._attested,
+            "committed": self._committed,
+            "revealed": self._revealed,
             "proposed": self._noted,
         }
 
@@ -83,28 +86,65 @@ class Replay:
             raise Wrong(f"its key is {key}, it should be {expected}")
 
     def _expected_key(self, body: dict[str, Any]) -> str:
+        """Empty where a part of the ledger cannot tell, or the key has no form of its own."""
         kind = body["kind"]
         if kind in LIVING:
             return key_of(body)
         if kind in ("declared", "raised"):
             return self.budgets.key_of(body) if self.complete else ""
-        if "protocol_digest" in body:
-            return f"{body['study']}/{body['institution']}/{kind}/{body['protocol_digest']}"
-        return ""
+        if kind not in ("sealed", "returned", "attested", "committed", "revealed"):
+            return ""
+        digest = pick(body, "protocol_digest", str)
+        key = f"{body['study']}/{body['institution']}/{kind}/{digest}"
+        if kind != "attested":
+            return key
+        number = sum(each.split("/attested/")[0] == f"{body['study']}/" for each in self._keys)
+        return "" if number > 1 or not self.complete else key
 
     def _declared(self, body: dict[str, Any]) -> None:
         with self._asking("budgets"):
-            self.budgets.declared(body, self._of_dataset(body))
+            self.budgets.declared(body)
 
     def _raised(self, body: dict[str, Any]) -> None:
         with self._asking("budgets"):
-            self.budgets.raised(body, self._of_dataset(body))
+            self.budgets.raised(body)
 
     def _sealed(self, body: dict[str, Any]) -> None:
         with self._asking("budgets"):
-            plan = self.budgets.seal(body)
+            plan, question = self.budgets.seal(body)
             with self._asking("epsilon"):
                 self.figures.check(pick(body, "figure", dict), plan.steps)
+            if self.complete:
+                self.budgets.check_sealing(body, plan)
+                with self._asking("epsilon"):
+                    self.figures.check(*question)
+
+    def _returned(self, body: dict[str, Any]) -> None:
+        with self._asking("budgets"):
+            self.figures.check_divergence(body, *self.budgets.give_back(body))
+
+    def _attested(self, body: dict[str, Any]) -> None:
+        """Somebody answers for it that no patient is at two institutions, or takes that back."""
+        with self._asking("attested"):
+            study = f"{body['study']}/{pick(body, 'protocol_digest', str)}"
+            withdrawn = bool(body.get("withdrawn", False))
+            if not (body["study"] and pick(body, "text", str) and pick(body, "by", str)):
+                raise Wrong("an attestation names its study, its words and who answers for it")
+            if self.complete and withdrawn is not self.attestations.get(study, False):
+                raise Wrong("it attests what is attested, or withdraws what is not")
+            self.attestations[study] = not withdrawn
+
+    def _committed(self, body: dict[str, Any]) -> None:
+        place = (body["study"], body["institution"])
+        with self._asking("audits"):
+            self.audits.commit(body, began=any(life[:2] == place for life in self.lives.lives))
+
+    def _revealed(self, body: dict[str, Any]) -> None:
+        with self._asking("audits"):
+            figure = self.audits.reveal(body)
+            spent = self.lives.spent.study(body["study"], body["institution"])
+            with self._asking("epsilon"):
+                self.figures.check(figure, spent)
 
     def _noted(self, body: dict[str, Any]) -> None:
         """A row that spends nothing and allows nothing: it stands in the tree, that is all."""
@@ -120,18 +160,13 @@ class Replay:
             self._reserved(body)
 
     def _reserved(self, body: dict[str, Any]) -> None:
-        spent = self.lives.spent
-        study = spent.study(body["study"], body["institution"])
-        others = spent.studies((body["institution"], body["lineage"])) - {body["study"]}
         with self._asking("epsilon"):
-            self._compare(body, study)
+            self._compare(body, self.lives.spent.study(body["study"], body["institution"]))
         with self._asking("budgets"):
             self.lives.keep_unit(body)
-            checks = self.budgets.check(body, study, not others, complete=self.complete)
-            for (check, order), of in zip(checks, (study, self._of_dataset(body))):
+            for question in self.budgets.questions(body, complete=self.complete):
                 with self._asking("epsilon"):
-                    if self.complete or check["scope"] == "study":
-                        self.figures.check(check, of, order)
+                    self.figures.check(*question)
 
     def _compare(self, body: dict[str, Any], study: dict[Any, int]) -> None:
         figure = pick(body, "figure", dict)
@@ -139,9 +174,6 @@ class Replay:
         self.losses[body["study"], body["institution"]] = Loss(
             self._number, figure["epsilon"], figure["delta"], figure["accountant"]
         )
-
-    def _of_dataset(self, body: dict[str, Any]) -> dict[Any, int]:
-        return self.lives.spent.dataset((body["institution"], body["lineage"]))
 
     @contextmanager
     def _asking(self, check: str) -> Iterator[None]:
@@ -162,8 +194,13 @@ class Replay:
         self.verdict.good("transitions", f"every life is one that may be: {lives}")
         self.verdict.good("idempotency", f"{len(self._keys)} keys, each once and of its form")
         self._finish_charges(counts)
+        if self.attestations:
+            self.verdict.good("attested", "each names who answers for it, and stands once")
+        if self.audits.bound:
+            count = len(self.audits.bound)
+            self.verdict.good("audits", f"{count} bound before training; what was shown is that")
         if self.complete:
-            sealed, lent = len(self.budgets.plans), len(self.budgets.lifetime)
+            sealed, lent = self.budgets.sealed, len(self.budgets.lifetime)
             self.verdict.good(
                 "budgets", f"{lent} lifetime budgets and {sealed} sealed plans, never passed"
             )

@@ -8,6 +8,7 @@ from typing import Any
 from accounting.verifier.parts.entries import Entries
 from accounting.verifier.parts.findings import Verdict
 from accounting.verifier.parts.reading import (
+    MALFORMED,
     Unreadable,
     Wrong,
     canonical,
@@ -23,6 +24,7 @@ from accounting.verifier.parts.trees import (
     sha256,
 )
 
+PLACE = ("study", "institution", "round", "attempt", "phase")
 MESSAGE_CONTEXT = b"cloister-message-v1\n"
 
 
@@ -34,6 +36,7 @@ class Signed:
     ) -> None:
         self.document, self.entries, self.key, self.verdict = document, entries, key, verdict
         self.roots: dict[int, bytes] = {}
+        self._hub: dict[tuple[str, ...], dict[str, Any]] = {}
 
     def check_checkpoints(self) -> None:
         """Each signed by the hub, growing, over these entries; the last one covers them all."""
@@ -109,14 +112,17 @@ class Signed:
         """Each site's signed statement names a tree that these entries begin with."""
         rows, said = self.document["witnesses"], []
         for row in rows:
+            who = str(row.get("institution"))[:80] if isinstance(row, dict) else "?"
             try:
                 said.append(self._check_witness(row, pinned))
-            except Wrong as wrong:
-                who = str(row.get("institution", "?"))[:80] if isinstance(row, dict) else "?"
+            except (Wrong, Unreadable) as wrong:
                 self.verdict.wrong("witnesses", f"{who}: {wrong}")
+            except MALFORMED as error:
+                self.verdict.wrong("witnesses", f"{who}: it is malformed: {error!r:.200}")
         if not rows:
             self.verdict.skip("witnesses", "the bundle holds no site's statement")
-        unpinned = {str(row["institution"]) for row in rows if isinstance(row, dict)} - set(pinned)
+        unpinned = {str(row.get("institution"))[:80] for row in rows if isinstance(row, dict)}
+        unpinned -= set(pinned)
         if unpinned:
             names = ", ".join(sorted(unpinned))
             self.verdict.warn(
@@ -135,6 +141,7 @@ class Signed:
         held = pick(statement, "checkpoint", dict)
         size, root = pick(held, "size", int), bytes.fromhex(hexadecimal(held, "root"))
         check_journal(statement)
+        self._reconcile(statement, who)
         known = self.entries.roots if self.entries.complete else self.roots
         if size not in known:
             if self.entries.complete:
@@ -143,6 +150,23 @@ class Signed:
         if size and known[size] != root:
             raise Wrong(f"it saw another history: its root over {size} entries is {root.hex()}")
         return f"{who} ({size} entries)"
+
+    def _reconcile(self, statement: dict[str, Any], who: str) -> None:
+        """What the site's own journal says of a place must not contradict the ledger."""
+        if not self._hub:
+            for body in self.entries.bodies.values():
+                self._hub[tuple(str(body.get(name)) for name in (*PLACE, "kind"))] = body
+        for row in statement["entries"]:
+            place = (str(row.get("study")), who, *(str(row.get(name)) for name in PLACE[2:]))
+            reserved, released = (self._hub.get((*place, k), {}) for k in ("reserved", "released"))
+            kind, text = row.get("kind"), row.get("event")
+            if kind == "charged" and reserved and parse(str(text)) != reserved.get("event"):
+                raise Wrong(f"its journal charged another event than entry {reserved['sequence']}")
+            digest = released.get("tensors_digest")
+            if kind == "released" and released and row.get("tensors_digest") != digest:
+                raise Wrong(
+                    f"its journal released something else than entry {released['sequence']}"
+                )
 
 
 def opened(envelope: str, key: str) -> dict[str, Any]:
