@@ -12,7 +12,7 @@ from federation.site.transport.client import AccessRefused, HubAbsent, RequestRe
 from federation.site.transport.receiving import WAIT_SECONDS, Receiving
 from federation.site.witness import ADVICE, LedgerForked, Witness
 
-GATHER_SECONDS = 2.0  # rounds may follow each other within milliseconds: gather, then tell
+GATHER_SECONDS = 5.0  # rounds may follow each other within milliseconds: gather, then tell
 ABSENT_SECONDS, REFUSED_SECONDS = 10.0, 60.0
 BATCH = 200  # entries
 BATCHES = 5  # in a row; then the hub may have work for us
