@@ -105,3 +105,8 @@ def test_panels_wait_for_kinds_that_exist():
     kinds = {kind for found in from_templates for kind in found.split()}
     assert kinds
     assert kinds <= set(KINDS)
+
+
+def test_a_time_of_a_document_is_told_and_words_stay():
+    assert cloister.moment("2026-11-21T14:13:08.300613Z") == "2026-11-21 14:13 UTC"
+    assert cloister.moment("nothing is in the ledger yet") == "nothing is in the ledger yet"
