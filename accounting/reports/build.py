@@ -23,6 +23,8 @@ from accounting.reports import (
 )
 from accounting.reports.parts import Material
 from accounting.reports.scopes import Scope
+from accounting.selectors import reconciliation
+from accounting.selectors.reconciliation import State
 from studies.models import Institution, Study
 
 SCHEMA = "cloister-privacy-report/2"
@@ -89,10 +91,16 @@ def compose(material: Material, checkpoint: SignedCheckpoint | None = None) -> d
         "incidents": incidents.section(material),
         "audit": audit.section(material),
         "utility": utility.section(material.study),
-        "integrity": integrity.section(material.trail, checkpoint),
+        "integrity": integrity.section(material.trail, _states(material), checkpoint),
         "limits": list(wording.LIMITS),
         "events": {part.key: [e.to_json() for e in part.events] for part in material.parts},
     }
+
+
+def _states(material: Material) -> list[State]:
+    """How the journals of the institutions in the report agree with the ledger."""
+    slugs = {part.institution for part in material.parts}
+    return reconciliation.states(Institution.objects.filter(slug__in=slugs))
 
 
 def _identity(material: Material) -> dict[str, Any]:

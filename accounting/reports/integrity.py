@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +12,7 @@ from accounting.log.checkpoints import SignedCheckpoint
 from accounting.models import EntryKind
 from accounting.reports.trail import Trail
 from accounting.selectors import tree
+from accounting.selectors.reconciliation import State
 from studies.models import Event
 
 COMMANDS = (
@@ -22,11 +24,13 @@ PACKAGES = ("accounting", "federation", "studies", "config")
 NOT_SIGNED = "none: a preview is not bound to a signed checkpoint; an issued report is"
 
 
-def section(found: Trail, checkpoint: SignedCheckpoint | None = None) -> dict[str, Any]:
+def section(
+    found: Trail, states: Iterable[State] = (), checkpoint: SignedCheckpoint | None = None
+) -> dict[str, Any]:
     """The last entry in scope, the tree that it ends, and the hub's signed word for it.
 
-    `checkpoint` must cover the last entry. The chain's digest and the tree's root at that entry
-    both commit to every entry before it.
+    `states` tells how the sites' own journals agree; `checkpoint` must cover the last entry. The
+    chain's digest and the tree's root at that entry both commit to every entry before it.
     """
     charged = [deed.rows.values() for deed in found.deeds if EntryKind.CHARGED in deed.rows]
     return {
@@ -42,6 +46,7 @@ def section(found: Trail, checkpoint: SignedCheckpoint | None = None) -> dict[st
             "with_the_sites_own_journal_entry": sum(
                 any("journal" in body for body in rows) for rows in charged
             ),
+            "institutions": [_witness(state, signed=checkpoint is not None) for state in states],
         },
         "last_verified": _last_verified(),
         "verify_with": list(COMMANDS),
@@ -57,6 +62,24 @@ def grown(before: Any, after: Any) -> dict[str, Any] | None:
         return None
     proof = tree.consistency(before["size"], after["size"])
     return {"from": before["size"], "to": after["size"], "proof": proof}
+
+
+def _witness(state: State, *, signed: bool) -> dict[str, Any]:
+    """What a site's journal says; its newest statement changes by the minute, so issued only."""
+    last = state.copy.last if signed else None
+    return {
+        "institution": state.institution.slug,
+        "verdict": state.verdict,
+        "differences": len(state.differences),
+        "statement": last
+        and {
+            "journal_entries": state.copy.sequence,
+            "journal_head": state.copy.digest,
+            "ledger_entries": last.checkpoint_size,
+            "ledger_root": last.checkpoint_root,
+            "received_at": last.received_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        },
+    }
 
 
 def _head(found: Trail) -> dict[str, Any]:

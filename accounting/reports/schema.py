@@ -185,7 +185,13 @@ def _trust() -> Node:
 def _integrity() -> Node:
     head = {"entry": WHOLE, "sha256": TEXT, "root": TEXT}
     verified = {"at": MOMENT, "by": TEXT, "entries": WHOLE, "sha256": TEXT}
+    statement = {"journal_entries": WHOLE, "journal_head": SHA256, "ledger_entries": WHOLE}
+    statement |= {"ledger_root": SHA256, "received_at": MOMENT}
+    verdict: Node = {"enum": ["agreed", "differs", "silent"]}
+    witness = {"institution": TEXT, "verdict": verdict, "differences": WHOLE}
+    witness |= {"statement": _or(_object(statement), NONE)}
     seen = {"charged_entries": WHOLE, "with_the_sites_own_journal_entry": WHOLE}
+    seen |= {"institutions": _list(witness)}
     inclusion = _object({"entry": WHOLE, "size": WHOLE, "proof": HASHES})
     consistency = _object({"from": WHOLE, "to": WHOLE, "proof": HASHES})
     return _object(

@@ -17,7 +17,7 @@ LIMITS = (
     "Timing of answers and the fact of taking part are outside it (see unprotected quantities).",
     "Hyper-parameters chosen by looking at the data outside this system are not charged here.",
 )
-BY_THE_RULES = "nobody: decided by the rules"
+BY_THE_RULES = "the rules, no person"
 NOT_A_STUDY = "of each study; read the report of that study"
 
 

@@ -22,7 +22,7 @@ from accounting.reports.schema import schema
 from accounting.reports.scopes import Scope
 from accounting.reports.stamps import stamp
 from accounting.reports.trail import entries
-from accounting.selectors import bundle
+from accounting.selectors import bundle, reconciliation
 from accounting.services import checkpoints, reports
 from accounting.views.reports import asked, attachment, told
 from studies.models import Institution, Study
@@ -153,7 +153,11 @@ def _bundle(request: HttpRequest, row: IssuedReport, scope: Scope) -> bytes:
         raise PermissionDenied("entries tell lifetime budgets; their houses and officers read them")
     checkpoints.issue()
     about = {"kind": "report", **scope.parameters}
-    return bundle.text(entries(scope), scope=about, report=seals.bundled(row)).encode()
+    slugs = {part["institution"] for part in json.loads(row.text)["parameters"]["institutions"]}
+    seen = [said for said in reconciliation.witnesses() if said["institution"] in slugs]
+    return bundle.text(
+        entries(scope), scope=about, witnesses=seen, report=seals.bundled(row)
+    ).encode()
 
 
 @login_required

@@ -13,6 +13,11 @@ from accounting.reports.pdf.drawings import qr_code
 from accounting.reports.stamps import Stamp
 
 _CODE = 34 * mm
+_WORDS = {
+    "agreed": "told by their signed statements that they hold the same",
+    "differs": "DIFFER, see incidents",
+    "silent": "told nothing yet",
+}
 
 
 def story(document: dict[str, Any]) -> Iterator[Flowable]:
@@ -97,11 +102,18 @@ def _bonds(report: Report, stamp: Stamp | None) -> list[tuple[str, object]]:
         (
             "Sites' journals",
             f"{seen['with_the_sites_own_journal_entry']} of {seen['charged_entries']} charged "
-            "entries name the site's own journal entry",
+            f"entries name the site's own journal entry{_witnessed(seen['institutions'])}",
         ),
         ("Last verified", _flat(bound["last_verified"])),
         ("Verify with", ", or ".join(bound["verify_with"])),
     ]
+
+
+def _witnessed(rows: list[dict[str, Any]]) -> str:
+    """How many sites hold the same history, in words."""
+    counts = {v: [r["institution"] for r in rows if r["verdict"] == v] for v in _WORDS}
+    told = [f"{len(who)} {_WORDS[verdict]}" for verdict, who in counts.items() if who]
+    return f"; {'; '.join(told)}" if told else ""
 
 
 def _checkpoint(bound: dict[str, Any]) -> str:
