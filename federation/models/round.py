@@ -23,6 +23,7 @@ class Round(models.Model):
     phase_deadline = models.DateTimeField()
     quorum = models.PositiveIntegerField(default=1)  # contributions needed; a person may lower it
     protocol_digest = models.CharField(max_length=64)
+    noise_multiplier = models.FloatField(null=True)  # as chosen for it; None: as sealed
     opened_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)
 

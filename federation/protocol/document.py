@@ -166,6 +166,19 @@ class Training(Section):
     engine: Literal["opacus"] = "opacus"
 
 
+class Adaptive(Section):
+    """Between which noise multipliers the platform may choose, round by round, from what left."""
+
+    least_noise: Positive
+    most_noise: Positive
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.least_noise > self.most_noise:
+            raise ValueError("least_noise is above most_noise; exchange them")
+        return self
+
+
 class Privacy(Section):
     """Target epsilon *or* noise multiplier; the sealed plan is derived from it at submission."""
 
@@ -174,12 +187,25 @@ class Privacy(Section):
     target_delta: Annotated[float, Field(ge=1e-10, lt=1)]
     epsilon_budget: Positive | None = None
     schedule: Literal["uniform", "harmonic"] | list[Positive] = "uniform"
+    adaptive: Adaptive | None = None
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
         if (self.target_epsilon is None) == (self.noise_multiplier is None):
             raise ValueError("give either target_epsilon or noise_multiplier, not both or neither")
+        if self.adaptive and (self.target_epsilon is None or self.schedule != "uniform"):
+            raise ValueError(
+                "adaptive noise needs a target_epsilon and the uniform schedule: it makes its own"
+            )
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_empty(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Left out where absent: older digests stay what they are."""
+        document: dict[str, Any] = write(self)
+        if document.get("adaptive", ...) is None:
+            del document["adaptive"]
+        return document
 
 
 class Aggregation(Section):
@@ -262,6 +288,11 @@ class Protocol(Section):
         schedule = self.privacy.schedule
         if isinstance(schedule, list) and len(schedule) != self.rounds.count:
             raise ValueError("privacy.schedule as a list needs one number per round")
+        if self.privacy.adaptive and not (self.evaluation.every or self.evaluation.public_digest):
+            raise ValueError(
+                "privacy.adaptive chooses from released metrics; add a site evaluation, or public "
+                "rows to evaluate on"
+            )
         weights = self.training.class_weights
         if weights and len(weights) != len(self.data.target.classes):
             raise ValueError("training.class_weights needs one number per target class")

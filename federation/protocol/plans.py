@@ -1,9 +1,10 @@
 """What each round of a protocol releases and costs, and the sealed noise of the whole study."""
 
 from accounting.dp.accountants import epsilon
-from accounting.dp.calibration import CalibrationError, calibrate
+from accounting.dp.calibration import CalibrationError, calibrate, next_noise
 from accounting.dp.events import Mechanism, PrivacyEvent
 from accounting.dp.figures import Unbounded
+from accounting.dp.filters import best_order, room
 from accounting.dp.schedules import shape
 from federation.protocol.document import Plan, Protocol
 
@@ -17,20 +18,26 @@ class NotSealed(ValueError):
     """The protocol has no plan yet, so the noise of its rounds is not known."""
 
 
+class NotAllowed(ValueError):
+    """A round's noise was chosen that the protocol does not allow to be chosen."""
+
+
 class NoPlan(ValueError):
     """The privacy section cannot be kept; the text begins with the key that is to be changed."""
 
 
 def round_events(
-    protocol: Protocol, number: int, institution: str | None = None
+    protocol: Protocol, number: int, institution: str | None = None, noise: float | None = None
 ) -> dict[str, PrivacyEvent]:
     """What round `number` (from 1) costs each unit at one site, by phase.
 
     With `institution`, the events also tell that site's batch denominator, which is public and
-    no part of the price.
+    no part of the price. `noise` is what an adaptive study chose for this round instead of the
+    sealed start.
 
     Raises:
         NotSealed: the protocol has no plan.
+        NotAllowed: the protocol does not let anybody choose this noise.
         ValueError: there is no such round.
         KeyError: the institution is not in the cohort.
     """
@@ -38,7 +45,10 @@ def round_events(
         raise NotSealed("the protocol has no sealed plan; submit the study first")
     if not 1 <= number <= protocol.rounds.count:
         raise ValueError(f"there is no round {number}; the study has {protocol.rounds.count}")
-    noise = protocol.plan.noise_multipliers[number - 1]
+    if noise is None:
+        noise = protocol.plan.noise_multipliers[number - 1]
+    else:
+        check_choice(protocol, noise)
     events = {TRAIN: _training(protocol, noise, institution)}
     if protocol.evaluates(number):
         events[EVALUATE] = _evaluation(protocol)
@@ -53,8 +63,25 @@ def batch_denominator(protocol: Protocol, institution: str) -> float:
     return protocol.training.sample_rate * protocol.member(institution).cohort_size
 
 
+def check_choice(protocol: Protocol, noise: float) -> None:
+    """Return where an adaptive protocol lets `noise` be chosen. Raises NotAllowed."""
+    bounds = protocol.privacy.adaptive
+    if bounds is None:
+        raise NotAllowed("the protocol's noise is sealed; nobody may choose another")
+    if not bounds.least_noise <= noise <= bounds.most_noise:
+        raise NotAllowed(
+            f"noise {noise:g} is outside what privacy.adaptive allows: {bounds.least_noise:g} to "
+            f"{bounds.most_noise:g}"
+        )
+
+
 def plan_events(protocol: Protocol) -> tuple[PrivacyEvent, ...]:
-    """The events of all rounds in order. Raises NotSealed."""
+    """The events of all rounds in order; none where the noise is chosen on the way.
+
+    Raises NotSealed.
+    """
+    if protocol.privacy.adaptive and protocol.plan:
+        return ()
     return tuple(
         event
         for number in range(1, protocol.rounds.count + 1)
@@ -77,6 +104,10 @@ def seal(protocol: Protocol) -> Protocol:
         events = [_training(protocol, noise, None) for noise in multipliers]
         events += evaluation_events(protocol)
         figure = epsilon(events, protocol.privacy.target_delta, ACCOUNTANT)
+        if protocol.privacy.adaptive:
+            check_choice(protocol, multipliers[0])
+    except NotAllowed as error:
+        raise NoPlan(f"privacy.adaptive: {error}; the first round needs that much") from error
     except CalibrationError as error:
         raise NoPlan(f"privacy.target_epsilon: {error}") from error
     except Unbounded as error:
@@ -116,12 +147,35 @@ def epsilon_budget(protocol: Protocol) -> float:
     return max(float(protocol.plan.epsilon), LEAST_BUDGET)
 
 
+def even_noise(protocol: Protocol, spent: tuple[PrivacyEvent, ...], rounds_left: int) -> float:
+    """The noise at which the rounds that are left use up the study's filter evenly.
+
+    `spent` is what the study did at one institution; the histograms to come are set aside first.
+    Judged by the Rényi filter at the order fixed by the budget, as everything is that is chosen
+    after looking at results. Raises CalibrationError where nothing is left.
+    """
+    limit, delta = epsilon_budget(protocol), protocol.privacy.target_delta
+    order = best_order(limit, delta)
+    first = protocol.rounds.count - rounds_left + 1
+    coming = [n for n in range(first, protocol.rounds.count + 1) if protocol.evaluates(n)]
+    fixed = (*spent, *(_evaluation(protocol) for _ in coming))
+    return next_noise(
+        room=room(fixed, limit, delta, order),
+        order=order,
+        sample_rate=protocol.training.sample_rate,
+        steps_per_round=protocol.training.local_steps,
+        rounds_left=rounds_left,
+    )
+
+
 def _multipliers(protocol: Protocol) -> tuple[float, ...]:
     privacy, training = protocol.privacy, protocol.training
     factors = shape(privacy.schedule, protocol.rounds.count)
     if privacy.target_epsilon is None:
         # The document holds exactly one of the two.
         return tuple((privacy.noise_multiplier or 0.0) * factor for factor in factors)
+    if privacy.adaptive:
+        return (even_noise(protocol, (), protocol.rounds.count),) * protocol.rounds.count
     return calibrate(
         target_epsilon=privacy.target_epsilon,
         delta=privacy.target_delta,

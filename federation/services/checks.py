@@ -6,7 +6,9 @@ Every fault found here is final for the assignment: the site released something,
 import math
 from functools import lru_cache
 
+from accounting.dp.events import PrivacyEvent
 from federation import phases
+from federation.models import Round
 from federation.protocol import messages
 from federation.protocol.document import Protocol
 from federation.protocol.tensors import TensorError, Tensors, norm, unpack
@@ -21,9 +23,11 @@ class Unfit(Exception):
     """The contribution cannot be used; the message names the fault and no number of the site's."""
 
 
-def check(protocol: Protocol, message: messages.Contribution, model_digest: str) -> None:
+def check(
+    protocol: Protocol, round_: Round, message: messages.Contribution, model_digest: str
+) -> None:
     """Raise Unfit unless event, names, shapes, types, finiteness and size are as they must be."""
-    expected = expected_event(protocol, message.round, message.phase, message.site)
+    expected = expected_event(protocol, round_, message.phase, message.site)
     if message.events != (expected.to_json(),):
         raise Unfit("the privacy event is not the one that the protocol prescribes")
     if message.journal["sequence"] < 1:
@@ -36,11 +40,11 @@ def check(protocol: Protocol, message: messages.Contribution, model_digest: str)
         )
     except TensorError as error:
         raise Unfit(str(error)) from error
-    if message.phase == phases.TRAIN.name and norm(tensors) > largest(protocol, message, model):
+    if message.phase == phases.TRAIN.name and norm(tensors) > largest(protocol, expected, model):
         raise Unfit("the update is far larger than clipping and noise can make it")
 
 
-def largest(protocol: Protocol, message: messages.Contribution, model: Tensors) -> float:
+def largest(protocol: Protocol, event: PrivacyEvent, model: Tensors) -> float:
     """A generous bound on the L2 norm of an update; only a broken or hostile site passes it.
 
     A clipped step moves by at most learning_rate · clip · (rows in the batch / denominator), plus
@@ -48,7 +52,6 @@ def largest(protocol: Protocol, message: messages.Contribution, model: Tensors) 
     Adam forgets the scale of gradients: each step moves each weight by about the learning rate.
     """
     training = protocol.training
-    event = expected_event(protocol, message.round, message.phase, message.site)
     size = math.sqrt(sum(array.size for array in model.values()))
     step = training.max_grad_norm * (
         1 + event.noise_multiplier * size / (event.batch_denominator or 1.0)

@@ -204,7 +204,7 @@ def _judge(row: Assignment, message: messages.Contribution) -> _Verdict:
 def _check(row: Assignment, message: messages.Contribution) -> None:
     protocol = protocol_of(row.round.study)
     if phases.phase(row.phase).priced:
-        checks.check(protocol, message, row.model_digest)
+        checks.check(protocol, row.round, message, row.model_digest)
     else:
         auditing.check(row, protocol, message)
 

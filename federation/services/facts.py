@@ -8,9 +8,10 @@ from federation.protocol.document import Protocol
 from studies.models import Participation, Study
 
 
-def expected_event(protocol: Protocol, number: int, phase: str, institution: str) -> PrivacyEvent:
+def expected_event(protocol: Protocol, round_: Round, phase: str, institution: str) -> PrivacyEvent:
     """The one event that this phase costs at this institution, in full."""
-    return plans.round_events(protocol, number, institution)[phase]
+    noise = round_.noise_multiplier
+    return plans.round_events(protocol, round_.number, institution, noise)[phase]
 
 
 def key_of(study: Study, part: Participation, round_: Round, phase: str) -> Key:

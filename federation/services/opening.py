@@ -15,7 +15,7 @@ from federation import phases
 from federation.models import Assignment, Checkpoint, Round
 from federation.protocol import messages
 from federation.protocol.document import Protocol
-from federation.services import bell
+from federation.services import bell, choosing
 from federation.services.facts import expected_event, key_of
 from studies.models import Participation, Study
 from studies.services import events
@@ -36,11 +36,18 @@ def next_number(study: Study) -> tuple[int, int]:
 
 
 def reservations(
-    study: Study, protocol: Protocol, parts: Parts, place: tuple[int, int] | None = None
+    study: Study,
+    protocol: Protocol,
+    parts: Parts,
+    place: tuple[int, int] | None = None,
+    noise: float | None = None,
 ) -> list[Reservation]:
-    """What the next round, or that of `place` (round, attempt), reserves in all its phases."""
+    """What the next round, or that of `place` (round, attempt), reserves in all its phases.
+
+    `noise` is what was chosen for it where the protocol is adaptive.
+    """
     number, attempt = place or next_number(study)
-    round_ = Round(study=study, number=number, attempt=attempt)
+    round_ = Round(study=study, number=number, attempt=attempt, noise_multiplier=noise)
     names = [phase.name for phase in phases.phases_of(protocol, number) if phase.priced]
     return [_reservation(protocol, round_, part, name) for name in names for part in parts]
 
@@ -55,8 +62,9 @@ def open_round(study: Study, protocol: Protocol, parts: Parts, now: datetime) ->
     """
     number, attempt = next_number(study)
     first, *later = phases.phases_of(protocol, number)
+    noise = choosing.choose(study, protocol, parts, (number, attempt), now)
     if later:
-        _try(reservations(study, protocol, parts))
+        _try(reservations(study, protocol, parts, noise=noise))
     round_ = Round.objects.create(
         study=study,
         number=number,
@@ -65,6 +73,7 @@ def open_round(study: Study, protocol: Protocol, parts: Parts, now: datetime) ->
         phase_deadline=_deadline(protocol, now),
         quorum=protocol.quorum,
         protocol_digest=study.protocol_digest,
+        noise_multiplier=noise,
         opened_at=now,
     )
     open_phase(round_, first, protocol, parts, now)
@@ -104,7 +113,7 @@ def _try(requests: list[Reservation]) -> None:
 
 def _reservation(protocol: Protocol, round_: Round, part: Participation, phase: str) -> Reservation:
     key: Key = key_of(round_.study, part, round_, phase)
-    event = expected_event(protocol, round_.number, phase, part.institution.slug)
+    event = expected_event(protocol, round_, phase, part.institution.slug)
     return Reservation(key, event, round_.study.protocol_digest, study_limit(protocol))
 
 
@@ -123,7 +132,7 @@ def _assignment(
     slug, uid = part.institution.slug, secrets.token_hex(16)
     event = None
     if phase.priced:
-        event = expected_event(protocol, round_.number, phase.name, slug)
+        event = expected_event(protocol, round_, phase.name, slug)
     message = messages.Assignment(
         assignment=uid,
         addressee=slug,

@@ -5,6 +5,7 @@ from typing import Any
 
 ROUND_EVENTS = "federation.protocol.plans:round_events"
 PLAN_EVENTS = "federation.protocol.plans:plan_events"
+BUDGET = "federation.protocol.plans:epsilon_budget"
 PLD = "accounting.dp.accountants:epsilon"
 FITS = "accounting.dp.filters:fits"
 FITS_ADAPTIVELY = "accounting.dp.filters:fits_adaptively"

@@ -8,7 +8,7 @@ from accounting.dp.events import PrivacyEvent
 from federation.protocol.document import Protocol
 from federation.protocol.messages import Reason
 from federation.site.config import Dataset, Limits
-from federation.site.entry_points import BEST_ORDER, FITS, FITS_ADAPTIVELY, PLD, load
+from federation.site.entry_points import BEST_ORDER, BUDGET, FITS, FITS_ADAPTIVELY, PLD, load
 from federation.site.refused import Refused
 
 
@@ -78,7 +78,9 @@ def _cohort(limits: Limits, request: Asked) -> None:
 
 
 def _noise(limits: Limits, request: Request) -> None:
-    least = min(event.noise_multiplier for event in request.plan)
+    chosen = request.protocol.privacy.adaptive
+    plan = (chosen.least_noise,) if chosen else (e.noise_multiplier for e in request.plan)
+    least = min(plan)
     if least < limits.min_noise_multiplier:
         raise Refused(
             Reason.LIMIT_NOISE,
@@ -102,6 +104,9 @@ def _epsilon(limits: Limits, request: Request) -> None:
 
     δ is the smaller of the study's and this dataset's own: a large δ would make any ε look small.
     """
+    if request.protocol.privacy.adaptive:
+        _epsilon_chosen(limits, request)
+        return
     delta = min(request.protocol.privacy.target_delta, request.dataset.lifetime_delta)
     histories = [request.plan]
     asked = (*request.of_study, request.event)
@@ -114,6 +119,23 @@ def _epsilon(limits: Limits, request: Request) -> None:
                 Reason.LIMIT_EPSILON,
                 f"epsilon {figure.shown()} at delta {delta} ({figure.accountant}); "
                 "limits.max_epsilon_per_study is below that",
+            )
+
+
+def _epsilon_chosen(limits: Limits, request: Request) -> None:
+    """Chosen after looking at results: only a Rényi filter holds, both the study's and our own."""
+    asked = (*request.of_study, request.event)
+    study = request.protocol.privacy
+    delta = min(study.target_delta, request.dataset.lifetime_delta)
+    for limit, at in (
+        (load(BUDGET)(request.protocol), study.target_delta),
+        (limits.max_epsilon_per_study, delta),
+    ):
+        order = load(BEST_ORDER)(limit, at)
+        if not load(FITS_ADAPTIVELY)(asked, limit * (1 + 1e-9), at, order).fits:
+            raise Refused(
+                Reason.LIMIT_EPSILON,
+                f"the filter of epsilon {limit:g} at delta {at:g} does not hold this event",
             )
 
 

@@ -14,6 +14,7 @@ from federation.protocol.tensors import Tensors
 from federation.site.datasets import Split
 from federation.site.entry_points import HISTOGRAM, ROUND_EVENTS, TRAIN, load
 
+TRAINING = "train"
 NOISE_TAIL = 10.0  # in standard deviations
 
 
@@ -99,18 +100,22 @@ def _largest_histogram(work: Work) -> float:
 
 
 PHASES: Mapping[str, Phase] = {
-    "train": Phase(TRAIN, _training, _update, _largest_update),
+    TRAINING: Phase(TRAIN, _training, _update, _largest_update),
     "evaluate": Phase(HISTOGRAM, _evaluation, _histogram, _largest_histogram),
 }
 
 
-def price(protocol: Protocol, number: int, phase: str, site: str) -> PrivacyEvent:
+def price(
+    protocol: Protocol, number: int, phase: str, site: str, noise: float | None = None
+) -> PrivacyEvent:
     """What one site pays for `phase` of round `number`, by the protocol alone.
 
+    `noise` is what the hub chose, where the protocol lets it choose.
+
     Raises KeyError when the protocol, or this worker, has no such phase in that round, or when
-    the protocol has no sealed plan.
+    the protocol has no sealed plan; ValueError for a noise that may not be chosen.
     """
     if phase not in PHASES or protocol.plan is None:
         raise KeyError(phase)
-    event: PrivacyEvent = load(ROUND_EVENTS)(protocol, number, site)[phase]
+    event: PrivacyEvent = load(ROUND_EVENTS)(protocol, number, site, noise)[phase]
     return event

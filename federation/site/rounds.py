@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from accounting.dp.events import PrivacyEvent
 from federation.learning import architectures
 from federation.protocol.audit import FREE, shape
 from federation.protocol.canonical import digest
@@ -33,7 +34,7 @@ from federation.site.entry_points import INITIAL_TENSORS, load
 from federation.site.journal import Entry, Journal, JournalFull, Kind, Slot
 from federation.site.limits import Asked, Request, check_limits, check_standing
 from federation.site.outbox import Outbox
-from federation.site.phases import PHASES, Phase, Work, price
+from federation.site.phases import PHASES, TRAINING, Phase, Work, price
 from federation.site.pin import Pin
 from federation.site.refused import Refused
 from federation.site.transport.client import RequestRejected
@@ -215,7 +216,15 @@ class Executor:
         if assignment.round > protocol.rounds.count:
             raise Refused(Reason.LIMIT_ROUNDS, "the protocol has no round of that number")
         try:
-            event = price(protocol, assignment.round, assignment.phase, self._parts.pin.institution)
+            event = price(
+                protocol,
+                assignment.round,
+                assignment.phase,
+                self._parts.pin.institution,
+                _chosen(assignment, protocol),
+            )
+        except ValueError as error:
+            raise Refused(Reason.LIMIT_NOISE, str(error)) from error
         except KeyError as error:
             raise Refused(
                 Reason.NOT_APPROVED, "the protocol has no such phase in this round, or no plan"
@@ -340,6 +349,13 @@ def _slot_of(entry: Entry) -> Slot:
         entry.assignment,
         entry.message_digest,
     )
+
+
+def _chosen(assignment: Assignment, protocol: Protocol) -> float | None:
+    """The noise that the hub chose for a round of an adaptive study; else the plan says it."""
+    if protocol.privacy.adaptive is None or assignment.phase != TRAINING:
+        return None
+    return PrivacyEvent.from_json(assignment.parameters.get("event", {})).noise_multiplier
 
 
 def _lent(config: SiteConfig, approved: ApprovedProtocol) -> Dataset:
