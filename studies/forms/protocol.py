@@ -8,7 +8,7 @@ from django.forms import formset_factory
 from pydantic import ValidationError
 
 from federation.learning import architectures
-from federation.protocol.document import Protocol
+from federation.protocol.document import Privacy, Protocol
 from studies.forms import sections
 from studies.forms.architecture import ArchitectureForm, ParametersForm
 from studies.forms.faults import spread_faults
@@ -137,8 +137,11 @@ class ProtocolForms:
 
 def _privacy(values: dict[str, Any]) -> dict[str, Any]:
     shape = values.pop("shape")
+    bounds = {name: values.pop(name) for name in ("least_noise", "most_noise")}
     if values["schedule"] == "custom":
         values["schedule"] = shape
+    if values["schedule"] == "adaptive":
+        values |= {"schedule": "uniform", "adaptive": bounds}
     return values
 
 
@@ -171,7 +174,8 @@ def to_initial(protocol: Protocol) -> dict[str, Any]:
         "training": document["training"],
         "privacy": {
             **document["privacy"],
-            "schedule": "custom" if own_shape else protocol.privacy.schedule,
+            "schedule": _schedule(protocol.privacy),
+            **(document["privacy"].get("adaptive") or {}),
             "shape": protocol.privacy.schedule if own_shape else [],
         },
         "rounds": {**document["rounds"], **document["aggregation"]},
@@ -179,6 +183,12 @@ def to_initial(protocol: Protocol) -> dict[str, Any]:
         "audit": document.get("audit", {}),
         "members": document["cohort"],
     }
+
+
+def _schedule(privacy: Privacy) -> str:
+    if privacy.adaptive:
+        return "adaptive"
+    return "custom" if isinstance(privacy.schedule, list) else privacy.schedule
 
 
 def _column_initial(column: dict[str, Any]) -> dict[str, Any]:

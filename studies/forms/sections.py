@@ -125,7 +125,11 @@ class TrainingForm(StyledForm):
 class PrivacyForm(StyledForm):
     """The price: a target ε, or the noise itself."""
 
-    shown = {"shape": ("schedule", "custom")}
+    shown = {
+        "shape": ("schedule", "custom"),
+        "least_noise": ("schedule", "adaptive"),
+        "most_noise": ("schedule", "adaptive"),
+    }
 
     target_epsilon = _decimal(
         required=False,
@@ -148,11 +152,18 @@ class PrivacyForm(StyledForm):
             uniform="Same noise in every round",
             harmonic="Less noise first, more later",
             custom="Own shape",
-        )
+            adaptive="Chosen before each round, from what was released",
+        ),
+        help_text="Chosen on the way, nothing is sealed: each round goes through the Rényi filter, "
+        "which costs a little more noise, and no budget is set aside before it.",
     )
     shape = ListField(
         required=False, read=float, label="Own shape", help_text="One number per round: 1, 1, 0.5"
     )
+    least_noise = _decimal(
+        required=False, initial=0.5, help_text="The platform never chooses less than this."
+    )
+    most_noise = _decimal(required=False, initial=50, help_text="Nor more than this.")
 
 
 class RoundsForm(StyledForm):
