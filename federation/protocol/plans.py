@@ -147,8 +147,10 @@ def epsilon_budget(protocol: Protocol) -> float:
     return max(float(protocol.plan.epsilon), LEAST_BUDGET)
 
 
-def even_noise(protocol: Protocol, spent: tuple[PrivacyEvent, ...], rounds_left: int) -> float:
-    """The noise at which the rounds that are left use up the study's filter evenly.
+def even_noise(
+    protocol: Protocol, spent: tuple[PrivacyEvent, ...], rounds_left: int, shares: int
+) -> float:
+    """The noise of which `shares` equal rounds use up what the study's filter still admits.
 
     `spent` is what the study did at one institution; the histograms to come are set aside first.
     Judged by the Rényi filter at the order fixed by the budget, as everything is that is chosen
@@ -164,7 +166,7 @@ def even_noise(protocol: Protocol, spent: tuple[PrivacyEvent, ...], rounds_left:
         order=order,
         sample_rate=protocol.training.sample_rate,
         steps_per_round=protocol.training.local_steps,
-        rounds_left=rounds_left,
+        rounds_left=shares,
     )
 
 
@@ -175,7 +177,8 @@ def _multipliers(protocol: Protocol) -> tuple[float, ...]:
         # The document holds exactly one of the two.
         return tuple((privacy.noise_multiplier or 0.0) * factor for factor in factors)
     if privacy.adaptive:
-        return (even_noise(protocol, (), protocol.rounds.count),) * protocol.rounds.count
+        count = protocol.rounds.count
+        return (even_noise(protocol, (), count, count),) * count
     return calibrate(
         target_epsilon=privacy.target_epsilon,
         delta=privacy.target_delta,

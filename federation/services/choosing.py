@@ -1,6 +1,6 @@
 """Choosing the noise of an adaptive round: from what is left at every institution and what left."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from accounting.dp.adaptive import Proposal, propose
@@ -37,14 +37,14 @@ def choose(
     if bounds is None:
         return None
     name, values = measured(study)
-    even = _even(study, protocol, parts, place[0])
     chosen = propose(
-        even_noise=even,
+        noise_for=_noise_for(study, protocol, parts, place[0]),
         metrics=values,
+        rounds_left=protocol.rounds.count - place[0] + 1,
         least_noise=bounds.least_noise,
         most_noise=bounds.most_noise,
     )
-    _write(study, protocol, place, chosen, (name, values, even), now)
+    _write(study, protocol, place, chosen, (name, values), now)
     return chosen.noise_multiplier
 
 
@@ -64,16 +64,22 @@ def _released(metrics: dict) -> dict:
     return metrics.get("sites") or metrics.get("public") or {}
 
 
-def _even(study: Study, protocol: Protocol, parts: Sequence[Participation], number: int) -> float:
+def _noise_for(
+    study: Study, protocol: Protocol, parts: Sequence[Participation], number: int
+) -> Callable[[int], float]:
+    """What so many equal rounds would need at the institution that has least left."""
     left = protocol.rounds.count - number + 1
     houses = [part.institution.slug for part in parts]
     spent = histories.load(houses, study.slug)
-    try:
-        return max(
-            plans.even_noise(protocol, spent.study(study.slug, house), left) for house in houses
-        )
-    except CalibrationError as error:
-        raise NothingLeft(f"round {number} cannot be opened: {error}") from error
+    done = {spent.study(study.slug, house) for house in houses}
+
+    def noise_for(shares: int) -> float:
+        try:
+            return max(plans.even_noise(protocol, events, left, shares) for events in done)
+        except CalibrationError as error:
+            raise NothingLeft(f"round {number} cannot be opened: {error}") from error
+
+    return noise_for
 
 
 def _write(
@@ -81,16 +87,15 @@ def _write(
     protocol: Protocol,
     place: tuple[int, int],
     chosen: Proposal,
-    basis: tuple[str, tuple[float, ...], float],
+    basis: tuple[str, tuple[float, ...]],
     now: datetime,
 ) -> None:
-    name, values, even = basis
+    name, values = basis
     budget = plans.epsilon_budget(protocol)
     facts = {
         "rule": chosen.rule.name.lower(),
         "metric": name,
         "values": [repr(value) for value in values],
-        "even_noise": repr(even),
         "filter_order": repr(best_order(budget, protocol.privacy.target_delta)),
     }
     proposing.propose(

@@ -1,14 +1,15 @@
 """Choosing the next noise: by the rule, within the bounds, and never more than what is left."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accounting.dp.adaptive import SAVING, SPENDING, Rule, propose
-from accounting.dp.calibration import CalibrationError, next_noise
+from accounting.dp.adaptive import SAVING, Rule, propose
+from accounting.dp.calibration import next_noise
 from accounting.dp.events import Mechanism, PrivacyEvent
 from accounting.dp.filters import best_order, fits_adaptively, room
 
+LINEAR = float  # n equal rounds need noise n
 BOUNDS = {"least_noise": 0.5, "most_noise": 50.0}
 
 
@@ -18,13 +19,13 @@ BOUNDS = {"least_noise": 0.5, "most_noise": 50.0}
         ([], Rule.EVEN, 1.0),
         ([0.7], Rule.EVEN, 1.0),
         ([0.7, 0.75], Rule.SAVE, SAVING),
-        ([0.7, 0.705], Rule.SPEND, SPENDING),
-        ([0.7, 0.8, 0.75], Rule.SPEND, SPENDING),
+        ([0.7, 0.705], Rule.SPEND, 0.75),
+        ([0.7, 0.8, 0.75], Rule.SPEND, 0.75),
         ([0.5, 0.8, 0.75, 0.82], Rule.SAVE, SAVING),
     ],
 )
 def test_the_rule(metrics, rule, factor):
-    proposal = propose(even_noise=4.0, metrics=metrics, **BOUNDS)
+    proposal = propose(noise_for=LINEAR, metrics=metrics, rounds_left=4, **BOUNDS)
     assert proposal.rule is rule
     assert proposal.noise_multiplier == pytest.approx(4.0 * factor)
 
@@ -37,16 +38,27 @@ def test_the_rule(metrics, rule, factor):
 )
 def test_a_proposal_stays_within_its_bounds(even, metrics, least, width):
     proposal = propose(
-        even_noise=even, metrics=metrics, least_noise=least, most_noise=least + width
+        noise_for=lambda _: even,
+        metrics=metrics,
+        rounds_left=2,
+        least_noise=least,
+        most_noise=least + width,
     )
     assert least <= proposal.noise_multiplier <= least + width
 
 
+def test_the_last_round_takes_what_is_left():
+    proposal = propose(noise_for=LINEAR, metrics=[0.5, 0.5], rounds_left=1, **BOUNDS)
+    assert proposal.rule is Rule.LAST
+    assert proposal.noise_multiplier == 1.0
+
+
 def test_bounds_in_the_wrong_order():
     with pytest.raises(ValueError, match="above most_noise"):
-        propose(even_noise=1.0, metrics=[], least_noise=2.0, most_noise=1.0)
+        propose(noise_for=LINEAR, metrics=[], rounds_left=2, least_noise=2.0, most_noise=1.0)
 
 
+@settings(deadline=None, max_examples=20)
 @given(
     rounds=st.integers(1, 12),
     metrics=st.lists(st.floats(0.0, 1.0), min_size=12, max_size=12),
@@ -56,21 +68,19 @@ def test_whatever_the_metrics_a_study_by_the_rule_ends_within_its_filter(rounds,
     """The even noise is asked anew before each round, so saving and spending balance."""
     order, spent = best_order(budget, 1e-5), []
     for number in range(rounds):
-        try:
-            even = next_noise(
-                room=room(spent, budget, 1e-5, order),
-                order=order,
-                sample_rate=0.1,
-                steps_per_round=5,
-                rounds_left=rounds - number,
+        left = room(spent, budget, 1e-5, order)
+
+        def noise_for(shares, left=left):
+            return next_noise(
+                room=left, order=order, sample_rate=0.1, steps_per_round=5, rounds_left=shares
             )
-        except CalibrationError:
-            break  # the last rounds would need more noise than there is: the study ends
+
         chosen = propose(
-            even_noise=even, metrics=metrics[:number], least_noise=0.3, most_noise=1e4
+            noise_for=noise_for,
+            metrics=metrics[:number],
+            rounds_left=rounds - number,
+            least_noise=0.3,
+            most_noise=1e5,
         ).noise_multiplier
-        event = PrivacyEvent(Mechanism.POISSON_GAUSSIAN, chosen, 0.1, 5)
-        if fits_adaptively([*spent, event], budget, 1e-5, order).fits:
-            spent.append(event)
-    assert spent
-    assert fits_adaptively(spent, budget, 1e-5, order).fits
+        spent.append(PrivacyEvent(Mechanism.POISSON_GAUSSIAN, chosen, 0.1, 5))
+        assert fits_adaptively(spent, budget * (1 + 1e-9), 1e-5, order).fits
