@@ -21,6 +21,7 @@ ALERTS: dict[str, Severity] = {
     "budget_raised": _N,
     "contribution_rejected": _N,
     "journal_mismatch": _A,
+    "journal_silent": _N,
     "ledger_broken": _A,
     "quorum_overridden": _A,
     "round_failed": _N,

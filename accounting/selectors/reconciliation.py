@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 
 from accounting.contradictions import Place, Side, hub_side, parsed, site_side
 from accounting.models import Differs, Entry, EntryKind, SiteDifference, SiteEntry, SiteStatement
@@ -118,13 +118,14 @@ def sentence(row: SiteDifference, name: str) -> str:
 
 
 def witnesses() -> list[dict[str, Any]]:
-    """The newest signed statement of each institution, as the exported bundle carries them."""
-    newest: dict[str, SiteStatement] = {}
-    for row in SiteStatement.objects.filter(agreed=True).order_by("institution", "id"):
-        newest[row.institution] = row
+    """The newest signed statement of each institution, as the exported bundle carries them.
+
+    Also of one that saw another ledger: the auditor is to see that.
+    """
+    newest = SiteStatement.objects.order_by().values("institution").annotate(last=Max("id"))
+    rows = SiteStatement.objects.filter(pk__in=newest.values("last")).order_by("institution")
     return [
-        {"institution": slug, "key": row.key, "envelope": row.envelope}
-        for slug, row in sorted(newest.items())
+        {"institution": row.institution, "key": row.key, "envelope": row.envelope} for row in rows
     ]
 
 
