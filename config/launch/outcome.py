@@ -8,6 +8,7 @@ from accounting.services import verification
 from federation.models import Assignment, Checkpoint
 from federation.protocol import plans
 from federation.protocol.document import Protocol
+from federation.selectors.audits import audits
 from studies.models import Study
 from studies.states import StudyStatus
 
@@ -65,6 +66,10 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "noise_multipliers": protocol.plan.noise_multipliers if protocol.plan else [],
         "rounds": last.number if last else 0,
         "seconds": round(outcome.seconds, 2),
+        "audit": {
+            row.institution.slug: {"state": row.state, "lower": row.bound and row.bound.lower}
+            for row in audits(study)
+        },
         "ledger_ok": outcome.ledger_ok,
         "ledger_problem": outcome.ledger_problem,
     }
@@ -92,7 +97,22 @@ def table(outcome: Outcome) -> str:
                 shown.down(budget - worst),
             ]
         )
-    return "\n".join((_aligned(rows), *_withheld(outcome), _scope(protocol, budget)))
+    notes = (*_withheld(outcome), _scope(protocol, budget), *_audited(outcome))
+    return "\n".join((_aligned(rows), *notes))
+
+
+def _audited(outcome: Outcome) -> list[str]:
+    """One line per institution: what its empirical audit showed, or why there is none."""
+    lines = []
+    for row in audits(outcome.study):
+        line, bound = f"audit of {row.institution.slug}: {row.reason or row.state}", row.bound
+        if bound:
+            line += (
+                f", ε ≥ {bound.lower} ({bound.correct} of {bound.guesses} guesses right), derived "
+                f"{bound.figure.shown()} at δ = {bound.figure.delta:g}"
+            )
+        lines.append(line)
+    return lines
 
 
 def _withheld(outcome: Outcome) -> list[str]:

@@ -6,6 +6,7 @@ import pytest
 
 from accounting.models import Entry, SiteDifference, SiteEntry
 from accounting.services.verification import verify
+from config.launch import outcome
 from federation.protocol.audit import coins_from
 from federation.selectors.audits import audits
 from studies.models import Event
@@ -49,6 +50,9 @@ def test_the_right_build_passes(audited, real_sites):
     assert verify().ok
     assert [row.state for row in audits(study)] == ["measured"] * 3
     assert not told("audit_failed")
+    text = outcome.table(outcome.measure(study, 1.0))
+    for slug in SLUGS:
+        assert f"audit of {slug}: measured, ε ≥ 0." in text
 
 
 def test_both_sides_books_agree_about_phases_that_cost_nothing(audited, real_sites):
