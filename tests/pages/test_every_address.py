@@ -103,6 +103,9 @@ ROWS = {
         frozenset(("carla",)), frozenset(("olga", "otto")), (DIFFERS,), post=True, answer=302
     ),
     "ledger": Row(PEOPLE - {"petra", "nobody"}),
+    "ledger-bundle": Row(frozenset(("olga",)), PEOPLE),
+    "verifier": Row(PEOPLE),
+    "study-bundle": Row(IN_STUDY - {"ada"}, frozenset(("ada",)), STUDY),
     "ledger-verify": Row(OFFICERS, PEOPLE - {"petra", "nobody"}, post=True, answer=302),
     "budget-lower": Row(frozenset(("carla",)), arguments=(LENT,)),
     "budget-raise": Row(frozenset(("carla",)), arguments=(LENT,)),

@@ -71,9 +71,9 @@ def test_several_roles_are_several_sections(home, cast, hospitals, submitted):
 @pytest.mark.parametrize(
     ("who", "places"),
     [
-        ("ada", ["Home", "Studies", "Institutions", "Ledger"]),
-        ("carla", ["Home", "Studies", "Institutions", "Ledger", "Violations"]),
-        ("olga", ["Home", "Studies", "Institutions", "Ledger", "Violations"]),
+        ("ada", ["Home", "Studies", "Institutions", "Ledger", "Reports"]),
+        ("carla", ["Home", "Studies", "Institutions", "Ledger", "Reports", "Violations"]),
+        ("olga", ["Home", "Studies", "Institutions", "Ledger", "Reports", "Violations"]),
         ("petra", ["Home", "Institutions"]),
         ("nobody", ["Home"]),
     ],
