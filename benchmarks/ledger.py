@@ -64,17 +64,20 @@ def measure(sites: int, rounds: int, schedule: str, samples: int) -> dict[str, A
 def appends(world: Any, rounds: int, samples: int) -> dict[str, Any]:
     """One reservation and one charge, each with its own commit, on the long ledger."""
     site = "house-0"
-    reserved, charged = [], []
+    reserved, charged, processor = [], [], []
     for number in range(samples):
         request = world.request(site, rounds + 1 + number)
         world.ledger.warm([request])  # as the hub does while the sites train
+        started = time.process_time()
         reserved.append(timed(lambda r=request: world.ledger.reserve_all([r])))
+        processor.append(time.process_time() - started)
         charged.append(timed(lambda r=request: world.ledger.charge(r.key)))
         world.ledger.abort(request.key, "benchmark", evidence="e" * 64)
     summed = [timed(lambda: world.summed_rows(site)) for _ in range(20)]
     kept = [timed(lambda: world.histories.load([site])) for _ in range(20)]
     return {
         "reserve_and_commit": spread(reserved),
+        "reserve_processor": spread(processor),
         "charge_and_commit": spread(charged),
         "bare_commit": spread([timed(world.bare_commit) for _ in range(samples)]),
         "history_from_sums": median(kept),
@@ -127,6 +130,7 @@ def table(record: dict[str, Any]) -> list[list[str]]:
     return [
         ["entries", f"{entries:,}"],
         ["reserve and commit", both("reserve_and_commit")],
+        ["– of that, processor time", both("reserve_processor")],
         ["charge and commit", both("charge_and_commit")],
         ["of that: an empty commit, synced", both("bare_commit")],
         ["history of one site, running sums", milliseconds("history_from_sums")],

@@ -25,8 +25,13 @@ from accounting.keys import Key, Limit, Reservation
 from accounting.models import DatasetBudget
 from accounting.selectors import commitments, histories
 from accounting.selectors.commitments import Commitments
+from accounting.selectors.plain import select
 from accounting.services.refusals import BudgetExceeded, MixedUnits, NotLent, PlanExceeds
 
+_BUDGETS = (
+    "SELECT institution, lineage, epsilon, delta, filter_order FROM accounting_datasetbudget "
+    "WHERE id > 0"
+)
 Plan = histories.Steps  # what makes a step cost what it costs → steps in all
 NO_PLAN: Plan = Counter()
 SLACK = 1e-9  # relative; a plan calibrated to exactly its budget must not fail by a rounding
@@ -124,8 +129,10 @@ class Gate:
 def read(requests: Collection[Reservation]) -> Gate:
     """Read all that `requests` need: histories, budgets, plans and units, one query each."""
     institutions = {r.key.institution for r in requests}
-    rows = DatasetBudget.objects.filter(institution__in=institutions)
-    budgets = {(row.institution, row.lineage): terms(row) for row in rows}
+    budgets = {
+        (house, lineage): (Limit(float(most), float(delta)), float(order))
+        for house, lineage, most, delta, order in select(_BUDGETS, institution=institutions)
+    }
     own = commitments.standing(institutions, {r.key.study for r in requests})
     plans = {name: plan.steps for name, plan in own.plans.items()}
     spent = histories.load(institutions)
