@@ -6,12 +6,18 @@ from threading import Barrier
 
 from django.db import connection
 
+from accounting.models import Entry
+from accounting.services import budgets
+from accounting.services.verification import verify
 from config.celery import app
 from federation.models import Assignment, Checkpoint, Contribution, Round
 from federation.protocol import messages
+from federation.protocol.document import Protocol
 from federation.protocol.tensors import pack
 from federation.services import advancing
-from tests.federation.conftest import advance, kinds
+from studies.services import studies
+from studies.services.errors import NotReady
+from tests.federation.conftest import advance, approve, kinds, varied
 
 
 def at_once(*works: Callable[[], object]) -> list[object]:
@@ -92,3 +98,30 @@ def test_only_the_last_answer_wakes_the_engine(study, sites, monkeypatch):
         site.work()
         assert len(sent) == (1 if number == len(sites) else 0)
     assert sent == [("federation.advance", [study.pk])]
+
+
+def test_of_two_studies_started_at_once_one_is_told_to_wait(sites, lead):
+    """Each fits alone; both together fit nowhere, and only one may commit its plan."""
+    for slug, site in sites.items():
+        budgets.lower(site.institution, "heart-1988", "1.5", by=lead, reason=slug)
+    pair = [ready(name, lead) for name in ("First", "Second")]
+
+    def start(study):
+        try:
+            return studies.start(study, by=lead).status
+        except NotReady as refusal:
+            return str(refusal)
+
+    told = sorted(at_once(*[lambda study=study: start(study) for study in pair]), key=len)
+    assert told[0] == "running"
+    assert "beside what is spent and committed there" in told[1]
+    assert Entry.objects.filter(kind="sealed").values("study").distinct().count() == 1
+    assert verify().ok
+
+
+def ready(name, lead):
+    document = varied({"name": name, "evaluation": {"every": 0}})
+    study = studies.create(protocol=Protocol.model_validate(document), by=lead)
+    studies.submit(study, by=lead)
+    approve(study, lead)
+    return study
