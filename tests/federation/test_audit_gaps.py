@@ -19,6 +19,7 @@ from studies.selectors.protocols import protocol_of
 from studies.services import participations, studies
 from tests.federation.conftest import SLUGS, advance, kinds
 from tests.federation.sites import Site
+from tests.federation.test_adaptive import ADAPTIVE
 
 CANARIES = 12
 COINS = Coins("011010010110", b"s" * 32)
@@ -233,6 +234,16 @@ def test_one_round_has_both_phases(start, sites):
         )
     )
     for work in (bind, Site.work, reveal):
+        for site in sites.values():
+            work(site)
+        advance(study)
+    assert study.status == "completed"
+    assert {row.state for row in audits(study)} == {"measured"}
+
+
+def test_noise_that_was_chosen_on_the_way_is_audited_as_it_was(start, sites):
+    study = advance(start(**ADAPTIVE | {"rounds": {"count": 2}}, audit={"canaries": CANARIES}))
+    for work in (bind, Site.work, Site.work, Site.work, Site.work, reveal):
         for site in sites.values():
             work(site)
         advance(study)
