@@ -70,9 +70,7 @@ def along(noise: float, rate: float, line: Line) -> Complexes:
     if rate == 1.0:
         points = line.points
         return points * (points + 1.0) / (2.0 * noise**2)
-    fastest = line.stride * line.count / noise**2  # radians per unit of x
-    step = min(_fine(noise), 2.0 * math.pi / (8.0 / noise + fastest))
-    loss, exponents = _tilted(noise, rate, line.tilt, step)
+    loss, exponents = _tilted(noise, rate, line.tilt, _fine_along(noise, line))
     highest = float(exponents.max())
     block = math.isqrt(line.count - 1) + 1
     turns = 1j * line.stride * np.outer(np.arange(block), loss)
@@ -81,6 +79,17 @@ def along(noise: float, rate: float, line: Line) -> Complexes:
     size = np.log(np.maximum(np.abs(moments), 1e-300))
     values: Complexes = highest + size + 1j * np.unwrap(np.angle(moments))
     return values
+
+
+def work(noise: float, line: Line) -> float:
+    """About how many exponentials `along` takes."""
+    reach = 1.0 + line.tilt + 2.0 * _REACH * noise
+    return 2.0 * math.sqrt(line.count) * reach / _fine_along(noise, line)
+
+
+def _fine_along(noise: float, line: Line) -> float:
+    fastest = line.stride * line.count / noise**2  # radians per unit of x
+    return min(_fine(noise), 2.0 * math.pi / (7.0 / noise + fastest))
 
 
 def _fine(noise: float) -> float:

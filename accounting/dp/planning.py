@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from accounting.dp.accountants import epsilon
-from accounting.dp.calibration import MOST_NOISE, CalibrationError, estimated
+from accounting.dp.calibration import MOST_NOISE, CalibrationError, calibrate, estimated
 from accounting.dp.events import Mechanism, PrivacyEvent
 from accounting.dp.figures import SMALLEST_DELTA, Figure
 from accounting.dp.schedules import shape
@@ -185,13 +185,17 @@ def rounds_held(found: Outlook, limit: float, delta: float | None = None) -> int
 
 
 def _noise(draft: Draft) -> tuple[float, ...]:
-    """The noise of each round; from a target, what calibration at submission tries first."""
+    """The noise of each round; from a target, what submission will seal.
+
+    Only a schedule of very many noises is calibrated more coarsely here, for it has to be quick.
+    """
     factors = shape(draft.schedule, draft.rounds)
     if draft.noise is not None:
         return tuple(draft.noise * factor for factor in factors)
     if draft.target is None:
         raise ValueError("give a target epsilon or a noise multiplier")
-    noise = estimated(
+    many = len(set(factors)) > MOST_LEVELS
+    noise = (estimated if many else calibrate)(
         target_epsilon=draft.target,
         delta=draft.delta,
         shape=factors,
@@ -199,7 +203,7 @@ def _noise(draft: Draft) -> tuple[float, ...]:
         steps_per_round=draft.steps,
         fixed=_histograms(draft, draft.rounds),
     )
-    return _within(draft, noise, draft.target)
+    return _within(draft, noise, draft.target) if many else noise
 
 
 def _within(draft: Draft, noise: tuple[float, ...], target: float) -> tuple[float, ...]:
