@@ -7,7 +7,7 @@ from typing import Any
 
 from celery import Task, shared_task
 
-from accounting.services import reconciliation, reports, watching
+from accounting.services import reconciliation, reports, scheduling, watching
 
 
 class Reporting(Task):
@@ -32,6 +32,13 @@ def resume_reports() -> None:
     """Take up the requests whose message or whose worker was lost."""
     for request_id in reports.unattended():
         reports.send(request_id)
+
+
+@shared_task(name="accounting.deliver_reports", ignore_result=True)
+def deliver_reports() -> None:
+    """Issue and send one report that is due by its schedule; the next one waits its turn."""
+    if scheduling.deliver_one():
+        deliver_reports.delay()
 
 
 @shared_task(name="accounting.verify_ledger", ignore_result=True)

@@ -13,6 +13,7 @@ from accounting.views import (
     planner,
     raising,
     reports,
+    scheduling,
     verifier,
 )
 
@@ -39,6 +40,8 @@ urlpatterns = [
     path("reports/", issuing.index, name="reports"),
     path("reports/show/", reports.show, name="report-show"),
     path("reports/show.<str:form>", reports.show_as, name="report-show-file"),
+    path("reports/schedule/", scheduling.add, name="report-schedule"),
+    path("reports/schedules/<int:number>/end/", scheduling.end, name="report-schedule-end"),
     path("reports/issue/", issuing.issue, name="report-issue"),
     path("reports/schema.json", issuing.published_schema, name="report-schema"),
     path("reports/requests/<int:number>/", issuing.progress, name="report-request"),

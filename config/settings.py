@@ -124,6 +124,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 300}
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "federation.sweep", "schedule": env.float("CLOISTER_SWEEP_SECONDS", 2.0)},
     "alerts": {"task": "studies.send_alerts", "schedule": 5.0},
+    "deliver-reports": {"task": "accounting.deliver_reports", "schedule": 60.0},
     "verify": {
         "task": "accounting.verify_ledger",
         "schedule": env.float("CLOISTER_VERIFY_SECONDS", 3600.0),

@@ -7,13 +7,14 @@ from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounting.canonical import canonical_json
-from accounting.models import IssuedReport, ReportRequest, RequestStatus
+from accounting.models import IssuedReport, ReportRequest, ReportSchedule, RequestStatus
 from accounting.reports import rights, seals
 from accounting.reports.build import Report
 from accounting.reports.forms import ScopeForm, SignForm
@@ -48,8 +49,13 @@ def index(request: HttpRequest) -> HttpResponse:
         "form": form,
         "rows": [(row, Scope.parse(row.scope)) for row in rows],
         "open": _open_requests(request),
+        "schedules": [(row, Scope.parse(row.scope)) for row in _schedules(request)],
     }
     return render(request, "accounting/reports.html", context)
+
+
+def _schedules(request: HttpRequest) -> QuerySet[ReportSchedule]:
+    return ReportSchedule.objects.filter(person=request.user)
 
 
 def _chosen(request: HttpRequest, form: ScopeForm) -> HttpResponse:

@@ -123,6 +123,12 @@ ROWS = {
     "report-issue": Row(
         frozenset(("olga", "otto")), frozenset(("carla",)), post=True, answer=302, query=OWN
     ),
+    "report-schedule": Row(
+        frozenset(("olga", "otto")), frozenset(("carla",)), post=True, answer=302, query=OWN
+    ),
+    "report-schedule-end": Row(
+        PEOPLE - {"petra", "nobody"}, arguments=(UNUSED,), post=True, answer=302
+    ),
     "report-schema": Row(PEOPLE),
     "report-request": Row(OF_HOUSE, arguments=(ASKED,)),
     "panel-report-request": Row(OF_HOUSE, arguments=(ASKED,)),
