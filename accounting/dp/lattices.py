@@ -16,9 +16,6 @@ TAIL = 1e-16
 
 _PER_STEP = 16.0  # intervals in one standard deviation of a step's loss, at least
 _PER_HISTORY = 192.0  # and in one of the whole history's
-MOST_EPSILON = 500.0
-"""Beyond, nobody is helped by a figure."""
-
 _MOST_CELLS = 2**20
 _LEAST_INTERVAL, _LARGEST_INTERVAL = 2.0**-36, 0.5
 

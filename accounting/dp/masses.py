@@ -7,7 +7,9 @@ composition, so both ends of the figure are certain. Points lie on the lattice, 
 around 0; far out the steps widen in proportion to the loss.
 """
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +21,6 @@ Indices = NDArray[np.int64]
 
 _DENSE = 192  # lattice points around 0 without gaps; beyond, gaps of 1/192 to 1/96 of the loss
 _MOST = 2**31
-_TRIED = np.arange(0.0, 4.0, 1 / 16)  # intervals above the lowest point, for its bin to end at
 _PASSES = 1000
 
 
@@ -39,7 +40,7 @@ LADDER = _ladder()
 
 @dataclass(frozen=True)
 class Mass:
-    """Masses at loss = LADDER[start + i] · interval; what `losses.reach` leaves out is left out."""
+    """Masses at LADDER[start + i] · interval; what `losses.reach` leaves out is left out."""
 
     start: int
     masses: Floats
@@ -63,44 +64,38 @@ def pessimistic(step: Step, interval: float, *, adding: bool) -> Mass:
 def optimistic(step: Step, interval: float) -> Mass:
     """A loss that the true one, of removing a unit, dominates; masses may sum to less than 1.
 
-    Each point gathers a bin of losses around it. Its excess, mass − exp(loss) · other mass, says
-    by how much the tangents of both sides miss each other at the point; the lower one is taken,
-    which moves a little mass to the neighbours.
+    Its points are shifted by `origin`. Each gathers a bin of losses around it, whose excess, mass
+    − exp(loss) · other mass, says by how much the tangents of both sides miss each other at the
+    point; the lower one is taken, which moves a little mass to the neighbours.
     """
-    places, bins, others = _bins(step, interval)
-    points = LADDER[places] * interval
+    start, shift = origin(step, interval)
+    places = slice(start, max(_places(step, interval, adding=False).stop, start + 3))
+    points = LADDER[places] * interval + shift
+    edge = reach(step, adding=False)[0] + interval
+    bounds = np.concatenate(([edge], (points[1:-1] + points[2:]) / 2))
+    bins, others = between(step, bounds, adding=False)
     excess = bins - np.exp(points) * others
     over, under = np.maximum(excess, 0.0), np.maximum(-excess, 0.0)
     gaps = np.diff(points)
     at = bins - excess
     at[:-1] -= (over[1:] - under[:-1]) / np.expm1(gaps)
     at[1:] += (over[1:] - under[:-1]) / -np.expm1(-gaps)
-    drawn = np.zeros(places[-1] - places[0] + 1)
-    drawn[places - places[0]] = _without_negatives(at, np.exp(gaps))
-    return Mass(int(places[0]), drawn)
+    return Mass(start, _without_negatives(at, np.exp(gaps)))
 
 
-def _bins(step: Step, interval: float) -> tuple[Indices, Floats, Floats]:
-    """Points and the two masses of their bins, which meet half-way between neighbours.
+@lru_cache(maxsize=8192)
+def origin(step: Step, interval: float) -> tuple[int, float]:
+    """The lowest place of the optimistic mass, and by how much all its points are shifted.
 
-    But the lowest: sampling bounds the loss from below, and a bin at that edge whose losses lie
-    above its point on average could only be lowered by losing mass. It ends where they do not.
+    Sampling bounds the loss from below. Mass at that edge which lies off its point on average
+    could only be moved at the price of mass elsewhere; so the points are laid through it: the
+    first gathers one interval from the edge on, and is where that lies on average.
     """
-    low, _ = reach(step, adding=False)
-    places = np.arange(*_places(step, interval, adding=False).indices(LADDER.size))
-    places = places[LADDER[places] > low / interval + 0.5]
-    points = LADDER[places] * interval
-    middles = (points[:-1] + points[1:]) / 2
-    bounds = np.sort(np.concatenate((points[0] + interval * _TRIED, middles)))
-    mass, other = between(step, bounds, adding=False)
-    excess = np.cumsum(mass) - np.exp(points[0]) * np.cumsum(other)
-    end = max(int(np.argmax(excess[:-1] > 0.0)) - 1, 0)
-    rest = points >= bounds[end]
-    rest[0] = False
-    ends = np.searchsorted(bounds, middles[rest[:-1]])
-    starts = np.concatenate(([0], [end + 1], ends + 1))
-    kept = np.concatenate((places[:1], places[rest]))
-    return kept, np.add.reduceat(mass, starts), np.add.reduceat(other, starts)
+    low = reach(step, adding=False)[0]
+    mass, other = between(step, np.array([low + interval]), adding=False)
+    middle = math.log(mass[0] / other[0]) if min(mass[0], other[0]) > 0 else low + interval / 2
+    place = int(np.searchsorted(LADDER, middle / interval - 0.5))
+    return place, middle - float(LADDER[place]) * interval
 
 
 def _without_negatives(at: Floats, growth: Floats) -> Floats:

@@ -24,8 +24,8 @@ _TRIES = 200
 class Reading:
     """δ(ε) of one composed loss; `extra` is added to δ (what may be infinite, what was cut off).
 
-    `tails(a)` is the mass from cell index a upwards, and the same weighed by
-    exp(−(loss − a · interval)).
+    A cell's loss is its index · interval + `shift`. `tails(a)` is the mass from cell index a
+    upwards, and the same weighed by exp(−(loss − the loss of a)).
     """
 
     tails: Tails
@@ -33,12 +33,13 @@ class Reading:
     lowest: int
     highest: int
     extra: float
+    shift: float = 0.0
 
     def delta(self, epsilon: float) -> float:
         """The divergence at epsilon >= 0."""
-        at = math.floor(epsilon / self.interval) + 1
+        at = self._above(epsilon)
         mass, weighed = self._tails(at)
-        return self.extra + mass - math.exp(epsilon - at * self.interval) * weighed
+        return self.extra + mass - math.exp(epsilon - self._loss(at)) * weighed
 
     def epsilon(self, delta: float, start: float) -> float:
         """The smallest ε >= 0 at which the divergence is at most delta; infinity if none is.
@@ -46,17 +47,17 @@ class Reading:
         By Newton's rule on log δ from `start`, with bisection where that leads astray. Within a
         cell the divergence is linear in exp(ε) and the last step exact.
         """
-        top = self.highest * self.interval
+        top = self._loss(self.highest)
         if self.extra >= delta:
             return math.inf
         if top <= 0 or self.delta(0.0) <= delta:
             return 0.0
         low, high, guess = 0.0, top, min(max(start, 0.0), top)
         for _ in range(_TRIES):
-            at = math.floor(guess / self.interval) + 1
+            at = self._above(guess)
             mass, weighed = self._tails(at)
             excess = self.extra + mass - delta
-            upper, lower = at * self.interval, (at - 1) * self.interval
+            upper, lower = self._loss(at), self._loss(at - 1)
             if weighed > 0 and excess > 0:
                 exact = upper + math.log(excess / weighed)
                 if lower - 1e-12 <= exact <= upper + 1e-12:
@@ -78,18 +79,22 @@ class Reading:
                 return newton
         return (low + high) / 2
 
+    def _loss(self, index: int) -> float:
+        return index * self.interval + self.shift
+
+    def _above(self, epsilon: float) -> int:
+        return math.floor((epsilon - self.shift) / self.interval) + 1
+
     def _tails(self, at: int) -> tuple[float, float]:
         if at > self.highest:
             return 0.0, 0.0
         return self.tails(max(at, self.lowest))
 
 
-def reading(values: Complexes, cells: int, interval: float, lowest: int, extra: float) -> Reading:
+def tails(values: Complexes, cells: int, interval: float, lowest: int) -> Tails:
     """Of the first frequencies of a transform on a ring of `cells`, from index `lowest` on."""
-    tails = _by_frequency if values.size <= _FEW else _by_cell
-    return Reading(
-        tails(values, cells, interval, lowest), interval, lowest, lowest + cells - 1, extra
-    )
+    way = _by_frequency if values.size <= _FEW else _by_cell
+    return way(values, cells, interval, lowest)
 
 
 def _by_frequency(values: Complexes, cells: int, interval: float, lowest: int) -> Tails:

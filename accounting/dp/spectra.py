@@ -25,6 +25,7 @@ Turns = NDArray[np.uint64]
 
 ROWS = 3  # removing, adding, and the optimistic counterpart of removing
 _LOW = 96
+_LEAST, _ROUNDED = 1e-60, 1e-12
 _UNIT = 2.0**56
 _FLOOR = -63 * 2**56  # exp(−63): the sum of two of them still fits
 _NOTHING = -50 * 2**56
@@ -101,6 +102,12 @@ class Drawn:
     masses: Floats
 
     @property
+    def totals(self) -> Floats:
+        """The sum of each row: 1, or less by what the optimistic one lost."""
+        found: Floats = self.masses.sum(axis=1)
+        return found
+
+    @property
     def nbytes(self) -> int:
         """Memory taken."""
         return self.masses.nbytes
@@ -119,40 +126,64 @@ def drawn(step: Step, interval: float) -> Drawn:
 
 
 def spectrum(one: Drawn, cells: int, length: int) -> Spectrum:
-    """The transform of one step at the first `length` frequencies, _LOW at least.
+    """The transform of one step at the first `length` frequencies.
 
     Each frequency is computed in one way only, however many are asked for: a few low ones are
     all that is left of most histories, and by a matrix they cost less than the whole transform.
     """
-    values = _low(one, cells)
-    if values is None:
-        values = _all(one, cells)[:, :length]
+    lacking = _low(one, cells, min(length, _LOW))
+    if lacking is None:
+        lacking = _lacking(_all(one, cells)[:, :length], one.totals)
     elif length > _LOW:
-        values = np.concatenate((values, _all(one, cells)[:, _LOW:length]), axis=1)
-    sizes = np.maximum(values.real**2 + values.imag**2, 1e-60)
-    log_sizes = np.minimum(0.5 * np.log(sizes), 0.0)
-    angles = np.arctan2(values.imag, values.real) / (2 * np.pi)
-    turns = np.rint(angles * 2.0**62).astype(np.int64).astype(np.uint64) * np.uint64(4)
-    return Spectrum(log_sizes, turns)
+        rest = _lacking(_all(one, cells)[:, _LOW:length], one.totals)
+        lacking = np.concatenate((lacking, rest), axis=1)
+    log_sizes = (
+        _log_sizes(lacking)
+        + np.where(np.abs(one.totals - 1.0) > _ROUNDED, np.log(one.totals), 0.0)[:, None]
+    )
+    turns = np.arctan2(-lacking.imag, 1.0 - lacking.real) / (2 * np.pi)
+    wholes = np.rint(turns * 2.0**62).astype(np.int64).astype(np.uint64) * np.uint64(4)
+    return Spectrum(np.minimum(log_sizes, 0.0), wholes)
 
 
-def _low(one: Drawn, cells: int) -> NDArray[np.complex128] | None:
-    """At the first _LOW frequencies; None where the ladder is longer than the ring."""
+def _log_sizes(lacking: NDArray[np.complex128]) -> Floats:
+    """log |1 − lacking|, to the last digits where that is nearly 0."""
+    shrunk = lacking.real * (lacking.real - 2.0) + lacking.imag**2
+    sizes = (1.0 - lacking.real) ** 2 + lacking.imag**2
+    near = np.log1p(np.maximum(shrunk, -0.5))
+    return 0.5 * np.where(shrunk > -0.5, near, np.log(np.maximum(sizes, _LEAST)))
+
+
+def _low(one: Drawn, cells: int, length: int) -> NDArray[np.complex128] | None:
+    """What the first few frequencies lack of 1; None where the ladder is longer than the ring.
+
+    As a sum of terms that are small themselves it keeps its digits however small it is, and so
+    does the transform of a million steps.
+    """
     first, waves = _waves(cells)
     begin, end = one.start - first, one.start - first + one.masses.shape[1]
-    if begin < 0 or end > waves.shape[1]:
+    if begin < 0 or end > waves.shape[2]:
         return None
-    found = one.masses @ waves[:, begin:end].T
-    return found[:, :_LOW] - 1j * found[:, _LOW:]
+    # Not by BLAS, whose threads spin for each other where many processes share the processors.
+    found = np.einsum("rp,wfp->wrf", one.masses, waves[:, :length, begin:end])
+    found /= one.totals[:, None]
+    lacking: NDArray[np.complex128] = found[0] + 1j * found[1]
+    return lacking
 
 
 @lru_cache(maxsize=4)
 def _waves(cells: int) -> tuple[int, Floats]:
-    """The ladder's first place; from there on cosines, then sines, of _LOW frequencies."""
+    """The ladder's first place; from there on 1 − cosine, then sine, of _LOW frequencies."""
     first, last = np.searchsorted(LADDER, [-cells, cells])
-    turned = np.multiply.outer(np.arange(_LOW), LADDER[first:last]) % cells
-    angles = turned * (2 * np.pi / cells)
-    return int(first), np.concatenate((np.cos(angles), np.sin(angles)))
+    turned = np.multiply.outer(np.arange(_LOW), LADDER[first:last])
+    nearest = (turned + cells // 2) % cells - cells // 2
+    angles = nearest * (2 * np.pi / cells)
+    return int(first), np.array([2 * np.sin(angles / 2) ** 2, np.sin(angles)])
+
+
+def _lacking(values: NDArray[np.complex128], totals: Floats) -> NDArray[np.complex128]:
+    found: NDArray[np.complex128] = 1.0 - values / totals[:, None]
+    return found
 
 
 def _all(one: Drawn, cells: int) -> NDArray[np.complex128]:
