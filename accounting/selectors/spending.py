@@ -1,9 +1,11 @@
 """What was spent and what is left: every ε here is derived from the ledger's events."""
 
 import json
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from accounting.dp.accountants import epsilon
 from accounting.dp.events import PrivacyEvent
@@ -136,14 +138,30 @@ def remaining(institution: str, lineage: str) -> Remaining:
 
 def remaining_of(budget: DatasetBudget) -> Remaining:
     """The state of `budget`: composed ε at its own δ, split into charged and only reserved."""
+    return remaining_all([budget])[0]
+
+
+def remaining_all(budgets: Iterable[DatasetBudget]) -> list[Remaining]:
+    """The state of each of `budgets`, in three queries however many they are."""
+    rows = list(budgets)
+    houses = {row.institution for row in rows}
+    spent, standing = histories.load(houses), commitments.standing(houses)
+    opened = _open(houses)
+    return [_remaining(row, spent, standing, opened) for row in rows]
+
+
+def _remaining(
+    budget: DatasetBudget,
+    spent: histories.Histories,
+    standing: commitments.Commitments,
+    opened: Mapping[commitments.Place, histories.Steps],
+) -> Remaining:
     delta, limit = float(budget.delta), float(budget.epsilon)
-    where, spent = (budget.institution, budget.lineage), histories.load([budget.institution])
-    standing = commitments.standing([budget.institution])
-    figure = epsilon(spent.dataset(*where), delta)
+    where = (budget.institution, budget.lineage)
+    history = spent.dataset(*where)
+    settled = commitments.steps_of(history) - opened.get(where, Counter())
+    figure, charged = (epsilon(h, delta) for h in (history, histories.events([settled])))
     planned = epsilon(standing.demand(spent, where), delta)
-    rows = counted(reservations(institution=budget.institution, lineage=budget.lineage))
-    charged = charged_places(budget.institution)
-    settled = epsilon([event_of(row) for row in rows if place(row) in charged], delta)
     return Remaining(
         budget.pk,
         budget.institution,
@@ -151,15 +169,26 @@ def remaining_of(budget: DatasetBudget) -> Remaining:
         limit,
         float(budget.site_cap),
         figure,
-        spent=settled.epsilon,
-        reserved=figure.epsilon - settled.epsilon,
+        spent=charged.epsilon,
+        reserved=figure.epsilon - charged.epsilon,
         committed=planned.epsilon - figure.epsilon,
         left=max(0.0, limit - planned.epsilon),
         unit=spent.units.get(where, "") or standing.unit(where, besides=""),
     )
 
 
-def charged_places(institution: str) -> set[tuple[str, str, int, int, str]]:
-    """The keys at one institution that went past their reservation and were not given back."""
-    kinds = (EntryKind.CHARGED, EntryKind.LOST, EntryKind.REFUSED)
-    return {place(row) for row in Entry.objects.filter(institution=institution, kind__in=kinds)}
+def _open(institutions: Collection[str]) -> dict[commitments.Place, histories.Steps]:
+    """What is reserved and nothing else yet: no row says what became of it."""
+    place = ("study", "institution", "round", "attempt", "phase")
+    later = Entry.objects.filter(**{name: OuterRef(name) for name in place}, kind__in=_SETTLED)
+    rows = Entry.objects.filter(kind=EntryKind.RESERVED, institution__in=institutions)
+    found: dict[commitments.Place, histories.Steps] = {}
+    columns = ("institution", "lineage", "noise_multiplier", "sample_rate", "rows_per_unit")
+    for institution, lineage, *price, steps in (
+        rows.exclude(Exists(later)).order_by().values_list(*columns, "steps")
+    ):
+        found.setdefault((institution, lineage), Counter())[tuple(price)] += steps
+    return found
+
+
+_SETTLED = (EntryKind.CHARGED, EntryKind.LOST, EntryKind.REFUSED, EntryKind.ABORTED)

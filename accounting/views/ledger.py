@@ -28,7 +28,7 @@ def index(request: HttpRequest) -> HttpResponse:
     _require(request)
     studies = access.studies_for(request.user).exclude(status="draft")
     context = {
-        "budgets": [spending.remaining_of(row) for row in visible.budgets(request.user)],
+        "budgets": spending.remaining_all(visible.budgets(request.user)),
         "raises": raises.waiting(visible.houses(request.user)),
         "studies": [
             (study, overview.losses(study, access.institutions_in(request.user, study)))

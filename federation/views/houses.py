@@ -23,7 +23,7 @@ def house(request: HttpRequest, slug: str) -> HttpResponse:
     released = Entry.objects.filter(institution=institution.slug, kind=EntryKind.RELEASED)
     context = {
         "institution": institution,
-        "budgets": [spending.remaining_of(row) for row in rows],
+        "budgets": spending.remaining_all(rows),
         "released": released.count(),
         "studies": released.values("study").distinct().count(),
     }
@@ -36,7 +36,7 @@ def verdict(request: HttpRequest) -> HttpResponse:
     """Is anything over budget or unverified? For compliance officers."""
     if not access.may_verify_ledger(request.user):
         raise Http404
-    budgets = [spending.remaining_of(row) for row in visible.budgets(request.user)]
+    budgets = spending.remaining_all(visible.budgets(request.user))
     context = {
         "verdict": overview.last_verdict(),
         "budgets": len(budgets),
