@@ -12,16 +12,17 @@ from asgiref.sync import SyncToAsync
 from django.db import connection, connections, models
 
 from accounting.models import Entry, EntryKind
-from accounting.services import ledger, rows
+from accounting.services import ledger, returning, rows
 from accounting.services.verification import verify
 from federation.api import routes
 from federation.protocol.messages import Reason
+from studies.models import Study
+from studies.services import studies
 from tests.federation.conftest import SLUGS, advance, kinds
 
 REASON = Reason.LOCAL_FAILURE
 FORK = multiprocessing.get_context("fork")
 PATHS = {  # what a whole round writes about one mechanism
-    "sealed": [],
     "reserved": ["reserved"],
     "charged": ["reserved", "charged"],
     "released": ["reserved", "charged", "released"],
@@ -58,7 +59,7 @@ def killed(act: Callable[[], Any], kind: str, *, written: bool) -> None:
         # The parent's threads are not there after a fork.
         SyncToAsync.single_thread_executor = ThreadPoolExecutor(1)
         routes.THREADS = ThreadPoolExecutor(1)
-        for module in (ledger, rows):
+        for module in (ledger, returning, rows):
             module.append = dying(rows.append, kind, written=written)
         act()
 
@@ -83,10 +84,34 @@ def consistent() -> None:
 
 
 @pytest.mark.parametrize("written", [False, True], ids=["before", "written, not committed"])
-@pytest.mark.parametrize("kind", ["sealed", "reserved"])
-def test_opening(start, kind, written):
+def test_starting(start, lead, written):
+    """The plan is sealed with the start, everywhere or nowhere."""
+    killed(start, "sealed", written=written)
+    study = Study.objects.get()
+    assert study.status == "submitted"
+    assert not Entry.objects.filter(kind="sealed").exists()
+    advance(studies.start(study, by=lead))
+    assert Entry.objects.filter(kind="sealed").count() == 3
+    assert everything(study) == [["reserved"]] * 3
+    consistent()
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["before", "written, not committed"])
+def test_ending(study, lead, written):
+    """It ends and returns its plan, or neither."""
+    killed(lambda: studies.withdraw(study, by=lead, reason="no"), "returned", written=written)
+    study.refresh_from_db()
+    assert study.status == "running"
+    assert not Entry.objects.filter(kind="returned").exists()
+    studies.withdraw(study, by=lead, reason="no")
+    assert Entry.objects.filter(kind="returned").count() == 3
+    consistent()
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["before", "written, not committed"])
+def test_opening(start, written):
     study = start()
-    killed(lambda: advance(study), kind, written=written)
+    killed(lambda: advance(study), "reserved", written=written)
     assert everything(study) == [[], [], []]
     consistent()
     advance(study)
