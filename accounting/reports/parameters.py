@@ -1,10 +1,12 @@
 """Sections 2 to 4 of the report: the statement, the parameters with every ε, the accounting."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from accounting.dp.accountants import epsilon
 from accounting.dp.events import PrivacyEvent
+from accounting.dp.figures import Figure
+from accounting.dp.filters import fits_adaptively
 from accounting.models import DatasetBudget, EntryKind
 from accounting.reports import curves, figures, trust, wording
 from accounting.reports.parts import Material, Part
@@ -15,6 +17,7 @@ from accounting.selectors.spending import remaining_of
 from federation.protocol.document import Protocol
 
 NO_PLAN = "no plan is sealed yet"
+ANY_LIMIT = 1e6  # the filter is only asked what was spent
 NOT_ONE_UNIT = "not composed: the parts protect different privacy units"
 
 
@@ -77,7 +80,7 @@ def accounting(material: Material, spent: dict[str, Any]) -> dict[str, Any]:
 
 
 def _part(material: Material, part: Part) -> dict[str, Any]:
-    spent = epsilon(part.events, part.delta)
+    spent, claim = epsilon(part.events, part.delta), _claimed(part)
     closing = epsilon(part.everything, part.delta)
     return {
         "institution": part.institution,
@@ -90,17 +93,33 @@ def _part(material: Material, part: Part) -> dict[str, Any]:
         "second_opinion": figures.figure(
             epsilon(part.events, part.delta, "rdp"), part.unit, part.scope
         ),
+        "odometer": figures.figure(claim, part.unit, part.scope) if part.order else None,
         "certified": _certified(material, part),
         "committed": NO_PLAN if part.committed is None else shown.up(float(part.committed)),
         "returned": _returned(material, part),
         "budget": _text(part.budget),
         "remaining": NO_PLAN if part.budget is None else _left(part, closing.epsilon),
         "other_deltas": figures.at_other_deltas(part.events),
-        "attacker_percent_sure": figures.percent_sure(spent.epsilon),
-        "reading": wording.posterior(spent.shown(), figures.percent_sure(spent.epsilon)),
+        "attacker_percent_sure": figures.percent_sure(claim.epsilon),
+        "reading": wording.posterior(claim.shown(), figures.percent_sure(claim.epsilon)),
         "by_study": _by_study(part),
         "curve": curves.curve(part),
     }
+
+
+def _claimed(part: Part) -> Figure:
+    """The figure that may be claimed: tight where all was fixed beforehand, else the filter's.
+
+    A privacy loss distribution bounds nothing for parameters chosen on the way (arXiv 2602.06756);
+    one Rényi order that was sealed in advance does (arXiv 2008.11193).
+    """
+    return _bound(part.events, part.delta, part.order)
+
+
+def _bound(events: Sequence[PrivacyEvent], delta: float, order: float | None) -> Figure:
+    if order is None:
+        return epsilon(events, delta)
+    return fits_adaptively(events, ANY_LIMIT, delta, order).figure
 
 
 def _returned(material: Material, part: Part) -> list[dict[str, Any]]:
@@ -155,7 +174,7 @@ def _by_study(part: Part) -> list[dict[str, str]]:
 def _across(material: Material) -> dict[str, Any]:
     parts = [part for part in material.parts if part.events]
     attested = _in_force(material.trail.rows(EntryKind.ATTESTED))
-    spent = [figures.figure(epsilon(p.events, p.delta), p.unit, p.scope) for p in parts]
+    spent = [figures.figure(_claimed(p), p.unit, p.scope) for p in parts]
     worst = max(spent, key=lambda found: float(found["epsilon"]), default=None)
     return {
         "if_no_person_is_at_two": worst or _nothing(material),
@@ -178,7 +197,8 @@ def _together(material: Material, parts: list[Part]) -> dict[str, Any] | str:
         return NOT_ONE_UNIT
     unit = parts[0].unit if parts else ""
     everything = [event for part in parts for event in part.events]
-    found = epsilon(everything, _delta(material))
+    order = next((part.order for part in parts if part.order), None)
+    found = _bound(everything, _delta(material), order)
     words = "all institutions" if material.study else "all datasets in this report"
     return figures.figure(found, unit, words)
 
@@ -236,8 +256,12 @@ def _outputs(material: Material) -> str:
 
 
 def _chosen(material: Material) -> str:
-    sealed = all(deed.reserved["sealed"] for deed in material.trail.deeds)
-    return "sealed before round 1" if sealed else "adaptive: judged by the RDP filter"
+    if not any(part.order for part in material.parts):
+        return "sealed before round 1"
+    return (
+        "adaptive, or several studies on one dataset: an odometer, so the figure that is claimed "
+        "is that of the RDP filter, at an order sealed in advance"
+    )
 
 
 def _study(material: Material, slug: str) -> dict[str, Any]:

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 
 from accounting.dp.accountants import epsilon
 from accounting.dp.events import PrivacyEvent
+from accounting.keys import Limit
 from accounting.models import DatasetBudget
 from accounting.reports.scopes import Scope
 from accounting.reports.trail import Deed, Trail, spent
 from accounting.selectors import commitments, histories
+from accounting.services.gate import filter_order
 from federation.protocol.document import Protocol
 from studies.models import Institution, Participation, Study
 from studies.selectors.protocols import protocol_of
@@ -35,6 +37,7 @@ class Part:
     earlier: Events
     deeds: tuple[Deed, ...]
     study: str = ""
+    order: float | None = None  # of the filter; None where every parameter was fixed beforehand
 
     @property
     def key(self) -> str:
@@ -97,6 +100,7 @@ def _of_study(
 def _study_part(scope: Scope, trail: Trail, protocol: Protocol, slug: str, name: str) -> Part:
     plan = trail.plans.get((scope.study, slug))
     limit = plan["limit"]["epsilon"] if plan else protocol.privacy.epsilon_budget
+    own = _histories(trail, slug)
     return Part(
         institution=slug,
         name=name,
@@ -106,8 +110,22 @@ def _study_part(scope: Scope, trail: Trail, protocol: Protocol, slug: str, name:
         budget=None if limit is None else float(limit),
         committed=plan["figure"]["epsilon"] if plan else None,
         study=scope.study,
-        **_histories(trail, slug),
+        order=_study_order(_at([*trail.earlier, *trail.deeds], slug)),
+        **own,
     )
+
+
+def _study_order(deeds: Sequence[Deed]) -> float | None:
+    """The order of the study's own filter, where the ledger's check of it needed one."""
+    if not _chosen_on_the_way(deeds):
+        return None
+    check = deeds[-1].reserved["checks"][0]  # of the study; the other one is of the dataset
+    return filter_order(Limit(float(check["limit"]), float(check["delta"])))
+
+
+def _chosen_on_the_way(deeds: Sequence[Deed]) -> bool:
+    """Whether somebody could choose a parameter after seeing what earlier rounds released."""
+    return not all(deed.reserved["sealed"] for deed in deeds if deed.counted)
 
 
 def _of_datasets(
@@ -135,8 +153,15 @@ def _dataset_part(
         delta=delta,
         budget=float(budget.epsilon) if budget else None,
         committed=_promised(place, delta),
+        order=float(budget.filter_order) if budget and _needs_filter(here) else None,
         **own,
     )
+
+
+def _needs_filter(deeds: Sequence[Deed]) -> bool:
+    """A later study is chosen by people who may have seen what an earlier one released."""
+    studies = {deed.reserved["study"] for deed in deeds if deed.counted}
+    return len(studies) > 1 or _chosen_on_the_way(deeds)
 
 
 def _promised(place: tuple[str, str], delta: float) -> str:
@@ -153,7 +178,7 @@ def _histories(trail: Trail, slug: str, lineage: str = "") -> dict[str, tuple]:
     }
 
 
-def _at(deeds: Sequence[Deed], slug: str, lineage: str) -> list[Deed]:
+def _at(deeds: Sequence[Deed], slug: str, lineage: str = "") -> list[Deed]:
     return [
         deed
         for deed in deeds

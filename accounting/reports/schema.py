@@ -126,6 +126,7 @@ def _part() -> dict[str, Node]:
         "before": _or(_ref("figure"), NONE),
         "in_all": _ref("figure"),
         "second_opinion": _ref("figure"),
+        "odometer": _or(_ref("figure"), NONE),
         "certified": _or(_object(certified), TEXT),
         "other_deltas": {**_list(_texts("delta shown")), "minItems": 6, "maxItems": 6},
         "attacker_percent_sure": DECIMAL,

@@ -99,6 +99,26 @@ def test_a_dataset_is_composed_across_its_studies(world):
     assert "in any study" in document["statement"][0]["sentence"]
 
 
+def test_what_was_chosen_on_the_way_is_claimed_by_the_filter_alone(world):
+    """Two studies on one dataset: the second was chosen after the first had released."""
+    both = preview(Scope(institution="cleveland")).document
+    (part,) = both["parameters"]["institutions"]
+    assert part["odometer"]["accountant"] == "rdp"
+    assert "sealed in advance" in part["odometer"]["discretisation"]
+    assert float(part["odometer"]["epsilon"]) > float(part["spent"]["epsilon"])
+    assert f"ε = {part['odometer']['shown']}" in both["statement"][0]["sentence"]
+    assert part["odometer"]["shown"] in part["reading"]
+    assert "odometer" in both["accounting"]["parameters"]
+    alone = preview(Scope(institution="zurich")).document["parameters"]["institutions"]
+    assert alone[0]["odometer"] is None
+
+
+def test_a_study_outside_its_plan_is_an_odometer(world):
+    sealed, adaptive = preview(Scope("heart")).document, preview(Scope("lungs")).document
+    assert sealed["accounting"]["parameters"] == "sealed before round 1"
+    assert "RDP accountant" in adaptive["statement"][0]["sentence"]
+
+
 def test_an_institution_tells_nothing_of_another(world):
     text = preview(Scope(institution="cleveland")).text
     assert "zurich" not in text.lower()

@@ -41,6 +41,10 @@ def _spent(document: Document) -> Iterator[Flowable]:
     yield table(heads, rows, widths, " " + "r" * (len(heads) - 1))
     yield Spacer(1, 5)
     yield text(_terms(document), style.SMALL)
+    claimed = [p for p in parts if p["odometer"]]
+    if claimed:
+        told = "; ".join(f"{name(document, p)}: ε = {p['odometer']['shown']}" for p in claimed)
+        yield text(f"Chosen on the way, so claimed by the RDP filter: {told}.")
 
 
 def _row(document: Document, part: dict[str, Any]) -> tuple[object, ...]:
