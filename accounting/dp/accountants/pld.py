@@ -24,6 +24,9 @@ _ROUNDING = 8e-15
 80-bit arithmetic, from 1000 to ten million steps."""
 
 
+_MOST_SIZE = 1e6  # of full batches together; beyond, the digits of their closed form are gone
+
+
 class PldAccountant:
     """Connect the dots, pessimistic, adding and removing a unit; optimistic for `low`."""
 
@@ -95,6 +98,9 @@ def _of_full_batches(counts: Counts, delta: float) -> tuple[float, float]:
     size = math.sqrt(math.fsum(n * (s.rows / s.noise) ** 2 for s, n in counts))
     if size == 0.0 or 2 * ndtr(size / 2) - 1 <= delta:
         return 0.0, 0.0
+
+    if size > _MOST_SIZE:
+        raise Unbounded("the pld accountant could not bound epsilon: it is beyond 1e11; add noise")
 
     def excess(epsilon: float) -> float:
         above = ndtr(size / 2 - epsilon / size)
