@@ -39,11 +39,13 @@ django.setup()
 
 import torch  # noqa: E402
 from django.db import connections  # noqa: E402
+from django.db.models import Max  # noqa: E402
 
 import config.asgi  # noqa: E402  (loaded before the forks, as all below)
 import config.web  # noqa: E402
 import federation.tasks  # noqa: E402, F401
-from accounting.models import Entry  # noqa: E402
+from accounting.models import Entry, SiteDifference, SiteEntry  # noqa: E402
+from accounting.selectors import reconciliation  # noqa: E402
 from accounting.services.verification import verify  # noqa: E402
 from config.celery import app as hub_app  # noqa: E402
 from config.clock import app as clock_app  # noqa: E402
@@ -189,7 +191,20 @@ def settle(killing: Killing) -> None:
         time.sleep(0.05)
         if time.monotonic() > end:
             raise SystemExit(f"the last round did not end: {stuck()}")
-    time.sleep(1.0)  # the sites write that they were answered
+    while not told(killing.study):
+        killing.supervisor.watch()
+        time.sleep(0.2)
+        if time.monotonic() > end:
+            raise SystemExit(f"the sites did not tell their journals: {journals().keys()}")
+
+
+def told(study: Study) -> bool:
+    """Whether every site has told the hub its whole journal, which it does every few seconds."""
+    known = {
+        state["institution"]: state["last"]
+        for state in SiteEntry.objects.values("institution").annotate(last=Max("sequence"))
+    }
+    return all(known.get(slug) == entries[-1].sequence for slug, entries in journals().items())
 
 
 def stuck() -> list:
@@ -267,6 +282,8 @@ def main(kills: int, seed: int) -> dict:
         "verified": verdict.ok,
         "verdict": verdict.sentence(),
         "wrong": killing.wrong,
+        "differences": [str(row) for row in SiteDifference.objects.all()],
+        "sums": [str(row) for row in reconciliation.sums(study.slug) if not row.agrees],
         **compared(),
     }
 
