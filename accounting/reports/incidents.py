@@ -29,6 +29,7 @@ _TIMELINE = (
     "witness_failed",
     "audit_failed",
     "audit_missing",
+    "disjoint_withdrawn",
 )
 _OF_A_HOUSE = ("budget_raised", "budget_lowered", "journal_mismatch", "witness_failed")
 _OF_ALL = ("ledger_broken",)

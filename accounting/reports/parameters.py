@@ -1,6 +1,6 @@
 """Sections 2 to 4 of the report: the statement, the parameters with every ε, the accounting."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from accounting.dp.accountants import epsilon
@@ -36,7 +36,7 @@ def section(material: Material) -> dict[str, Any]:
         "across_institutions": _across(material),
         "studies": [_study(material, slug) for slug in sorted(material.protocols)],
         "lifetime": _lifetimes(material),
-        "budget_history": [_budget_row(body) for body in _budget_rows(material)],
+        "budget_history": [budget_row(body) for body in _budget_rows(material)],
     }
 
 
@@ -173,15 +173,28 @@ def _by_study(part: Part) -> list[dict[str, str]]:
 
 def _across(material: Material) -> dict[str, Any]:
     parts = [part for part in material.parts if part.events]
-    attested = _in_force(material.trail.rows(EntryKind.ATTESTED))
     spent = [figures.figure(_claimed(p), p.unit, p.scope) for p in parts]
     worst = max(spent, key=lambda found: float(found["epsilon"]), default=None)
     return {
         "if_no_person_is_at_two": worst or _nothing(material),
         "if_a_person_may_be_at_all": _together(material, parts),
-        "attested_by": [_attestation(body) for body in attested]
-        or "nobody, so both figures are printed",
+        "attested_by": _attested(material),
     }
+
+
+def _attested(material: Material) -> list[dict[str, Any]] | str:
+    """Who answers for disjoint patients under the present protocol; the newest row holds."""
+    study = material.study
+    if study is None:
+        return "nobody, so both figures are printed"
+    rows = material.trail.rows(EntryKind.ATTESTED)
+    mine = [body for body in rows if body["protocol_digest"] == study.protocol_digest]
+    if not mine:
+        return "nobody, so both figures are printed"
+    last = mine[-1]
+    if last.get("withdrawn"):
+        return f"nobody any longer: {last['name']} withdrew it on {last['at'][:10]}: {last['text']}"
+    return [_attestation(last)]
 
 
 def _nothing(material: Material) -> dict[str, Any] | str:
@@ -201,17 +214,6 @@ def _together(material: Material, parts: list[Part]) -> dict[str, Any] | str:
     found = _bound(everything, _delta(material), order)
     words = "all institutions" if material.study else "all datasets in this report"
     return figures.figure(found, unit, words)
-
-
-def _in_force(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The attestations that nobody took back, oldest first."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for body in rows:
-        place = (body["study"], body["protocol_digest"])
-        found.pop(place, None)
-        if not body.get("withdrawn"):
-            found[place] = body
-    return list(found.values())
 
 
 def _attestation(body: dict[str, Any]) -> dict[str, Any]:
@@ -307,7 +309,8 @@ def _budget_rows(material: Material) -> list[dict[str, Any]]:
     return [] if material.study else material.trail.rows(*kinds)
 
 
-def _budget_row(body: dict[str, Any]) -> dict[str, Any]:
+def budget_row(body: dict[str, Any]) -> dict[str, Any]:
+    """One row of how a lifetime budget came to be: what, who proposed it, who approved, why."""
     return {
         "entry": body["sequence"],
         "at": body["at"],

@@ -1,15 +1,14 @@
 """The empirical audit and the attestations in the report: what the ledger holds, in words."""
 
 import pytest
-from django.db import transaction
-from django.utils import timezone
 from jsonschema import Draft202012Validator
 
 from accounting.dp.audit import Measured
+from accounting.reports import parameters
 from accounting.reports.build import preview
 from accounting.reports.schema import schema
 from accounting.reports.scopes import Scope
-from accounting.services import auditing, rows
+from accounting.services import attesting, auditing
 from accounting.services.returning import give_back
 from tests.accounting import world as w
 
@@ -69,26 +68,23 @@ def test_a_bound_above_the_ledgers_is_called_what_it_is(world):
     assert audited(world, 6.0)["runs"][0]["result"].startswith("REFUTED: ε ≥ 6.000")
 
 
-def attested(world) -> None:
-    facts = {"text": "No patient was treated at both.", "by": "olga", "name": "Olga"}
-    facts |= {"institutions": list(w.SITES), "protocol_digest": world.study.protocol_digest}
-    key = f"heart//attested/{world.study.protocol_digest}"
-    with transaction.atomic():
-        draft = rows.Draft("attested", key, "heart", "", "", facts=facts)
-        rows.append(rows.lock(), [draft], timezone.now())
-
-
 def test_both_figures_are_printed_and_who_answers_for_the_lower_one(world):
     w.play(world)
     across = checked(world)["parameters"]["across_institutions"]
     assert across["attested_by"].startswith("nobody")
     one, all_ = across["if_no_person_is_at_two"], across["if_a_person_may_be_at_all"]
     assert float(one["epsilon"]) < float(all_["epsilon"])
-    attested(world)
+    world.study.refresh_from_db()
+    attesting.attest(world.study, "No patient was treated at both.", by=world.lead)
     (row,) = checked(world)["parameters"]["across_institutions"]["attested_by"]
-    assert (row["name"], row["institutions"]) == ("Olga", list(w.SITES))
+    assert (row["name"], row["institutions"]) == ("Lena", list(w.SITES))
     house = preview(Scope("heart", "zurich")).document["parameters"]["across_institutions"]
     assert house["attested_by"][0]["text"] == "No patient was treated at both."
+    attesting.withdraw(world.study, "One was, in 2019.", by=world.lead)
+    document = checked(world)
+    gone = document["parameters"]["across_institutions"]["attested_by"]
+    assert gone.startswith("nobody any longer: Lena withdrew it")
+    assert document["incidents"][-1]["what"] == "disjoint withdrawn"
 
 
 def test_what_was_sealed_and_never_reserved_is_returned(world):
@@ -98,3 +94,21 @@ def test_what_was_sealed_and_never_reserved_is_returned(world):
     assert [row["steps"] for part in parts for row in part["returned"]] == [8, 8]
     (part,) = preview(Scope(institution="zurich")).document["parameters"]["institutions"]
     assert part["committed"] == part["spent"]["shown"]
+
+
+def test_a_raised_budget_names_both_people_and_the_reason(world):
+    body = {
+        "sequence": 9,
+        "at": "2026-03-01T00:00:00Z",
+        "institution": "zurich",
+        "lineage": "heart",
+        "kind": "raised",
+        "epsilon": "4.0",
+        "delta": "0.001",
+        "reason": "a second study",
+        "proposed_by": "zoe",
+        "approved_by": "olga",
+    }
+    told = parameters.budget_row(body)
+    assert (told["proposed_by"], told["approved_by"]) == ("zoe", "olga")
+    assert told["reason"] == "a second study"
