@@ -23,6 +23,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from operator import mul
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
@@ -585,22 +586,30 @@ def _masses(corners: list[Corner]) -> list[float]:
 
 
 def transform(values: list[complex]) -> list[complex]:
-    """The discrete Fourier transform of 2^n values (Cooley and Tukey 1965)."""
-    size = len(values)
-    if size == 1:
-        return values
-    even, odd = transform(values[::2]), transform(values[1::2])
-    turned = [turn * value for turn, value in zip(_turns(size), odd)]
-    return [a + b for a, b in zip(even, turned)] + [a - b for a, b in zip(even, turned)]
+    """The discrete Fourier transform of 2^n values, in n equal passes over them (Pease 1968)."""
+    passes, order = _plan(len(values))
+    half = len(values) // 2
+    for turns in passes:
+        low, high = values[:half], values[half:]
+        values = low + high
+        values[::2] = [a + b for a, b in zip(low, high)]
+        values[1::2] = [(a - b) * turn for a, b, turn in zip(low, high, turns)]
+    return [values[place] for place in order]
 
 
-_TURNS: dict[int, list[complex]] = {}
+_PLANS: dict[int, tuple[list[list[complex]], list[int]]] = {}
 
 
-def _turns(size: int) -> list[complex]:
-    if size not in _TURNS:
-        _TURNS[size] = [cmath.exp(-2j * math.pi * k / size) for k in range(size // 2)]
-    return _TURNS[size]
+def _plan(size: int) -> tuple[list[list[complex]], list[int]]:
+    """The factors of each pass, and where each result stands in the end: in order of its bits."""
+    if size not in _PLANS:
+        turns = [cmath.exp(-2j * math.pi * k / size) for k in range(size // 2)]
+        passes, order = [], [0]
+        for level in range(size.bit_length() - 1):
+            passes.append([turns[place >> level << level] for place in range(size // 2)])
+            order = [2 * place for place in order] + [2 * place + 1 for place in order]
+        _PLANS[size] = passes, order
+    return _PLANS[size]
 
 
 def spectra(step: Steps, size: int) -> Spectra:
@@ -873,6 +882,7 @@ class Renyi:
 
     def __init__(self) -> None:
         self._known: dict[tuple[Price, float], float] = {}
+        self._figures: dict[tuple[object, ...], float] = {}
 
     def at(self, history: History, order: float) -> float:
         """The Rényi divergence of a whole history at one order: composing is adding."""
@@ -880,6 +890,12 @@ class Renyi:
 
     def epsilon(self, history: History, delta: float, order: float | None = None) -> float:
         """The ε that one order proves at δ; the least that any of ORDERS proves where None."""
+        key = (tuple(sorted(history.items())), delta, order)
+        if key not in self._figures:
+            self._figures[key] = self._epsilon(history, delta, order)
+        return self._figures[key]
+
+    def _epsilon(self, history: History, delta: float, order: float | None) -> float:
         if not history:
             return 0.0
         if order is not None:
@@ -941,11 +957,10 @@ def divergence(price: Price, order: float) -> float:
         return _summed(noise, rate, int(order)) / (order - 1.0)
     if noise < LEAST_NOISE or (rows > 1 and (rows > MANY_ROWS or order * rows > REACH * noise)):
         return _convex(noise, rate, rows, order) / (order - 1.0)
-    mixture = weights(rate, rows)
-    moment_ = _integrated(noise, mixture, order)
+    moment_ = _integrated(price, order)
     if rows > 1:
         # For one row, removing it is known to cost more than adding it.
-        moment_ = max(moment_, _integrated(noise, mixture, 1.0 - order))
+        moment_ = max(moment_, _integrated(price, 1.0 - order))
         moment_ = min(moment_, _convex(noise, rate, rows, order))
     return moment_ / (order - 1.0)
 
@@ -967,21 +982,27 @@ def _summed(noise: float, rate: float, order: int) -> float:
     return _log_one_plus(logs)
 
 
-def _integrated(noise: float, mixture: list[float], power: float) -> float:
+def _integrated(price: Price, power: float) -> float:
     """log E[f^power] over N(0, σ²), f = P/Q: as 1 + E[f^a − 1 − a(f − 1)], which never cancels."""
-    reach = max(power, 1.0) * (len(mixture) - 1) + 13.0 * noise
-    low = min(power, 0.0) * (len(mixture) - 1) - 13.0 * noise
-    step = min(noise / 4.0, noise**2 / 2.0)
-    count = math.ceil((reach - low) / step)
+    noise, _, rows = price
+    # Orders up to 11 share their points, and with them the costly part.
+    high = rows * max(power, 11.0) + 13.0 * noise
+    low = rows * min(power, 0.0) - 13.0 * noise
+    weighed = _weighed(price, low, high)
+    return _log_one_plus([_log_excess(power, log_f) + log_w for log_f, log_w in weighed])
+
+
+@lru_cache(maxsize=64)
+def _weighed(price: Price, low: float, high: float) -> list[tuple[float, float]]:
+    """At each point of the trapezoid rule: log(P/Q), and the logarithm of the point's weight."""
+    noise, rate, rows = price
+    step, mixture = min(noise / 4.0, noise**2 / 2.0), weights(rate, rows)
+    count = math.ceil((high - low) / step)
     if count > MOST_PLACES:
         raise TooLarge(f"with noise multiplier {noise:g} the integral takes too many points")
-    logs = []
-    for k in range(count + 1):
-        place = low + k * step
-        excess = _log_excess(power, log_ratio(place, noise, mixture)[0])
-        logs.append(excess - 0.5 * (place / noise) ** 2)
     scale = math.log(step) - math.log(noise * math.sqrt(2.0 * math.pi))
-    return _log_one_plus([value + scale for value in logs])
+    places = [low + k * step for k in range(count + 1)]
+    return [(log_ratio(z, noise, mixture)[0], scale - 0.5 * (z / noise) ** 2) for z in places]
 
 
 def _log_excess(power: float, log_f: float) -> float:
@@ -1268,28 +1289,38 @@ class Entries:
 
     def _take(self, place: int, row: Any, last: int, previous: str) -> tuple[int, str]:
         """One row after number `last` of digest `previous`; returns its own number and digest."""
-        number, check = place, "sequence"
         try:
             number = pick(row, "sequence", int)
+            text = pick(row, "body", str)
+        except Wrong as wrong:
+            self.verdict.wrong("sequence", str(wrong), place)
+            return last, ""
+        with self._asking("sequence", number):
             if number <= last or (self.complete and number != place):
                 raise Wrong(f"it stands at place {place}, after entry {last}")
-            check = "digests"
-            text = pick(row, "body", str)
-            before, digest = hexadecimal(row, "previous_digest"), hexadecimal(row, "digest")
-            self.digests[number] = digest
-            data = _bytes(text)
-            self.leaves[number] = leaf_hash(data)
-            if digest != sha256(bytes.fromhex(before) + data).hex():
-                raise Wrong("its digest is not SHA-256(previous digest ‖ body): it was changed")
-            if number == last + 1 and before != previous:
-                raise Wrong(
-                    "it does not follow the entry before it: something was changed or moved"
-                )
-            check = "canonical"
+        with self._asking("digests", number):
+            self._check_digest(number, text, row, (last, previous))
+        with self._asking("canonical", number):
             self.bodies[number] = _body(number, text)
+        return max(number, last), self.digests.get(number, "")
+
+    def _check_digest(self, number: int, text: str, row: Any, previous: tuple[int, str]) -> None:
+        data = _bytes(text)
+        self.leaves[number] = leaf_hash(data)
+        before, digest = hexadecimal(row, "previous_digest"), hexadecimal(row, "digest")
+        self.digests[number] = digest
+        if digest != sha256(bytes.fromhex(before) + data).hex():
+            raise Wrong("its digest is not SHA-256(previous digest ‖ body): it was changed")
+        if number == previous[0] + 1 and before != previous[1]:
+            raise Wrong("it does not follow the entry before it: something was changed or moved")
+
+    @contextmanager
+    def _asking(self, check: str, number: int) -> Iterator[None]:
+        """One question about one entry: a wrong answer is a finding, not the end."""
+        try:
+            yield
         except Wrong as wrong:
             self.verdict.wrong(check, str(wrong), number)
-        return max(number, last), self.digests.get(number, "")
 
     def _grow(self) -> None:
         """The root at every size: of what checkpoints and witnesses may name."""

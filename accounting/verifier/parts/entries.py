@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from accounting.verifier.parts.findings import Verdict
@@ -39,28 +41,38 @@ class Entries:
 
     def _take(self, place: int, row: Any, last: int, previous: str) -> tuple[int, str]:
         """One row after number `last` of digest `previous`; returns its own number and digest."""
-        number, check = place, "sequence"
         try:
             number = pick(row, "sequence", int)
+            text = pick(row, "body", str)
+        except Wrong as wrong:
+            self.verdict.wrong("sequence", str(wrong), place)
+            return last, ""
+        with self._asking("sequence", number):
             if number <= last or (self.complete and number != place):
                 raise Wrong(f"it stands at place {place}, after entry {last}")
-            check = "digests"
-            text = pick(row, "body", str)
-            before, digest = hexadecimal(row, "previous_digest"), hexadecimal(row, "digest")
-            self.digests[number] = digest
-            data = _bytes(text)
-            self.leaves[number] = leaf_hash(data)
-            if digest != sha256(bytes.fromhex(before) + data).hex():
-                raise Wrong("its digest is not SHA-256(previous digest ‖ body): it was changed")
-            if number == last + 1 and before != previous:
-                raise Wrong(
-                    "it does not follow the entry before it: something was changed or moved"
-                )
-            check = "canonical"
+        with self._asking("digests", number):
+            self._check_digest(number, text, row, (last, previous))
+        with self._asking("canonical", number):
             self.bodies[number] = _body(number, text)
+        return max(number, last), self.digests.get(number, "")
+
+    def _check_digest(self, number: int, text: str, row: Any, previous: tuple[int, str]) -> None:
+        data = _bytes(text)
+        self.leaves[number] = leaf_hash(data)
+        before, digest = hexadecimal(row, "previous_digest"), hexadecimal(row, "digest")
+        self.digests[number] = digest
+        if digest != sha256(bytes.fromhex(before) + data).hex():
+            raise Wrong("its digest is not SHA-256(previous digest ‖ body): it was changed")
+        if number == previous[0] + 1 and before != previous[1]:
+            raise Wrong("it does not follow the entry before it: something was changed or moved")
+
+    @contextmanager
+    def _asking(self, check: str, number: int) -> Iterator[None]:
+        """One question about one entry: a wrong answer is a finding, not the end."""
+        try:
+            yield
         except Wrong as wrong:
             self.verdict.wrong(check, str(wrong), number)
-        return max(number, last), self.digests.get(number, "")
 
     def _grow(self) -> None:
         """The root at every size: of what checkpoints and witnesses may name."""

@@ -235,22 +235,30 @@ def _masses(corners: list[Corner]) -> list[float]:
 
 
 def transform(values: list[complex]) -> list[complex]:
-    """The discrete Fourier transform of 2^n values (Cooley and Tukey 1965)."""
-    size = len(values)
-    if size == 1:
-        return values
-    even, odd = transform(values[::2]), transform(values[1::2])
-    turned = [turn * value for turn, value in zip(_turns(size), odd)]
-    return [a + b for a, b in zip(even, turned)] + [a - b for a, b in zip(even, turned)]
+    """The discrete Fourier transform of 2^n values, in n equal passes over them (Pease 1968)."""
+    passes, order = _plan(len(values))
+    half = len(values) // 2
+    for turns in passes:
+        low, high = values[:half], values[half:]
+        values = low + high
+        values[::2] = [a + b for a, b in zip(low, high)]
+        values[1::2] = [(a - b) * turn for a, b, turn in zip(low, high, turns)]
+    return [values[place] for place in order]
 
 
-_TURNS: dict[int, list[complex]] = {}
+_PLANS: dict[int, tuple[list[list[complex]], list[int]]] = {}
 
 
-def _turns(size: int) -> list[complex]:
-    if size not in _TURNS:
-        _TURNS[size] = [cmath.exp(-2j * math.pi * k / size) for k in range(size // 2)]
-    return _TURNS[size]
+def _plan(size: int) -> tuple[list[list[complex]], list[int]]:
+    """The factors of each pass, and where each result stands in the end: in order of its bits."""
+    if size not in _PLANS:
+        turns = [cmath.exp(-2j * math.pi * k / size) for k in range(size // 2)]
+        passes, order = [], [0]
+        for level in range(size.bit_length() - 1):
+            passes.append([turns[place >> level << level] for place in range(size // 2)])
+            order = [2 * place for place in order] + [2 * place + 1 for place in order]
+        _PLANS[size] = passes, order
+    return _PLANS[size]
 
 
 def spectra(step: Steps, size: int) -> Spectra:

@@ -9,6 +9,7 @@ Kamath and Steinke 2020 (arXiv 2004.00010, proposition 12), and Bretagnolle-Hube
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from accounting.verifier.parts.losses import (
     History,
@@ -36,6 +37,7 @@ class Renyi:
 
     def __init__(self) -> None:
         self._known: dict[tuple[Price, float], float] = {}
+        self._figures: dict[tuple[object, ...], float] = {}
 
     def at(self, history: History, order: float) -> float:
         """The Rényi divergence of a whole history at one order: composing is adding."""
@@ -43,6 +45,12 @@ class Renyi:
 
     def epsilon(self, history: History, delta: float, order: float | None = None) -> float:
         """The ε that one order proves at δ; the least that any of ORDERS proves where None."""
+        key = (tuple(sorted(history.items())), delta, order)
+        if key not in self._figures:
+            self._figures[key] = self._epsilon(history, delta, order)
+        return self._figures[key]
+
+    def _epsilon(self, history: History, delta: float, order: float | None) -> float:
         if not history:
             return 0.0
         if order is not None:
@@ -104,11 +112,10 @@ def divergence(price: Price, order: float) -> float:
         return _summed(noise, rate, int(order)) / (order - 1.0)
     if noise < LEAST_NOISE or (rows > 1 and (rows > MANY_ROWS or order * rows > REACH * noise)):
         return _convex(noise, rate, rows, order) / (order - 1.0)
-    mixture = weights(rate, rows)
-    moment_ = _integrated(noise, mixture, order)
+    moment_ = _integrated(price, order)
     if rows > 1:
         # For one row, removing it is known to cost more than adding it.
-        moment_ = max(moment_, _integrated(noise, mixture, 1.0 - order))
+        moment_ = max(moment_, _integrated(price, 1.0 - order))
         moment_ = min(moment_, _convex(noise, rate, rows, order))
     return moment_ / (order - 1.0)
 
@@ -130,21 +137,27 @@ def _summed(noise: float, rate: float, order: int) -> float:
     return _log_one_plus(logs)
 
 
-def _integrated(noise: float, mixture: list[float], power: float) -> float:
+def _integrated(price: Price, power: float) -> float:
     """log E[f^power] over N(0, σ²), f = P/Q: as 1 + E[f^a − 1 − a(f − 1)], which never cancels."""
-    reach = max(power, 1.0) * (len(mixture) - 1) + 13.0 * noise
-    low = min(power, 0.0) * (len(mixture) - 1) - 13.0 * noise
-    step = min(noise / 4.0, noise**2 / 2.0)
-    count = math.ceil((reach - low) / step)
+    noise, _, rows = price
+    # Orders up to 11 share their points, and with them the costly part.
+    high = rows * max(power, 11.0) + 13.0 * noise
+    low = rows * min(power, 0.0) - 13.0 * noise
+    weighed = _weighed(price, low, high)
+    return _log_one_plus([_log_excess(power, log_f) + log_w for log_f, log_w in weighed])
+
+
+@lru_cache(maxsize=64)
+def _weighed(price: Price, low: float, high: float) -> list[tuple[float, float]]:
+    """At each point of the trapezoid rule: log(P/Q), and the logarithm of the point's weight."""
+    noise, rate, rows = price
+    step, mixture = min(noise / 4.0, noise**2 / 2.0), weights(rate, rows)
+    count = math.ceil((high - low) / step)
     if count > MOST_PLACES:
         raise TooLarge(f"with noise multiplier {noise:g} the integral takes too many points")
-    logs = []
-    for k in range(count + 1):
-        place = low + k * step
-        excess = _log_excess(power, log_ratio(place, noise, mixture)[0])
-        logs.append(excess - 0.5 * (place / noise) ** 2)
     scale = math.log(step) - math.log(noise * math.sqrt(2.0 * math.pi))
-    return _log_one_plus([value + scale for value in logs])
+    places = [low + k * step for k in range(count + 1)]
+    return [(log_ratio(z, noise, mixture)[0], scale - 0.5 * (z / noise) ** 2) for z in places]
 
 
 def _log_excess(power: float, log_f: float) -> float:
