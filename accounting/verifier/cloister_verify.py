@@ -2553,14 +2553,16 @@ def _spent(replay: Replay, place: tuple[str, str]) -> dict[str, str]:
 
 
 def _refused(why: str, verdict: Verdict, *, as_json: bool) -> int:
+    """What was found before it had to stop stands: wrong stays wrong."""
+    code = verdict.code or 2
     if as_json:
-        answer = {**verdict.to_json(), "ok": False, "code": 2, "refused": why}
+        answer = {**verdict.to_json(), "ok": False, "code": code, "refused": why}
         _say(json.dumps(answer, ensure_ascii=False, indent=1))
     else:
         for line in verdict.lines():
             _say(line)
         _say(f"✗ refused: {why}")
-    return 2
+    return code
 
 
 def _say(text: str) -> None:
