@@ -35,6 +35,8 @@ PERSON_RULES = {
     "may_read_ledger": {"carla", "bela", "zoe", "olga", "otto", "olaf"},
     "may_verify_ledger": {"olga", "otto", "olaf"},
     "may_see_operations": {"petra"},
+    "may_read_alerts": {"carla", "bela", "zoe", "olga", "otto", "olaf"},
+    "may_explain": {"olga", "otto", "olaf"},
     "may_hear_everything": {"olga"},
 }
 ELSEWHERE = {"may_see_event", "may_see_part", "may_act", "may_decide"}  # tested below by name
