@@ -13,8 +13,16 @@ from typing import Any
 
 from scipy.optimize import brentq
 
-from accounting.dp import accountants, calibration, fitting, planning
-from accounting.dp.accountants import epsilon, rdp
+from accounting.dp import (
+    accountants,
+    calibration,
+    compositions,
+    fitting,
+    lattices,
+    losses,
+    planning,
+)
+from accounting.dp.accountants import epsilon
 from accounting.dp.events import Mechanism, PrivacyEvent
 from accounting.dp.schedules import shape
 from benchmarks.tables import show
@@ -106,7 +114,9 @@ def _forget() -> None:
     for kept in (calibration._calibrated, calibration._scale, fitting._of_step, planning.outlook):
         kept.cache_clear()
     accountants._remembered.cache_clear()
-    rdp.curve.cache_clear()
+    compositions.forget()
+    lattices.window.cache_clear()
+    losses.profile.cache_clear()
 
 
 if __name__ == "__main__":

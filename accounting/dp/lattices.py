@@ -1,12 +1,12 @@
 """How finely, and how widely, the loss of a whole history has to be drawn."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
-from accounting.dp.losses import ORDERS, RATES, Step, added
+from accounting.dp.losses import ORDERS, RATES, Profile, Step, added
 from accounting.dp.sampling import Floats
 
 Counts = tuple[tuple[Step, int], ...]
@@ -61,16 +61,34 @@ def window(counts: Counts) -> Window:
     deviation = math.sqrt(whole.variance)
     interval = _laddered(min(deviation / math.sqrt(steps) / _PER_STEP, deviation / _PER_HISTORY))
     while interval <= _LARGEST_INTERVAL:
-        drawn = whole.moments + steps * _spread_by_rounding(interval)
-        low, high = _ends(drawn)
-        lowest = np.floor(low / interval).astype(int) - 1
-        cells = int(np.max(np.ceil(high / interval) + 1 - lowest))
+        found, cells = _placed(whole, steps, interval)
         if cells <= _MOST_CELLS:
-            infinite = -np.expm1(whole.log_finite)
-            lattice = Lattice(interval, 2 ** max(8, math.ceil(math.log2(cells))))
-            return Window(lattice, tuple(lowest.tolist()), tuple(infinite.tolist()), drawn)
+            return found
         interval *= 2.0 ** math.ceil(math.log2(cells / _MOST_CELLS))
     raise OverflowError("its losses are larger than any grid that fits in memory")
+
+
+def within(counts: Counts, lattice: Lattice) -> Window:
+    """The window of a merged history on the lattice of a longer one, which shares its transforms.
+
+    Raises OverflowError where the losses reach farther than that lattice.
+    """
+    steps = float(sum(count for _, count in counts))
+    found, cells = _placed(added(counts), steps, lattice.interval)
+    if cells > lattice.cells:
+        raise OverflowError(f"its losses fill {cells} cells, the lattice has {lattice.cells}")
+    return replace(found, lattice=lattice)
+
+
+def _placed(whole: Profile, steps: float, interval: float) -> tuple[Window, int]:
+    """The window on the lattice of an interval, and how many cells it fills."""
+    drawn = whole.moments + steps * _spread_by_rounding(interval)
+    low, high = _ends(drawn)
+    lowest = np.floor(low / interval).astype(int) - 1
+    cells = int(np.max(np.ceil(high / interval) + 1 - lowest))
+    infinite = -np.expm1(whole.log_finite)
+    lattice = Lattice(interval, 2 ** max(8, math.ceil(math.log2(max(cells, 1)))))
+    return Window(lattice, tuple(lowest.tolist()), tuple(infinite.tolist()), drawn), cells
 
 
 def _spread_by_rounding(interval: float) -> Floats:

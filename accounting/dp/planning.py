@@ -5,7 +5,7 @@ rounds that are listed none is claimed.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,41 +13,18 @@ import numpy as np
 
 from accounting.dp.accountants import epsilon
 from accounting.dp.calibration import MOST_NOISE, CalibrationError, calibrate, estimated
+from accounting.dp.curves import composed_after
 from accounting.dp.events import Mechanism, PrivacyEvent
-from accounting.dp.figures import SMALLEST_DELTA, Figure
+from accounting.dp.figures import SMALLEST_DELTA, Figure, Unbounded
 from accounting.dp.schedules import shape
+from accounting.dp.shared_noise import Cohort, site_noise
 
 LISTED = 10  # rounds at most at which ε is computed and shown
 MOST_LEVELS = 128  # different noises that are composed as they are; more are grouped from below
-_SAMPLES = 5  # noises at which one round alone is priced, for the naive sum
+_SAMPLES = 3  # noises at which one round alone is priced, for the naive sum
 _AIM, _STEEP = 0.9995, 1.2  # a factor of noise lowers ε by about its 1.2th power, or more
 _TRIES = 8
 _SLACK = 1e-9  # a plan that meets its budget exactly must not fail by a rounding
-
-
-@dataclass(frozen=True)
-class Sharing:
-    """Secure aggregation with shared noise: of `sites`, `dropped` may vanish, `colluding` tell.
-
-    Raises ValueError where nobody honest would be left.
-    """
-
-    sites: int
-    dropped: int = 0
-    colluding: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse what leaves no honest site."""
-        if min(self.dropped, self.colluding) < 0 or self.honest < 1:
-            raise ValueError(
-                f"of {self.sites} sites, {self.dropped} dropping out and {self.colluding} telling "
-                "the hub leave nobody whose noise protects; lower these two, or invite more sites"
-            )
-
-    @property
-    def honest(self) -> int:
-        """The sites whose noise is certainly in the sum and unknown to the hub."""
-        return self.sites - self.dropped - self.colluding
 
 
 @dataclass(frozen=True)
@@ -67,7 +44,7 @@ class Draft:
     noise: float | None = None
     evaluate_every: int = 0
     evaluation_noise: float | None = None
-    sharing: Sharing | None = None
+    sharing: Cohort | None = None
 
     @property
     def evaluated(self) -> tuple[int, ...]:
@@ -118,8 +95,8 @@ class Outlook:
     @property
     def at_site(self) -> tuple[float, ...]:
         """The noise that each site adds, per round."""
-        share = math.sqrt(self.draft.sharing.honest) if self.draft.sharing else 1.0
-        return tuple(noise / share for noise in self.noise)
+        sharing = self.draft.sharing
+        return self.noise if sharing is None else _each(self.noise, sharing)
 
     def events(self, number: int) -> tuple[PrivacyEvent, ...]:
         """What round `number` (from 1) costs at a site, by the noise that the main line has."""
@@ -127,7 +104,7 @@ class Outlook:
 
     def until(self, number: int) -> tuple[PrivacyEvent, ...]:
         """Everything up to and including round `number`."""
-        return _history(self.draft, self.noise, number)
+        return tuple(event for n in range(1, number + 1) for event in self.events(n))
 
 
 @lru_cache(maxsize=512)
@@ -139,10 +116,19 @@ def outlook(draft: Draft) -> Outlook:
         Unbounded: the accountant finds no bound.
         ValueError: a number is out of range.
     """
+    try:
+        return _priced(draft)
+    except ArithmeticError as error:
+        raise Unbounded("what this would cost is beyond all floats; add noise") from error
+
+
+def _priced(draft: Draft) -> Outlook:
     noise = _noise(draft)
+    numbers = listed(draft.rounds)
+    figures = composed_after(_levelled(draft, noise), draft.delta, numbers)
     points = tuple(
-        Point(number, noise[number - 1], composed(_history(draft, noise, number), draft.delta))
-        for number in listed(draft.rounds)
+        Point(number, noise[number - 1], figure)
+        for number, figure in zip(numbers, figures, strict=True)
     )
     found = Outlook(draft, noise, points, _naive(draft, noise))
     return found if draft.sharing is None else _shared(found, draft.sharing)
@@ -154,12 +140,14 @@ def listed(rounds: int) -> tuple[int, ...]:
     return tuple(sorted({round(place) for place in np.linspace(1, rounds, count)}))
 
 
-def composed(events: Sequence[PrivacyEvent], delta: float) -> Figure:
-    """The reference accountant's ε; of a very long schedule an upper bound by grouped noises.
+def after(
+    found: Outlook, delta: float, numbers: Collection[int], before: Sequence[PrivacyEvent] = ()
+) -> tuple[Figure, ...]:
+    """ε at any δ after each of some rounds, on top of what was spent before.
 
     Raises as `accountants.epsilon`.
     """
-    return epsilon(_grouped(events), delta)
+    return composed_after(_levelled(found.draft, found.noise), delta, numbers, before)
 
 
 def rounds_held(found: Outlook, limit: float, delta: float | None = None) -> int:
@@ -167,20 +155,17 @@ def rounds_held(found: Outlook, limit: float, delta: float | None = None) -> int
 
     Raises as `accountants.epsilon`.
     """
-
-    def fits(number: int) -> bool:
-        return composed(found.until(number), delta or found.draft.delta).epsilon <= ceiling
-
+    numbers = [point.number for point in found.points]
+    own = delta is None or delta == found.draft.delta
+    figures = [p.figure for p in found.points] if own else after(found, delta or 0.0, numbers)
     ceiling = limit * (1 + _SLACK)
-    done, over = 0, found.draft.rounds + 1
-    for point in found.points:
-        if not fits(point.number):
-            over = point.number
-            break
-        done = point.number
+    fitting = [n for n, figure in zip(numbers, figures, strict=True) if figure.epsilon <= ceiling]
+    done = max(fitting, default=0)
+    over = min((n for n in numbers if n > done), default=done + 1)
     while over - done > 1:
         middle = (done + over) // 2
-        done, over = (middle, over) if fits(middle) else (done, middle)
+        figure = after(found, delta or found.draft.delta, (middle,))[0]
+        done, over = (middle, over) if figure.epsilon <= ceiling else (done, middle)
     return done
 
 
@@ -209,7 +194,8 @@ def _noise(draft: Draft) -> tuple[float, ...]:
 def _within(draft: Draft, noise: tuple[float, ...], target: float) -> tuple[float, ...]:
     """Raised where the accountant puts the estimate above the target. Raises CalibrationError."""
     for _ in range(_TRIES):
-        spent = composed(_history(draft, noise, draft.rounds), draft.delta).epsilon
+        rounds = _levelled(draft, noise)
+        spent = composed_after(rounds, draft.delta, (draft.rounds,))[0].epsilon
         if spent <= target:
             return noise
         if noise[0] >= MOST_NOISE:
@@ -222,20 +208,26 @@ def _within(draft: Draft, noise: tuple[float, ...], target: float) -> tuple[floa
     )
 
 
-def _shared(found: Outlook, sharing: Sharing) -> Outlook:
+def _shared(found: Outlook, sharing: Cohort) -> Outlook:
     """The other two lines of shared noise: more of it for outsiders, one site's alone else."""
-    draft, last = found.draft, found.draft.rounds
-    more = math.sqrt((sharing.sites - sharing.dropped) / sharing.honest)
-    outside = _history(draft, tuple(noise * more for noise in found.noise), last)
-    alone = _history(draft, found.at_site, last)
+    draft = found.draft
+    more = math.sqrt(sharing.against_outsiders / sharing.against_hub)
     return Outlook(
         draft,
         found.noise,
         found.points,
         found.naive,
-        outsiders=composed(outside, draft.delta),
-        fallback=composed(alone, draft.delta),
+        outsiders=_whole(draft, tuple(noise * more for noise in found.noise)),
+        fallback=_whole(draft, found.at_site),
     )
+
+
+def _each(noise: tuple[float, ...], sharing: Cohort) -> tuple[float, ...]:
+    return tuple(site_noise(each, sharing) for each in noise)
+
+
+def _whole(draft: Draft, noise: tuple[float, ...]) -> Figure:
+    return composed_after(_levelled(draft, noise), draft.delta, (draft.rounds,))[0]
 
 
 def _naive(draft: Draft, noise: tuple[float, ...]) -> Naive:
@@ -254,18 +246,18 @@ def _naive(draft: Draft, noise: tuple[float, ...]) -> Naive:
     return Naive(points, releases * share)
 
 
-def _history(draft: Draft, noise: tuple[float, ...], number: int) -> tuple[PrivacyEvent, ...]:
-    training = tuple(_training(draft, each) for each in noise[:number])
-    return (*training, *_histograms(draft, number))
-
-
 def _round(draft: Draft, noise: float, number: int) -> tuple[PrivacyEvent, ...]:
     histogram = _histograms(draft, draft.rounds)[:1] if number in draft.evaluated else ()
     return (_training(draft, noise), *histogram)
 
 
 def _training(draft: Draft, noise: float) -> PrivacyEvent:
-    return PrivacyEvent(Mechanism.POISSON_GAUSSIAN, noise, draft.sample_rate, draft.steps)
+    return _trained(noise, draft.sample_rate, draft.steps)
+
+
+@lru_cache(maxsize=4096)
+def _trained(noise: float, rate: float, steps: int) -> PrivacyEvent:
+    return PrivacyEvent(Mechanism.POISSON_GAUSSIAN, noise, rate, steps)
 
 
 def _histograms(draft: Draft, number: int) -> tuple[PrivacyEvent, ...]:
@@ -276,17 +268,19 @@ def _histograms(draft: Draft, number: int) -> tuple[PrivacyEvent, ...]:
     return (PrivacyEvent(Mechanism.GAUSSIAN, draft.evaluation_noise, 1.0, 1),) * count
 
 
-def _grouped(events: Sequence[PrivacyEvent]) -> Sequence[PrivacyEvent]:
-    """Where there are more than MOST_LEVELS noises: each lowered to the lowest of its group."""
-    levels = sorted({event.noise_multiplier for event in events})
-    if len(levels) <= MOST_LEVELS:
-        return events
-    width = math.log(levels[-1] / levels[0]) / MOST_LEVELS
-    lowest: dict[int, float] = {}
-    for level in levels:
-        lowest.setdefault(int(math.log(level / levels[0]) / width), level)
-    groups = {level: lowest[int(math.log(level / levels[0]) / width)] for level in levels}
+def _levelled(draft: Draft, noise: tuple[float, ...]) -> list[tuple[PrivacyEvent, ...]]:
+    """The rounds. More than MOST_LEVELS noises: each lowered to the lowest of its group."""
+    levels = sorted(set(noise))
+    lowest = {level: level for level in levels}
+    if len(levels) > MOST_LEVELS:
+        width = math.log(levels[-1] / levels[0]) / MOST_LEVELS
+        groups: dict[int, float] = {}
+        for level in levels:
+            group = int(math.log(level / levels[0]) / width)
+            lowest[level] = groups.setdefault(group, level)
+    evaluated = set(draft.evaluated)
+    histogram = _histograms(draft, draft.rounds)[:1]
     return [
-        PrivacyEvent(e.mechanism, groups[e.noise_multiplier], e.sample_rate, e.steps)
-        for e in events
+        (_training(draft, lowest[each]), *(histogram if number in evaluated else ()))
+        for number, each in enumerate(noise, 1)
     ]

@@ -9,7 +9,7 @@ from accounting.dp.events import PrivacyEvent
 from accounting.dp.figures import Figure, Unbounded
 from accounting.dp.filters import divergence_limit
 from accounting.dp.fitting import Answer, coarse, divergence, rounds_within
-from accounting.dp.planning import Outlook, composed, rounds_held
+from accounting.dp.planning import Outlook, after, rounds_held
 from accounting.keys import Limit
 from accounting.models import DatasetBudget
 from accounting.selectors import commitments, histories, shown, units, visible
@@ -177,6 +177,6 @@ def _lifetime(row: DatasetBudget, budgets: Budgets) -> Lifetime:
 def _after(others: tuple[PrivacyEvent, ...], found: Outlook, limit: Limit) -> tuple[Figure, ...]:
     numbers = [point.number for point in found.points]
     try:
-        return tuple(composed((*others, *found.until(n)), limit.delta) for n in numbers)
+        return after(found, limit.delta, numbers, others)
     except Unbounded:
         return ()

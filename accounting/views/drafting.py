@@ -6,7 +6,8 @@ from typing import Any
 
 from django import forms
 
-from accounting.dp.planning import Draft, Sharing
+from accounting.dp.planning import Draft
+from accounting.dp.shared_noise import Cohort
 from studies.forms import sections
 from studies.forms.protocol import MemberFormSet
 
@@ -137,14 +138,14 @@ def _draft(
     ), ()
 
 
-def _sharing(form: SharingForm, invited: int) -> Sharing | None:
+def _sharing(form: SharingForm, invited: int) -> Cohort | None:
     if not form.cleaned_data.get("shared"):
         return None
     if form.errors:
         raise ValueError("give whole numbers, 0 or more")
     values = form.cleaned_data
     sites = values["sites"] or invited
-    return Sharing(sites, values["dropped"] or 0, values["colluding"] or 0)
+    return Cohort(sites, values["dropped"] or 0, values["colluding"] or 0)
 
 
 def _out_of_range(

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accounting.dp.accountants import rdp
@@ -28,6 +28,7 @@ def test_a_unit_with_several_rows_costs_what_the_accountant_says() -> None:
     assert divergence([event], ORDER) == pytest.approx(rdp.composed([event])[AT])
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.floats(0.01, 2.0), max_size=20), st.floats(-1.0, 20.0))
 def test_rounds_fit_one_after_the_other(costs: list[float], left: float) -> None:
     held = rounds_within(costs, left)

@@ -88,7 +88,10 @@ def test_no_epsilon_stands_without_its_terms(ada, lent):
         ({"privacy-schedule": "custom", "privacy-shape": "1, -2"}, "not positive"),
         ({"evaluation-every": "1", "evaluation-noise_multiplier": ""}, "Noise of the histogram"),
         ({"privacy-epsilon_budget": "-1"}, "Budget ε per site"),
-        (SHARED | {"planner-dropped": "9", "planner-colluding": "1"}, "leave nobody"),
+        (
+            SHARED | {"planner-dropped": "9", "planner-colluding": "1"},
+            "noise is left",
+        ),
         (SHARED | {"planner-sites": "many"}, "whole numbers"),
     ],
 )

@@ -37,8 +37,11 @@ class PldAccountant:
 
     def epsilon(self, events: Sequence[PrivacyEvent], delta: float) -> Figure:
         """See `Accountant`."""
-        check_delta(delta)
-        low, high = interval(counted(events), delta)
+        return self.figure(counted(events), check_delta(delta))
+
+    def figure(self, counts: Counts, delta: float, window: Window | None = None) -> Figure:
+        """The ε of merged steps, on a window of their own unless one is given. Raises Unbounded."""
+        low, high = interval(counts, delta, window)
         return Figure(
             epsilon=bounded(high, self.name),
             delta=delta,
@@ -54,12 +57,12 @@ def counted(events: Sequence[PrivacyEvent]) -> Counts:
     return tuple([(Step(noise, rate, rows), steps) for noise, rate, rows, steps in prices(events)])
 
 
-def interval(counts: Counts, delta: float) -> tuple[float, float]:
+def interval(counts: Counts, delta: float, window: Window | None = None) -> tuple[float, float]:
     """Certified (low, high) around ε. Raises Unbounded."""
     if all(step.rate == 1.0 for step, _ in counts):
         return _of_full_batches(counts, delta)
     try:
-        window = lattices.window(counts)
+        window = window or lattices.window(counts)
         removing, adding, optimistic = _readings(counts, window)
         high = removing.epsilon(delta, window.bound(delta))
         low = optimistic.epsilon(delta, high) if math.isfinite(high) else 0.0

@@ -1,0 +1,79 @@
+"""ε after each of several rounds of one plan, for little more than the last one costs.
+
+The rounds are composed one after the other on the lattice of the whole plan, so every step is
+transformed once. Certified like any figure of the reference accountant, of which it uses all but
+the choice of the lattice; for the early rounds that may be a little coarser than their own.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+from accounting.dp import compositions, lattices
+from accounting.dp.accountants import epsilon
+from accounting.dp.accountants.pld import PldAccountant
+from accounting.dp.events import PrivacyEvent, priced
+from accounting.dp.figures import Figure, check_delta
+from accounting.dp.lattices import Counts, Lattice
+from accounting.dp.losses import Step
+
+
+def composed_after(
+    rounds: Sequence[Sequence[PrivacyEvent]],
+    delta: float,
+    listed: Collection[int],
+    before: Sequence[PrivacyEvent] = (),
+) -> tuple[Figure, ...]:
+    """The figure of `before` and of the first n rounds, for each n of `listed`, ascending.
+
+    The last of all rounds is the reference accountant's own figure, to the last bit. Raises as
+    `accountants.epsilon`.
+    """
+    check_delta(delta)
+    lattice = _lattice([*before, *(event for events in rounds for event in events)])
+    steps = _counted(before)
+    found = []
+    for number, events in enumerate(rounds, 1):
+        kinds = len(steps)
+        steps.update(_counted(events))
+        if lattice is not None and len(steps) > kinds:
+            compositions.composed(_merged(steps), lattice)
+        if number in listed:
+            found.append(_figure(steps, delta, None if number == len(rounds) else lattice))
+    return tuple(found)
+
+
+def _figure(steps: Counter[Step], delta: float, lattice: Lattice | None) -> Figure:
+    """On that lattice; where there is none, or the losses reach farther, on their own."""
+    counts = _merged(steps)
+    if lattice is None:
+        return epsilon(_events(counts), delta)
+    try:
+        window = lattices.within(counts, lattice)
+    except OverflowError:
+        return epsilon(_events(counts), delta)
+    return PldAccountant().figure(counts, delta, window)
+
+
+def _lattice(events: Sequence[PrivacyEvent]) -> Lattice | None:
+    """The lattice of everything; None where nothing is sampled, or nothing can hold it."""
+    if all(event.sample_rate == 1.0 for event in events):
+        return None
+    try:
+        return lattices.window(_merged(_counted(events))).lattice
+    except (ArithmeticError, ValueError):
+        return None
+
+
+def _counted(events: Sequence[PrivacyEvent]) -> Counter[Step]:
+    found: Counter[Step] = Counter()
+    for event in events:
+        found[Step(event.noise_multiplier, event.sample_rate, event.rows_per_unit)] += event.steps
+    return found
+
+
+def _merged(steps: Counter[Step]) -> Counts:
+    return tuple(sorted(steps.items()))
+
+
+def _events(counts: Counts) -> tuple[PrivacyEvent, ...]:
+    return priced((*step, count) for step, count in counts)
