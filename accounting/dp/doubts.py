@@ -11,6 +11,7 @@ _TITLES = {
     "training.sample_rate": "The sample rate",
 }
 WEAK_EPSILON = 10.0
+MANY, MOST_OF_IT = 3, 0.8  # rounds, of which the first alone should not take that much of ε
 FEW = 10.0  # units in an average batch, below which noise outweighs what is learned
 
 
@@ -39,11 +40,12 @@ class Terms:
     cohorts: tuple[int, ...] = ()
     epsilon: float | None = None
     noise: tuple[float, ...] = ()  # added by each site, per round
+    first: float | None = None  # ε of the first round alone
 
 
 def doubts(terms: Terms) -> list[Doubt]:
     """Every rule that has something to say, the gravest first."""
-    return [*_delta(terms), *_epsilon(terms), *_batch(terms), *_noise(terms)]
+    return [*_delta(terms), *_epsilon(terms), *_batch(terms), *_noise(terms), *_first(terms)]
 
 
 def _delta(terms: Terms) -> Iterator[Doubt]:
@@ -93,6 +95,17 @@ def _noise(terms: Terms) -> Iterator[Doubt]:
     elif drowned[-1]:
         first = len(drowned) - drowned[::-1].index(False) + 1
         yield Doubt("privacy.schedule", _drowned(f"rounds {first} to {len(drowned)} are", batch))
+
+
+def _first(terms: Terms) -> Iterator[Doubt]:
+    if terms.first is None or not terms.epsilon or len(terms.noise) <= MANY:
+        return
+    if terms.first > MOST_OF_IT * terms.epsilon:
+        yield Doubt(
+            "privacy.schedule",
+            f"spends {terms.first / terms.epsilon:.0%} of ε in the first round: those after it "
+            "hardly learn anything; take the same noise in every round, or fewer rounds",
+        )
 
 
 def _drowned(which: str, batch: float) -> str:

@@ -12,13 +12,15 @@ from functools import lru_cache
 import numpy as np
 
 from accounting.dp.accountants import epsilon
-from accounting.dp.calibration import MOST_NOISE, CalibrationError, calibrate, estimated
+from accounting.dp.calibration import MOST_NOISE, CalibrationError, calibrate, estimated, next_noise
 from accounting.dp.curves import composed_after
 from accounting.dp.events import Mechanism, PrivacyEvent
 from accounting.dp.figures import SMALLEST_DELTA, Figure, Unbounded
+from accounting.dp.filters import best_order, room
 from accounting.dp.schedules import shape
 from accounting.dp.shared_noise import Cohort, site_noise
 
+ADAPTIVE = "adaptive"
 LISTED = 10  # rounds at most at which ε is computed and shown
 MOST_LEVELS = 128  # different noises that are composed as they are; more are grouped from below
 _SAMPLES = 3  # noises at which one round alone is priced, for the naive sum
@@ -31,8 +33,9 @@ _SLACK = 1e-9  # a plan that meets its budget exactly must not fail by a roundin
 class Draft:
     """What decides the price of a study: exactly one of `target` (ε) and `noise` is given.
 
-    `schedule` as schedules.shape takes it. `noise` is what the hub's line is judged by: each site's
-    own, or with `sharing` that of the sum.
+    `schedule` as schedules.shape takes it, or ADAPTIVE: then the noise is what an adaptive study
+    starts with, of which all rounds would just fit the RDP filter of `budget` (or `target`).
+    `noise` is what the hub's line is judged by: each site's own, or with `sharing` the sum's.
     """
 
     rounds: int
@@ -45,6 +48,7 @@ class Draft:
     evaluate_every: int = 0
     evaluation_noise: float | None = None
     sharing: Cohort | None = None
+    budget: float | None = None
 
     @property
     def evaluated(self) -> tuple[int, ...]:
@@ -174,6 +178,8 @@ def _noise(draft: Draft) -> tuple[float, ...]:
 
     Only a schedule of very many noises is calibrated more coarsely here, for it has to be quick.
     """
+    if draft.schedule == ADAPTIVE:
+        return (_even(draft),) * draft.rounds
     factors = shape(draft.schedule, draft.rounds)
     if draft.noise is not None:
         return tuple(draft.noise * factor for factor in factors)
@@ -189,6 +195,20 @@ def _noise(draft: Draft) -> tuple[float, ...]:
         fixed=_histograms(draft, draft.rounds),
     )
     return _within(draft, noise, draft.target) if many else noise
+
+
+def _even(draft: Draft) -> float:
+    limit = draft.budget or draft.target
+    if limit is None:
+        raise ValueError("an adaptive schedule needs a target epsilon")
+    order = best_order(limit, draft.delta)
+    return next_noise(
+        room=room(_histograms(draft, draft.rounds), limit, draft.delta, order),
+        order=order,
+        sample_rate=draft.sample_rate,
+        steps_per_round=draft.steps,
+        rounds_left=draft.rounds,
+    )
 
 
 def _within(draft: Draft, noise: tuple[float, ...], target: float) -> tuple[float, ...]:

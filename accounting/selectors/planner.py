@@ -9,7 +9,7 @@ from accounting.dp.events import PrivacyEvent
 from accounting.dp.figures import Figure, Unbounded
 from accounting.dp.filters import divergence_limit
 from accounting.dp.fitting import Answer, coarse, divergence, rounds_within
-from accounting.dp.planning import Outlook, after, rounds_held
+from accounting.dp.planning import ADAPTIVE, Outlook, after, rounds_held
 from accounting.keys import Limit
 from accounting.models import DatasetBudget
 from accounting.selectors import commitments, histories, shown, units, visible
@@ -159,7 +159,7 @@ def _lifetime(row: DatasetBudget, budgets: Budgets) -> Lifetime:
     limit, order = gate.terms(row)
     place = (row.institution, row.lineage)
     others, users = budgets.others(place), budgets.users(place)
-    if users:
+    if users or budgets.found.draft.schedule == ADAPTIVE:
         rounds = rounds_within(budgets.costs(order), _room(row, budgets, limit, order))
     else:
         rounds = rounds_held(budgets.found, limit.epsilon, limit.delta)

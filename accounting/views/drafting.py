@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 
-from accounting.dp.planning import Draft
+from accounting.dp.planning import ADAPTIVE, Draft
 from accounting.dp.shared_noise import Cohort
 from studies.forms import sections
 from studies.forms.protocol import MemberFormSet
@@ -135,6 +135,7 @@ def _draft(
         evaluate_every=evaluation["every"],
         evaluation_noise=evaluation["noise_multiplier"],
         sharing=shared,
+        budget=privacy["epsilon_budget"] if privacy["schedule"] == ADAPTIVE else None,
     ), ()
 
 
@@ -158,6 +159,10 @@ def _out_of_range(
     target, noise = privacy["target_epsilon"], privacy["noise_multiplier"]
     rules = (
         ((target is None) == (noise is None), "Give a target ε, or the noise itself: one of both."),
+        (
+            privacy["schedule"] == ADAPTIVE and target is None,
+            "Target ε: noise that is chosen on the way needs one.",
+        ),
         (not 0 < training["sample_rate"] <= 1, "Sample rate: above 0, up to 1."),
         (training["local_steps"] > MOST_STEPS, f"Local steps: up to {MOST_STEPS:,}."),
         (rounds["count"] > MOST_ROUNDS, f"Rounds: up to {MOST_ROUNDS:,}."),

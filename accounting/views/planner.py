@@ -67,7 +67,8 @@ def _priced(request: HttpRequest, asked: Asked, found: Outlook) -> dict[str, Any
 def _terms(asked: Asked, found: Outlook) -> Terms:
     draft = found.draft
     epsilon = found.figure.epsilon
-    return Terms(draft.delta, draft.sample_rate, asked.cohorts, epsilon, found.at_site)
+    first = found.points[0].figure.epsilon
+    return Terms(draft.delta, draft.sample_rate, asked.cohorts, epsilon, found.at_site, first)
 
 
 def _rows(found: Outlook) -> list[dict[str, Any]]:

@@ -12,10 +12,17 @@ NAMED_LINE = re.compile(r'^(?P<name>[^"=]+?)\s*=\s*(?P<values>.*)$')
 
 
 def split(text: str) -> list[str]:
-    """The values of one comma-separated line; "" stands for an empty value."""
+    """The values of comma-separated text, read as one line; "" stands for an empty value.
+
+    Raises ValidationError where it is no such text.
+    """
     if not text.strip():
         return []
-    return [value.strip() for value in next(csv.reader([text], skipinitialspace=True))]
+    line = " ".join(text.splitlines())
+    try:
+        return [value.strip() for value in next(csv.reader([line], skipinitialspace=True))]
+    except csv.Error as error:
+        raise ValidationError("Write values with commas between them: 0.5, 1, 2") from error
 
 
 def join(values: list[Any]) -> str:

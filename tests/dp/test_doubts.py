@@ -35,6 +35,12 @@ def test_each_rule_names_its_key(changed: dict[str, object], key: str, said: str
     assert str(found[0]).startswith(key)
 
 
+def test_a_first_round_that_takes_nearly_all_is_doubted() -> None:
+    assert keys(noise=(5.0,) * 10, first=0.81) == ["privacy.schedule"]
+    assert keys(noise=(5.0,) * 10, first=0.79) == []
+    assert keys(noise=(5.0,) * 3, first=0.9) == []  # of three rounds one may
+
+
 def test_delta_just_below_one_over_the_smallest_site_is_accepted() -> None:
     assert keys(delta=0.999 / 300) == []
 

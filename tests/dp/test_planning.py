@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from accounting.dp.accountants import epsilon
 from accounting.dp.calibration import CalibrationError, calibrate
+from accounting.dp.filters import best_order, fits_adaptively
 from accounting.dp.planning import (
+    ADAPTIVE,
     LISTED,
     MOST_LEVELS,
     Draft,
@@ -109,6 +111,17 @@ def test_a_very_long_schedule_is_bounded_from_above() -> None:
 def test_a_target_that_nothing_reaches_is_refused() -> None:
     with pytest.raises(CalibrationError):
         outlook(Draft(**(PLAIN | {"steps": 10**6}), target=1e-9))
+
+
+def test_an_adaptive_study_starts_with_what_its_filter_holds() -> None:
+    found = outlook(
+        Draft(**PLAIN, schedule=ADAPTIVE, target=1.0, evaluate_every=20, evaluation_noise=30.0)
+    )
+    order = best_order(1.0, 1e-5)
+    assert fits_adaptively(found.until(20), 1.0 + 1e-9, 1e-5, order).fits
+    assert found.noise[0] > outlook(TARGET).noise[0]
+    more = outlook(Draft(**PLAIN, schedule=ADAPTIVE, target=1.0, budget=2.0))
+    assert more.noise[0] < found.noise[0]
 
 
 def test_neither_target_nor_noise_is_no_plan() -> None:

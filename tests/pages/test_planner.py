@@ -217,6 +217,15 @@ def test_shared_noise_is_priced_three_ways_and_called_planned(ada):
     assert "7 of 10" in html  # without the one that drops out and the two that tell
 
 
+def test_noise_that_is_chosen_on_the_way_is_an_odometer(ada):
+    adaptive = {"privacy-schedule": "adaptive", "rounds-count": "5"}
+    html = asked(ada, **adaptive)
+    assert "An odometer, no sealed plan" in html
+    spent = float(re.search(r"ε = ([\d.]+)", html)[1])
+    assert 0.5 < spent < 1.0  # the filter is stricter than PLD
+    assert "needs one" in asked(ada, **adaptive, **NOISE)
+
+
 def test_what_is_hardly_meant_is_said(ada):
     html = asked(ada, **{"privacy-target_epsilon": "12", "privacy-target_delta": "0.2"})
     assert set(re.findall(r'data-doubt="([\w.]+)"', html)) == {

@@ -31,6 +31,8 @@ def posted(values: dict[str, str]) -> QueryDict:
 @settings(max_examples=150, deadline=None)
 @given(st.dictionaries(st.sampled_from(NAMES), JUNK, max_size=6), st.sets(st.sampled_from(NAMES)))
 @example({"members-TOTAL_FORMS": "999999"}, set())
+@example({"privacy-shape": "\r0"}, set())
+@example({"privacy-shape": "1" * 200_000}, set())
 @example({}, set(NAMES))
 def test_junk_is_answered(changed: dict[str, str], missing: set[str]) -> None:
     values = {name: text for name, text in (SOUND | changed).items() if name not in missing}
