@@ -129,7 +129,7 @@ def between(step: Step, losses: Floats, *, adding: bool) -> tuple[Floats, Floats
 def located(step: Step, losses: Floats) -> Floats:
     """The z at which log f(z) is each of rising `losses`; −inf where it is always larger."""
     if step.rate == 1.0:
-        return (losses / step.rows) * step.noise**2 + step.rows / 2
+        return losses * step.noise**2 + 0.5
     if step.rows == 1:
         unsampled = log_mixed(1.0 / step.rate, losses)
         return np.where(np.isfinite(unsampled), unsampled, -np.inf) * step.noise**2 + 0.5

@@ -70,17 +70,37 @@ def optimistic(step: Step, interval: float) -> Mass:
     """
     start, shift = origin(step, interval)
     places = slice(start, max(_places(step, interval, adding=False).stop, start + 3))
-    points = LADDER[places] * interval + shift
+    points = np.asarray(LADDER[places] * interval + shift, np.float64)
     edge = reach(step, adding=False)[0] + interval
     bounds = np.concatenate(([edge], (points[1:-1] + points[2:]) / 2))
     bins, others = between(step, bounds, adding=False)
-    excess = bins - np.exp(points) * others
-    over, under = np.maximum(excess, 0.0), np.maximum(-excess, 0.0)
-    gaps = np.diff(points)
-    at = bins - excess
-    at[:-1] -= (over[1:] - under[:-1]) / np.expm1(gaps)
-    at[1:] += (over[1:] - under[:-1]) / -np.expm1(-gaps)
-    return Mass(start, _without_negatives(at, np.exp(gaps)))
+    return Mass(start, _below(points, bins, others))
+
+
+def _below(points: Floats, bins: Floats, others: Floats) -> Floats:
+    """Masses at the points whose curve is below that of the bins' masses, and convex."""
+    ratios = np.exp(points)
+    excess = bins - ratios * others
+    above, others_above = _summed_above(bins), _summed_above(others)
+    under = np.maximum(-excess, 0.0)
+    heights = above - ratios * others_above - under
+    moved = np.maximum(excess[1:], 0.0) - under[:-1]
+    # Below 0 no divergence is: from the point before it would be, the curve is 0.
+    end = int(np.argmax(np.append(heights[1:], -1.0) < 0.0))
+    level = ratios[end] * (others[end] + others_above[end])
+    at = np.append((ratios * others)[:end], level)
+    gaps = np.diff(points[: end + 1])
+    if end and end < points.size - 1:
+        width = ratios[end] - ratios[end - 1]
+        moved[end - 1] = heights[end - 1] - width * others_above[end - 1]
+    at[:-1] -= moved[:end] / np.expm1(gaps)
+    at[1:] += moved[:end] / -np.expm1(-gaps)
+    return _without_negatives(at, np.exp(gaps))
+
+
+def _summed_above(values: Floats) -> Floats:
+    """For each the sum of those behind it."""
+    return np.append(np.cumsum(values[:0:-1])[::-1], 0.0)
 
 
 @lru_cache(maxsize=8192)

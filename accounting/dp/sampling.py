@@ -15,6 +15,8 @@ def log_mixed(weight: float, log_ratio: Floats) -> Floats:
     With weight q it is the log-likelihood ratio of a mechanism sampled at rate q, given the
     unsampled one; with weight 1/q it is the inverse of that map.
     """
+    if weight == 1.0:
+        return log_ratio
     with np.errstate(all="ignore"):
         near = np.log1p(weight * np.expm1(np.minimum(log_ratio, 1.0)))
         far = log_ratio + np.log(weight + (1.0 - weight) * np.exp(-np.maximum(log_ratio, 1.0)))
@@ -34,10 +36,7 @@ def log_likelihood_ratio(z: Floats, noise: float, rate: float, rows: int) -> Flo
     exponents = taken * (2.0 * z - taken) / (2.0 * noise**2)
     small = np.minimum(exponents, 1.0)
     near = np.log1p((np.exp(log_weights) * np.expm1(small)).sum(axis=0))
-    far = np.logaddexp(
-        logsumexp(log_weights + exponents, axis=0),
-        rows * math.log1p(-rate) if rate < 1 else -np.inf,
-    )
+    far = np.logaddexp(logsumexp(log_weights + exponents, axis=0), rows * math.log1p(-rate))
     return np.where(exponents.max(axis=0) < 1.0, near, far)
 
 

@@ -53,8 +53,15 @@ class PldAccountant:
 
 
 def counted(events: Sequence[PrivacyEvent]) -> Counts:
-    """Steps and how many of each, merged and in one order."""
-    return tuple([(Step(noise, rate, rows), steps) for noise, rate, rows, steps in prices(events)])
+    """Steps and how many of each, merged and in one order.
+
+    On a full batch k rows of a unit are one row of k clips.
+    """
+    found: dict[Step, int] = {}
+    for noise, rate, rows, steps in prices(events):
+        step = Step(noise / rows, rate, 1) if rate == 1.0 else Step(noise, rate, rows)
+        found[step] = found.get(step, 0) + steps
+    return tuple(sorted(found.items()))
 
 
 def interval(counts: Counts, delta: float, window: Window | None = None) -> tuple[float, float]:
@@ -98,7 +105,7 @@ def _of_full_batches(counts: Counts, delta: float) -> tuple[float, float]:
 
     Its ε by Balle and Wang 2018 (arXiv 1805.06530), theorem 8.
     """
-    size = math.sqrt(math.fsum(n * (s.rows / s.noise) ** 2 for s, n in counts))
+    size = math.sqrt(math.fsum(n / s.noise**2 for s, n in counts))
     if size == 0.0 or 2 * ndtr(size / 2) - 1 <= delta:
         return 0.0, 0.0
 
