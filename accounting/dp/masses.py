@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from accounting.dp.losses import Step, between, reach
+from accounting.dp.losses import Step, between, profile, reach
 from accounting.dp.sampling import Floats
 
 Indices = NDArray[np.int64]
@@ -69,6 +69,8 @@ def optimistic(step: Step, interval: float) -> Mass:
     point; the lower one is taken, which moves a little mass to the neighbours.
     """
     start, shift = origin(step, interval)
+    if _is_narrow(step, interval):
+        return Mass(start, np.ones(1))
     places = slice(start, max(_places(step, interval, adding=False).stop, start + 3))
     points = np.asarray(LADDER[places] * interval + shift, np.float64)
     edge = reach(step, adding=False)[0] + interval
@@ -111,11 +113,18 @@ def origin(step: Step, interval: float) -> tuple[int, float]:
     could only be moved at the price of mass elsewhere; so the points are laid through it: the
     first gathers one interval from the edge on, and is where that lies on average.
     """
+    if _is_narrow(step, interval):
+        return LADDER.size // 2, 0.0
     low = reach(step, adding=False)[0]
     mass, other = between(step, np.array([low + interval]), adding=False)
     middle = math.log(mass[0] / other[0]) if min(mass[0], other[0]) > 0 else low + interval / 2
     place = int(np.searchsorted(LADDER, middle / interval - 0.5))
     return place, middle - float(LADDER[place]) * interval
+
+
+def _is_narrow(step: Step, interval: float) -> bool:
+    """Whether the loss is so small that, optimistically, no loss at all is the closest."""
+    return profile(step).variance < interval**2
 
 
 def _without_negatives(at: Floats, growth: Floats) -> Floats:

@@ -66,13 +66,12 @@ def test_the_optimistic_mass_is_never_above(step: Step, coarse: float) -> None:
     assert np.all(found <= exact + ROUNDING * np.maximum(1.0, np.exp(epsilons) * 1e-2))
     assert mass.masses.min() >= 0.0
     assert mass.masses.sum() <= 1.0 + 1e-12
-    assert mass.masses @ np.exp(-losses) <= 1.0 + 1e-12
 
 
 @MANY
 @given(STEPS)
 def test_fine_masses_lose_nothing(step: Step) -> None:
-    interval = profile(step).variance ** 0.5 / 16
+    interval = min(profile(step).variance ** 0.5 / 16, 0.05)
     mass = pessimistic(step, interval, adding=False)
     alternative = mass.masses @ np.exp(-drawn_losses(mass, interval))
     assert alternative == pytest.approx(1.0, abs=1e-9)
