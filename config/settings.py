@@ -133,7 +133,10 @@ CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "accounting.reconcile", "schedule": 300.0},
 }
 
-vars().update(env.email_url("CLOISTER_EMAIL_URL", default=f"filemail://{VAR / 'mail'}"))
+_MAIL = env.email_url("CLOISTER_EMAIL_URL", default=f"filemail://{VAR / 'mail'}")
+if _MAIL["EMAIL_FILE_PATH"]:  # read without its first slash: mail would land in the working folder
+    _MAIL["EMAIL_FILE_PATH"] = "/" + _MAIL["EMAIL_FILE_PATH"].lstrip("/")
+vars().update(_MAIL)
 DEFAULT_FROM_EMAIL = env.str("CLOISTER_EMAIL_FROM", default="cloister@localhost")
 EMAIL_TIMEOUT = 20
 WEBHOOK_HOSTS = env.list("CLOISTER_WEBHOOK_HOSTS", default=[])

@@ -72,9 +72,10 @@ def sentence(model: TrustModel, claim: Claim | None) -> str:
     if claim is None:
         raise ValueError(f"{model} makes a claim; give its figure")
     against = claim.against or _AGAINST[model]
+    whom = wording.unit_name(claim.unit) + (wording.at_most(claim.cap) or ",")
     return (
-        f"For {wording.unit_name(claim.unit)}{wording.at_most(claim.cap)} adding or removing it at "
-        f"one institution changes {claim.outputs} by no more than (ε = {claim.shown}, "
+        f"For {whom} adding or removing it at one institution changes {claim.outputs} by no more "
+        f"than (ε = {claim.shown}, "
         f"δ = {claim.delta}), by the {claim.accountant.upper()} accountant: against {against}, "
         f"because {_BECAUSE[model]}, as long as the sites' software is honest."
     )

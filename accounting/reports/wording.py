@@ -18,12 +18,22 @@ LIMITS = (
     "Hyper-parameters chosen by looking at the data outside this system are not charged here.",
 )
 BY_THE_RULES = "the rules, no person"
+METRICS = {
+    "auc": "area under the ROC curve",
+    "log_loss": "log loss",
+    "rows": "rows measured on",
+}
 NOT_A_STUDY = "of each study; read the report of that study"
 
 
 def unit_name(unit: str) -> str:
     """The privacy unit in words."""
     return UNIT_NAMES.get(unit, f"one {unit}" if unit else "one privacy unit")
+
+
+def metric(name: str) -> str:
+    """A metric's name as a reader knows it."""
+    return METRICS.get(name, name.replace("_", " "))
 
 
 def at_most(cap: int | None) -> str:

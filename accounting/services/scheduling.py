@@ -103,12 +103,18 @@ def _send(row: ReportSchedule, scope: Scope) -> None:
         row.save(update_fields=["report"])
     found = row.report
     files = [(f"{scope.file_name}.pdf", _pdf(found), FORMS["pdf"])]
-    sending.mail(row.address, f"[Cloister] Privacy report: {scope.in_words}", _text(found), files)
+    sending.mail(row.address, _subject(found), _text(found), files)
 
 
 def _pdf(found: IssuedReport) -> bytes:
     report = Report(json.loads(found.text), found.text, found.sha256)
     return rendered(report, "pdf", stamp(found))
+
+
+def _subject(found: IssuedReport) -> str:
+    about = json.loads(found.text)["report"]
+    words = " ".join(f"{about['title']}, {about['scope']['words']}".split())
+    return f"[Cloister] Privacy report {found.number}: {words}"
 
 
 def _text(found: IssuedReport) -> str:

@@ -11,6 +11,7 @@ from accounting.forms.budgets import AttestForm, UnattestForm
 from accounting.selectors import attestations
 from accounting.services import attesting
 from studies import access
+from studies.models import Institution
 from studies.selectors.protocols import protocol_of
 from studies.views.gates import attempt
 
@@ -30,6 +31,8 @@ def attest(request: HttpRequest, slug: str) -> HttpResponse:
             request, done, partial(service, study, form.cleaned_data["text"], by=request.user)
         ):
             return redirect("study", slug=slug)
-    cohort = [member.institution for member in protocol_of(study).cohort]
+    slugs = [member.institution for member in protocol_of(study).cohort]
+    names = dict(Institution.objects.filter(slug__in=slugs).values_list("slug", "name"))
+    cohort = [names.get(slug, slug) for slug in slugs]
     context = {"study": study, "found": found, "form": form, "cohort": cohort}
     return render(request, "accounting/attest.html", context)

@@ -7,6 +7,7 @@ from django.core.paginator import Paginator
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.text import capfirst
 from django.views.decorators.http import require_GET, require_POST
 
 from accounting.models import Entry, LedgerHead
@@ -78,7 +79,7 @@ def check(request: HttpRequest) -> HttpResponse:
     if verdict.ok:
         checkpoints.issue()
     tell = messages.success if verdict.ok else messages.error
-    tell(request, verdict.sentence())
+    tell(request, capfirst(verdict.sentence()))
     return redirect("ledger")
 
 

@@ -1,5 +1,6 @@
 """Raising a lifetime budget: a site admin's proposal, and the page on which an officer decides."""
 
+from decimal import Decimal
 from functools import partial
 
 from django.contrib import messages
@@ -36,7 +37,13 @@ def propose(request: HttpRequest, number: int) -> HttpResponse:
         step = partial(raising.propose, house, row.lineage, by=request.user, **form.cleaned_data)
         if _done(request, "Proposed: an officer decides.", step):
             return redirect("ledger")
-    context = {"row": row, "house": house, "state": spending.remaining_of(row), "form": form}
+    context = {
+        "row": row,
+        "house": house,
+        "state": spending.remaining_of(row),
+        "form": form,
+        "capped": Decimal(row.site_cap) <= Decimal(row.epsilon),
+    }
     return render(request, "accounting/raise.html", context)
 
 

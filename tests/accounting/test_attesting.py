@@ -72,7 +72,7 @@ def test_the_page_asks_tells_and_takes_back(client, world):
     client.force_login(world.lead)
     panel, address = (reverse(n, args=["heart"]) for n in ("panel-budget", "study-attest"))
     assert "Nobody has attested" in client.get(panel).content.decode()
-    assert "cleveland, zurich" in client.get(address).content.decode()
+    assert "Cleveland, Zurich" in client.get(address).content.decode()
     client.post(address, {"text": TEXT})
     assert "says Lena" in client.get(panel).content.decode()
     assert "Withdraw the attestation?" in client.get(address).content.decode()

@@ -100,7 +100,7 @@ def test_verifying_is_an_event_with_its_verdict(client, world):
     page = client.post(reverse("ledger-verify"), follow=True)
     event = Event.objects.get(kind="ledger_verified")
     assert (event.by, event.payload["entries"]) == (world.officer, 26)
-    assert "ledger verified: 26 entries" in page.content.decode()
+    assert "Ledger verified: 26 entries" in page.content.decode()
 
 
 def test_a_broken_ledger_is_an_event_with_the_entry(client, world):

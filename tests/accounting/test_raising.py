@@ -202,6 +202,7 @@ def test_the_admin_proposes_and_withdraws_on_the_pages(client, house, admin):
     client.force_login(admin)
     address = reverse("budget-raise", args=[DatasetBudget.objects.get().pk])
     assert "At most ε = 4.0" in client.get(address).content.decode()
+    assert "in force already" not in client.get(address).content.decode()
     bad = client.post(address, {"epsilon": "9", "reason": WHY}, follow=True).content.decode()
     assert "at most ε = 4.0" in bad
     listed = client.post(address, {"epsilon": "2", "reason": WHY}, follow=True).content.decode()
@@ -214,3 +215,13 @@ def test_the_admin_proposes_and_withdraws_on_the_pages(client, house, admin):
     asked.refresh_from_db()
     assert asked.status == "withdrawn"
     assert asked.decided_at <= timezone.now()
+
+
+def test_a_budget_at_its_cap_tells_the_way_to_raise_the_cap(client, house, admin, asked, officer):
+    row = DatasetBudget.objects.get()
+    row.epsilon = row.site_cap
+    row.save(update_fields=["epsilon"])
+    client.force_login(admin)
+    page = client.get(reverse("budget-raise", args=[row.pk])).content.decode()
+    assert "in force already" in page
+    assert "lifetime_epsilon" in page

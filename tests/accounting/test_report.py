@@ -13,11 +13,15 @@ import sys
 import pytest
 from django.utils import timezone
 from pypdf import PdfReader
+from reportlab.lib.units import mm
+from reportlab.platypus import BaseDocTemplate, Frame, PageTemplate, Spacer
 
 from accounting.dp.accountants import epsilon
 from accounting.dp.events import PrivacyEvent
 from accounting.models import Entry
+from accounting.reports import wording
 from accounting.reports.build import build
+from accounting.reports.pdf import records, style
 from accounting.reports.pdf.document import pdf_bytes
 from accounting.reports.table import csv_text, guarded
 from accounting.services import ledger
@@ -178,6 +182,23 @@ def test_the_csv_has_one_row_per_mechanism_and_the_digest(world):
 )
 def test_formulas_are_defused_and_numbers_are_not(cell, safe):
     assert guarded(cell) == safe
+
+
+def test_a_long_table_begins_below_its_heading_not_on_a_new_page(world):
+    """Most of a page stood empty where a heading was kept with a table longer than a page."""
+    rows = build(world.study).document["mechanisms"]
+    document = {**build(world.study).document, "mechanisms": rows * 12}
+    frame = Frame(0, 0, style.WIDTH, style.WIDTH, 0, 0, 0, 0)
+    pages = [PageTemplate(frames=[frame])]
+    target = io.BytesIO()
+    made = BaseDocTemplate(target, pagesize=(style.WIDTH, style.WIDTH), pageTemplates=pages)
+    made.build([Spacer(1, 100 * mm), *records.story(document)])
+    assert "Mechanisms" in PdfReader(target).pages[0].extract_text()
+
+
+def test_metrics_are_named_in_words():
+    assert wording.metric("auc") == "area under the ROC curve"
+    assert wording.metric("balanced_accuracy") == "balanced accuracy"
 
 
 def test_a_name_may_be_anything(world):

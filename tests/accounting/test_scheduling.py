@@ -44,6 +44,8 @@ def test_the_first_report_goes_out_at_once_as_a_file_and_is_kept(here):
     (report,) = IssuedReport.objects.all()
     assert message.to == ["olga@example.org"]
     assert report.sha256 in message.body
+    told = "Heart disease in two houses, the whole study, all institutions"
+    assert message.subject == f"[Cloister] Privacy report 1: {told}"
     ((name, content, kind),) = message.attachments
     assert (name, kind) == ("heart-report.pdf", "application/pdf")
     assert content.startswith(b"%PDF")

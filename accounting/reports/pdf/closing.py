@@ -6,6 +6,7 @@ from typing import Any
 from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, KeepTogether, Spacer, Table
 
+from accounting.reports import wording
 from accounting.reports.build import Report
 from accounting.reports.pdf import style
 from accounting.reports.pdf.blocks import bullets, facts, table, text
@@ -127,7 +128,7 @@ def _checkpoint(bound: dict[str, Any]) -> str:
 
 def _flat(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_flat(item)}" for name, item in value.items())
+        return ", ".join(f"{wording.metric(name)} {_flat(item)}" for name, item in value.items())
     text = str(value)
     return text[:6] if text.startswith(("0.", "1.")) else text
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from reportlab.platypus import Flowable, KeepTogether, Spacer
+from reportlab.platypus import CondPageBreak, Flowable, KeepTogether, Spacer
 
 from accounting.reports import summary
 from accounting.reports.pdf import style
@@ -23,11 +23,11 @@ def story(document: Document) -> Iterator[Flowable]:
 def _mechanisms(document: Document) -> Iterator[Flowable]:
     rows = document["mechanisms"]
     if len(rows) <= summary.READABLE:
-        yield text("Mechanisms: one row per event", style.SECTION)
+        yield from _begin("Mechanisms: one row per event")
         yield _each(rows)
     else:
         groups = summary.mechanisms(rows)
-        yield text(f"Mechanisms: {len(rows)} events, equal ones together", style.SECTION)
+        yield from _begin(f"Mechanisms: {len(rows)} events, equal ones together")
         yield _grouped(groups[:MOST_GROUPS])
         if len(groups) > MOST_GROUPS:
             more = len(groups) - MOST_GROUPS
@@ -40,6 +40,15 @@ def _mechanisms(document: Document) -> Iterator[Flowable]:
         "row per event is in the CSV and the JSON.",
         style.SMALL,
     )
+
+
+def _begin(heading: str) -> Iterator[Flowable]:
+    """A heading before a long table, which starts here and goes on over the next pages.
+
+    A heading that is kept with its table would take the whole table to a new page.
+    """
+    yield CondPageBreak(style.LEAST_BEFORE_BREAK)
+    yield text(heading, style.SECTION_BEFORE_TABLE)
 
 
 def _each(rows: list[dict[str, Any]]) -> Flowable:
@@ -95,7 +104,7 @@ def _short(value: Any) -> str:
 
 def _releases(document: Document) -> Iterator[Flowable]:
     left = document["releases"]
-    yield text("What left the sites", style.SECTION)
+    yield from _begin("What left the sites")
     many = len(left["released"]) > READABLE
     yield _counted(left["released"]) if many else _listed(left["released"])
     yield Spacer(1, 3)
@@ -133,7 +142,7 @@ def _counted(rows: list[dict[str, Any]]) -> Flowable:
         )
         for row in summary.releases(rows)
     ]
-    return table(heads, cells, (22, 22, 9, 15, 17, 17), "  r")
+    return table(heads, cells, (14, 32, 9, 11, 18, 18), "  r")
 
 
 def _incidents(document: Document) -> Iterator[Flowable]:

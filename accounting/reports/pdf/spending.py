@@ -95,7 +95,9 @@ def _across(document: Document) -> Iterator[Flowable]:
 def _attested(found: Any) -> str:
     if isinstance(found, str):
         return found
-    return "; ".join(f"{row['name']} ({row['at'][:10]}): {row['text']}" for row in found)
+    return "; ".join(
+        f"{row['name']} ({row['at'][:10]}): {row['text'].rstrip('.')}" for row in found
+    )
 
 
 def _curve(document: Document) -> Iterator[Flowable]:

@@ -51,6 +51,8 @@ SECTION = ParagraphStyle(
     spaceAfter=5,
     keepWithNext=1,
 )
+SECTION_BEFORE_TABLE = ParagraphStyle("section-before-table", SECTION, keepWithNext=0)
+LEAST_BEFORE_BREAK = 45 * mm  # a heading and five rows
 STATEMENT = ParagraphStyle(
     "statement",
     BODY,
