@@ -23,6 +23,7 @@ from accounting.dp.shared_noise import Cohort, site_noise
 ADAPTIVE = "adaptive"
 LISTED = 10  # rounds at most at which ε is computed and shown
 MOST_LEVELS = 128  # different noises that are composed as they are; more are grouped from below
+_GROUPS = 48
 _SAMPLES = 3  # noises at which one round alone is priced, for the naive sum
 _AIM, _STEEP = 0.9995, 1.2  # a factor of noise lowers ε by about its 1.2th power, or more
 _TRIES = 8
@@ -95,6 +96,11 @@ class Outlook:
     def figure(self) -> Figure:
         """The whole plan's."""
         return self.points[-1].figure
+
+    @property
+    def grouped(self) -> bool:
+        """Whether there are so many noises that every ε here is an upper bound by fewer."""
+        return len(set(self.noise)) > MOST_LEVELS
 
     @property
     def at_site(self) -> tuple[float, ...]:
@@ -293,7 +299,7 @@ def _levelled(draft: Draft, noise: tuple[float, ...]) -> list[tuple[PrivacyEvent
     levels = sorted(set(noise))
     lowest = {level: level for level in levels}
     if len(levels) > MOST_LEVELS:
-        width = math.log(levels[-1] / levels[0]) / MOST_LEVELS
+        width = math.log(levels[-1] / levels[0]) / _GROUPS
         groups: dict[int, float] = {}
         for level in levels:
             group = int(math.log(level / levels[0]) / width)
