@@ -44,6 +44,15 @@ def welcome(installation: Installation, logins: LogIns, study: Study, file: Stud
   password      {logins.password}   (all of them; {hospitals} are site admins of one each)
 
   The study "{study.name}" is {study.status}.
-  Approve it as {admin} ({installation.url}/studies/{study.slug}/), then start it as {lead}.
+  {next_step(study.status, lead, admin, officer)}: {installation.url}/studies/{study.slug}/
   Ctrl-C stops everything that was started here.
 """
+
+
+def next_step(status: str, lead: str, admin: str, officer: str) -> str:
+    """What there is to do; a demonstration that continues may be past its approval."""
+    if status in ("draft", "submitted"):
+        return f"Approve it as {admin}, then start it as {lead}"
+    if status == "approved":
+        return f"Start it as {lead}"
+    return f"Watch it as {lead}, read its ledger and report as {officer}"

@@ -87,3 +87,11 @@ def test_a_site_admin_reads_it_and_attests_nothing(client, world):
     assert TEXT in panel
     assert reverse("study-attest", args=["heart"]) not in panel
     assert client.get(reverse("study-attest", args=["heart"])).status_code == 403
+
+
+def test_its_row_names_the_study_and_nothing_before(client, world):
+    attesting.attest(world.study, TEXT, by=world.lead)
+    client.force_login(world.officer)
+    page = client.get(reverse("ledger")).content.decode()
+    assert 'class="quiet">heart</div>' in page
+    assert 'class="quiet"> ·' not in page
