@@ -79,6 +79,7 @@ def composed(counts: Counts, lattice: Lattice) -> Composed:
     for step in sorted(missing, key=lambda each: -known[each] * profile(each).variance):
         one = one_step(step, lattice, found.length)
         found = more(found, step, one, known[step])
+        _spectra.put((step, lattice), one.cut(found.length))
     if missing:
         _composed.put((lattice, kinds), found)
     return found
@@ -99,9 +100,8 @@ def _grown_from(known: dict[Step, int], kinds: int, lattice: Lattice) -> Compose
 def one_step(step: Step, lattice: Lattice, length: int) -> Spectrum:
     """The transform of one step, at `length` frequencies or more."""
     found = _spectra.get((step, lattice))
-    if found is None or found.turns.shape[1] < length:
+    if found is None or found.length < length:
         found = spectrum(_one_drawn(step, lattice.interval), lattice.cells, length)
-        _spectra.put((step, lattice), found)
     return found
 
 

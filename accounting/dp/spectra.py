@@ -44,6 +44,17 @@ class Spectrum:
         """Memory taken."""
         return self.log_sizes.nbytes + self.turns.nbytes
 
+    @property
+    def length(self) -> int:
+        """How many frequencies are known."""
+        return int(self.turns.shape[1])
+
+    def cut(self, length: int) -> "Spectrum":
+        """The first `length` frequencies, which is all that a history grown from there asks for."""
+        if length >= self.length:
+            return self
+        return Spectrum(self.log_sizes[:, :length].copy(), self.turns[:, :length].copy())
+
 
 @dataclass(frozen=True)
 class Composed:
@@ -171,7 +182,7 @@ def _low(one: Drawn, cells: int, length: int) -> NDArray[np.complex128] | None:
     return lacking
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=6)
 def _waves(cells: int) -> tuple[int, Floats]:
     """The ladder's first place; from there on 1 − cosine, then sine, of _LOW frequencies."""
     first, last = np.searchsorted(LADDER, [-cells, cells])
