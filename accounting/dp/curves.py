@@ -5,8 +5,10 @@ transformed once. Certified like any figure of the reference accountant, of whic
 the choice of the lattice; for the early rounds that may be a little coarser than their own.
 """
 
+import math
 from collections import Counter
 from collections.abc import Collection, Sequence
+from itertools import chain
 
 from accounting.dp import compositions, lattices
 from accounting.dp.accountants import epsilon
@@ -14,7 +16,9 @@ from accounting.dp.accountants.pld import PldAccountant
 from accounting.dp.events import PrivacyEvent, priced
 from accounting.dp.figures import Figure, check_delta
 from accounting.dp.lattices import Counts, Lattice
-from accounting.dp.losses import Step
+from accounting.dp.losses import Step, added
+
+_CELLS = 64.0  # in a standard deviation; a lattice of one's own has 256
 
 
 def composed_after(
@@ -29,7 +33,7 @@ def composed_after(
     `accountants.epsilon`.
     """
     check_delta(delta)
-    lattice = _lattice([*before, *(event for events in rounds for event in events)])
+    lattice = _lattice((*before, *chain.from_iterable(rounds)))
     steps = _counted(before)
     found = []
     for number, events in enumerate(rounds, 1):
@@ -38,8 +42,28 @@ def composed_after(
         if lattice is not None and len(steps) > kinds:
             compositions.composed(_merged(steps), lattice)
         if number in listed:
-            found.append(_figure(steps, delta, None if number == len(rounds) else lattice))
+            own = number == len(rounds) or _too_coarse(steps, lattice)
+            found.append(_figure(steps, delta, None if own else lattice))
     return tuple(found)
+
+
+def _too_coarse(steps: Counter[Step], lattice: Lattice | None) -> bool:
+    """Whether the first rounds' losses spread over too few cells of the whole plan's lattice."""
+    if lattice is None:
+        return True
+    return lattice.interval * _CELLS > math.sqrt(added(_merged(steps)).variance)
+
+
+def alone(
+    rounds: Sequence[Sequence[PrivacyEvent]], delta: float, some: Sequence[PrivacyEvent]
+) -> tuple[Figure, ...]:
+    """The figure of each of `some` by itself, on the lattice of all rounds, whose steps they are.
+
+    From above, and less tight than on their own. Raises as `accountants.epsilon`.
+    """
+    check_delta(delta)
+    lattice = _lattice(tuple(chain.from_iterable(rounds)))
+    return tuple(_figure(_counted([event]), delta, lattice) for event in some)
 
 
 def _figure(steps: Counter[Step], delta: float, lattice: Lattice | None) -> Figure:

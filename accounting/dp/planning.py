@@ -13,7 +13,7 @@ import numpy as np
 
 from accounting.dp.accountants import epsilon
 from accounting.dp.calibration import MOST_NOISE, CalibrationError, calibrate, estimated, next_noise
-from accounting.dp.curves import composed_after
+from accounting.dp.curves import alone, composed_after
 from accounting.dp.events import Mechanism, PrivacyEvent
 from accounting.dp.figures import SMALLEST_DELTA, Figure, Unbounded
 from accounting.dp.filters import best_order, room
@@ -262,8 +262,10 @@ def _naive(draft: Draft, noise: tuple[float, ...]) -> Naive:
     share = max(draft.delta / releases, SMALLEST_DELTA)
     levels = np.unique(np.array(noise))
     some = levels[np.unique(np.linspace(0, len(levels) - 1, _SAMPLES).round().astype(int))]
-    alone = [epsilon([_training(draft, float(level))], share).epsilon for level in some]
-    costs = np.exp(np.interp(np.log(noise), np.log(some), np.log(np.maximum(alone, 1e-12))))
+    releases_alone = [_training(draft, float(level)) for level in some]
+    figures = alone(_levelled(draft, noise), share, releases_alone)
+    prices = np.array([max(figure.epsilon, 1e-12) for figure in figures])
+    costs = np.exp(np.interp(np.log(noise), np.log(some), np.log(prices)))
     histogram = epsilon(_histograms(draft, draft.rounds)[:1], share).epsilon
     for number in draft.evaluated:
         costs[number - 1] += histogram

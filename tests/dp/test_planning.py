@@ -78,12 +78,12 @@ def test_the_naive_sum_is_above_what_is_true_and_grows_with_the_rounds() -> None
     sums = [total for _, total in naive.points]
     assert sums == sorted(sums)
     alone = epsilon([sampled(outlook(TARGET).noise[0], 0.1, 4)], 1e-5 / 20).epsilon
-    assert naive.epsilon == pytest.approx(20 * alone)
+    assert naive.epsilon == pytest.approx(20 * alone, rel=0.01)
 
 
 def test_adding_up_one_release_is_no_mistake() -> None:
     found = outlook(Draft(rounds=1, steps=4, sample_rate=0.1, delta=1e-5, noise=2.0))
-    assert found.naive.epsilon == pytest.approx(found.figure.epsilon)
+    assert found.naive.epsilon == pytest.approx(found.figure.epsilon, rel=0.01)
 
 
 def test_shared_noise_has_three_lines() -> None:
