@@ -53,6 +53,4 @@ def next_step(status: str, lead: str, admin: str, officer: str) -> str:
     """What there is to do; a demonstration that continues may be past its approval."""
     if status in ("draft", "submitted"):
         return f"Approve it as {admin}, then start it as {lead}"
-    if status == "approved":
-        return f"Start it as {lead}"
     return f"Watch it as {lead}, read its ledger and report as {officer}"

@@ -9,7 +9,6 @@ from config.launch.demonstration import next_step
     ("status", "says"),
     [
         ("submitted", "Approve it as ada, then start it as lena"),
-        ("approved", "Start it as lena"),
         ("running", "Watch it as lena"),
         ("completed", "report as olaf"),
     ],

@@ -42,6 +42,24 @@ def test_the_page_says_what_leaves_and_what_it_costs(carla, address, submitted):
         assert words in html
 
 
+def test_noise_chosen_on_the_way_costs_up_to_its_bound(carla, submitted, cast, url):
+    """The sealed start alone would cost less than what may be spent: never shown as the price."""
+    privacy = {
+        "noise_multiplier": None,
+        "target_epsilon": 2.0,
+        "target_delta": 0.001,
+        "adaptive": {"least_noise": 0.5, "most_noise": 50},
+    }
+    evaluation = {"every": 1, "holdout": 0.2, "noise_multiplier": 4}
+    changed = small_protocol(privacy=privacy, evaluation=evaluation)
+    studies.revise(submitted, changed, by=cast.ada)
+    html = carla.get(url("study-approve", "cleveland")).content.decode()
+    assert "ε ≤ 2.0" in html
+    assert "multiplier 0.5 to 50, chosen before each round" in html
+    assert "PLD accountant" not in html
+    assert "ε ≤ 2.0" in carla.get(url("panel-head")).content.decode()
+
+
 def test_histograms_are_counted(carla, submitted, cast, url):
     asks = {"every": 1, "holdout": 0.2, "noise_multiplier": 4}
     studies.revise(submitted, small_protocol(evaluation=asks), by=cast.ada)
