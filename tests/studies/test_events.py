@@ -70,11 +70,28 @@ def test_with_redis_away_only_the_news_are_lost(host, settings, draft, committed
     assert Event.objects.filter(kind="round_opened").count() == 1
 
 
+# Each word that any sentence takes from its payload, as the services record them.
+FULL = {
+    "round": 7,
+    "key": "k",
+    "person": "p",
+    "role": "r",
+    "revision": 2,
+    "dataset": "d",
+    "number": 3,
+    "meaning": "approved",
+    "percent": 81,
+    "what": "dataset d",
+    "noise": "1.1",
+    "shown": "0.42",
+    "alert": "budget low",
+}
+
+
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - NEWS_ONLY))
 def test_every_kind_is_told_as_a_sentence(kind, draft, cast, hospitals):
-    full = {"round": 7, "key": "k", "person": "p", "role": "r", "revision": 2, "dataset": "d"}
     event = events.record(
-        kind, study=draft, institution=hospitals.cleveland, by=cast.ada, **full, reason="so it is"
+        kind, study=draft, institution=hospitals.cleveland, by=cast.ada, **FULL, reason="so it is"
     )
     text = timeline.sentence(event)
     assert "?" not in text
