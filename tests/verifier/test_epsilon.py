@@ -74,7 +74,7 @@ def test_it_is_tight_enough_to_see_one_percent(history, delta):
     assume(epsilon(events(history), delta).epsilon < MOST_SPENT)
     found = Composer().epsilon(history, delta)
     assert 0.0 <= found.low <= found.high
-    assert found.high - found.low <= 0.005 * found.high + 1e-6  # 0.002 below ε = 10
+    assert found.high - found.low <= 0.005 * found.high + 1e-6
 
 
 @pytest.mark.parametrize(("mu", "delta"), [(0.125, 1e-3), (1.0, 1e-5), (3.0, 1e-9)])
