@@ -7,7 +7,8 @@ class SpentSteps(models.Model):
     """Steps of one price of one study on one dataset: the grouped sum over the ledger's rows.
 
     Kept by accounting.services.sums in the transaction of each append, under the head's lock;
-    verification sums the rows anew and compares.
+    verification sums the rows anew and compares. `waiting` of them are reserved and no row says
+    yet what became of them.
     """
 
     study = models.CharField(max_length=80)
@@ -18,6 +19,7 @@ class SpentSteps(models.Model):
     sample_rate = models.CharField(max_length=32)
     rows_per_unit = models.PositiveIntegerField()
     steps = models.BigIntegerField()
+    waiting = models.BigIntegerField(default=0)
 
     class Meta:
         constraints = (

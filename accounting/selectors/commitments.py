@@ -24,6 +24,16 @@ _STANDING = (
 )
 
 
+class Unreadable(Exception):
+    """A row that says what is committed cannot be read: the ledger is broken there."""
+
+    def __init__(self, sequence: int) -> None:
+        super().__init__(
+            f"entry {sequence} cannot be read, and what its plan commits with it; verify the "
+            "ledger, and restore the row from a backup: no budget is known before"
+        )
+
+
 @dataclass(frozen=True)
 class Commitment:
     """One study's whole plan at one institution, sealed and not returned."""
@@ -83,7 +93,10 @@ class Commitments:
 def standing(
     institutions: Collection[str] | None = None, studies: Collection[str] | None = None
 ) -> Commitments:
-    """Read the plans that stand at `institutions`, of `studies` (None: of all), in one query."""
+    """Read the plans that stand at `institutions`, of `studies` (None: of all), in one query.
+
+    Raises Unreadable where somebody destroyed the row of one.
+    """
     found = _plans(dict(select(_STANDING, institution=institutions, study=studies)))
     return Commitments({plan.name: plan for plan in found})
 
@@ -114,8 +127,15 @@ def _plans(rows: dict[int, str]) -> list[Commitment]:
     found = {digest: _known.get(digest) for digest in rows.values()}
     fresh = [number for number, digest in rows.items() if found[digest] is None]
     bodies = Entry.objects.filter(pk__in=fresh) if fresh else Entry.objects.none()
-    read = {row.digest: commitment(json.loads(row.body)) for row in bodies}
+    read = {row.digest: _read(row) for row in bodies}
     if len(_known) + len(read) > _MOST:
         _known.clear()
     _known.update(read)
     return [plan for plan in (found | read).values() if plan is not None]
+
+
+def _read(row: Entry) -> Commitment:
+    try:
+        return commitment(json.loads(row.body))
+    except (ValueError, KeyError, TypeError, ArithmeticError) as error:
+        raise Unreadable(row.sequence) from error

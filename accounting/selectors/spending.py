@@ -5,13 +5,14 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import QuerySet
 
 from accounting.dp.accountants import epsilon
 from accounting.dp.events import PrivacyEvent
 from accounting.dp.figures import Figure
 from accounting.models import DatasetBudget, Entry, EntryKind
 from accounting.selectors import commitments, histories, shown
+from accounting.selectors.plain import select
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,14 @@ class Remaining:
     def share(self) -> float:
         """The part of the budget that is gone, 0 to 1 and above where it was lowered since."""
         return self.figure.epsilon / self.limit
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """Lifetime budgets for a page; none, and the `problem`, where the ledger is broken."""
+
+    rows: list[Remaining]
+    problem: str = ""
 
 
 def reservations(
@@ -142,12 +151,23 @@ def remaining_of(budget: DatasetBudget) -> Remaining:
 
 
 def remaining_all(budgets: Iterable[DatasetBudget]) -> list[Remaining]:
-    """The state of each of `budgets`, in three queries however many they are."""
+    """The state of each of `budgets`, in few queries however many they and the entries are.
+
+    Raises commitments.Unreadable.
+    """
     rows = list(budgets)
     houses = {row.institution for row in rows}
     spent, standing = histories.load(houses), commitments.standing(houses)
     opened = _open(houses)
     return [_remaining(row, spent, standing, opened) for row in rows]
+
+
+def readable(budgets: Iterable[DatasetBudget]) -> Budgets:
+    """As `remaining_all`, for pages that are shown even though the ledger is broken."""
+    try:
+        return Budgets(remaining_all(budgets))
+    except commitments.Unreadable as broken:
+        return Budgets([], str(broken))
 
 
 def _remaining(
@@ -179,16 +199,13 @@ def _remaining(
 
 def _open(institutions: Collection[str]) -> dict[commitments.Place, histories.Steps]:
     """What is reserved and nothing else yet: no row says what became of it."""
-    place = ("study", "institution", "round", "attempt", "phase")
-    later = Entry.objects.filter(**{name: OuterRef(name) for name in place}, kind__in=_SETTLED)
-    rows = Entry.objects.filter(kind=EntryKind.RESERVED, institution__in=institutions)
     found: dict[commitments.Place, histories.Steps] = {}
-    columns = ("institution", "lineage", "noise_multiplier", "sample_rate", "rows_per_unit")
-    for institution, lineage, *price, steps in (
-        rows.exclude(Exists(later)).order_by().values_list(*columns, "steps")
-    ):
+    for institution, lineage, *price, steps in select(_WAITING, institution=institutions):
         found.setdefault((institution, lineage), Counter())[tuple(price)] += steps
     return found
 
 
-_SETTLED = (EntryKind.CHARGED, EntryKind.LOST, EntryKind.REFUSED, EntryKind.ABORTED)
+_WAITING = (
+    "SELECT institution, lineage, noise_multiplier, sample_rate, rows_per_unit, waiting "
+    "FROM accounting_spentsteps WHERE waiting <> 0"
+)

@@ -55,6 +55,7 @@ __all__ = [
     "warm",
 ]
 _KEYS = "SELECT idempotency_key FROM accounting_entry WHERE sequence > 0"
+_BACK = (EntryKind.ABORTED,)  # repeats the event that it gives back
 _BINDING = ("lineage", "event", "protocol_digest", "tensors_digest", "model_digest")
 
 
@@ -246,9 +247,13 @@ def _written(move: Move, known: dict[Any, Rows], written: dict[str, Entry]) -> E
 
 def _moved(move: Move, rows: Rows) -> Draft:
     key, facts = move.key, dict(move.facts)
-    if move.kind == EntryKind.ABORTED and EntryKind.RESERVED in rows:
-        facts["event"] = _facts(rows[EntryKind.RESERVED])["event"]
-    return _keyed(key, move.kind, facts)
+    if EntryKind.RESERVED not in rows:
+        return _keyed(key, move.kind, facts)
+    first = len(rows) == 1
+    event = _facts(rows[EntryKind.RESERVED])["event"] if first or move.kind in _BACK else None
+    if move.kind in _BACK:
+        facts["event"] = event
+    return _keyed(key, move.kind, facts, ends=event if first else None)
 
 
 def _reservation(request: Reservation, admission: gate.Admission | None) -> Draft:
@@ -265,7 +270,7 @@ def _reservation(request: Reservation, admission: gate.Admission | None) -> Draf
     return _keyed(request.key, EntryKind.RESERVED, facts)
 
 
-def _keyed(key: Key, kind: str, facts: dict[str, Any]) -> Draft:
+def _keyed(key: Key, kind: str, facts: dict[str, Any], ends: dict[str, Any] | None = None) -> Draft:
     return Draft(
         kind,
         key.idempotency(kind),
@@ -276,6 +281,7 @@ def _keyed(key: Key, kind: str, facts: dict[str, Any]) -> Draft:
         key.attempt,
         key.phase,
         facts,
+        ends,
     )
 
 

@@ -3,7 +3,7 @@
 Nobody else inserts.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +12,7 @@ from django.db import connection, transaction
 
 from accounting.canonical import canonical_json, chained
 from accounting.log.merkle import Frontier, leaf_hash
-from accounting.models import Entry, LedgerHead
+from accounting.models import Entry, EntryKind, LedgerHead
 from accounting.services import sums
 
 VERSION = 1
@@ -22,7 +22,10 @@ _MOVE = "UPDATE accounting_ledgerhead SET size = %s, digest = %s, frontier = %s 
 
 @dataclass(frozen=True)
 class Draft:
-    """A row before it has its place in the chain; `facts` go into its body as they are."""
+    """A row before it has its place in the chain; `facts` go into its body as they are.
+
+    `ends` is the event of the reservation that it is the first to say something of, if it is.
+    """
 
     kind: str
     idempotency_key: str
@@ -33,6 +36,7 @@ class Draft:
     attempt: int = 0
     phase: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
+    ends: dict[str, Any] | None = None
 
 
 def lock() -> LedgerHead:
@@ -66,9 +70,18 @@ def append(head: LedgerHead, drafts: Sequence[Draft], now: datetime) -> list[Ent
     Entry.objects.bulk_create(entries)
     with connection.cursor() as cursor:
         cursor.execute(_MOVE, [head.size, head.digest, head.frontier])
-    pairs = zip(entries, drafts, strict=True)
-    sums.add((e, draft.facts["event"].get("unit", "row")) for e, draft in pairs if e.steps)
+    sums.add(_counted(entries, drafts))
     return entries
+
+
+def _counted(entries: Sequence[Entry], drafts: Sequence[Draft]) -> Iterator[sums.Counted]:
+    """What the rows change in the running sums."""
+    for entry, draft in zip(entries, drafts, strict=True):
+        event = draft.facts["event"] if entry.steps else draft.ends
+        if event:
+            waiting = entry.steps if entry.kind == EntryKind.RESERVED else 0
+            ended = draft.ends["steps"] if draft.ends else 0
+            yield sums.place(entry, event), entry.steps, waiting - ended
 
 
 def _locked() -> LedgerHead | None:

@@ -1,13 +1,14 @@
 """The running sums of what counts as spent: kept with each append, compared by verification."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from django.db import connection
 
 from accounting.models import Entry, SpentSteps
 
 Place = tuple[str, str, str, str, str, str, int]  # COLUMNS
+Counted = tuple[Place, int, int]  # more steps there, and more that wait
 COLUMNS = (
     "institution",
     "lineage",
@@ -18,20 +19,22 @@ COLUMNS = (
     "rows_per_unit",
 )
 _AT_ONCE = 100  # rows in one statement: SQLite takes 999 parameters
-_INSERT = f"INSERT INTO accounting_spentsteps ({', '.join(COLUMNS)}, steps) VALUES "  # noqa: S608
+_INSERT = f"INSERT INTO accounting_spentsteps ({', '.join(COLUMNS)}, steps, waiting) VALUES "  # noqa: S608
 _ADD = (
     f" ON CONFLICT ({', '.join(COLUMNS)}) DO UPDATE SET "
-    "steps = accounting_spentsteps.steps + excluded.steps"
+    "steps = accounting_spentsteps.steps + excluded.steps, "
+    "waiting = accounting_spentsteps.waiting + excluded.waiting"
 )
-_ROW = f"({', '.join(['%s'] * (len(COLUMNS) + 1))})"
+_ROW = f"({', '.join(['%s'] * (len(COLUMNS) + 2))})"
 
 
-def add(entries: Iterable[tuple[Entry, str]]) -> None:
-    """Count the steps of new entries, each with its unit; in the appending transaction."""
-    total: Counter[Place] = Counter()
-    for entry, unit in entries:
-        total[place(entry, unit)] += entry.steps
-    changed = [(*where, steps) for where, steps in total.items() if steps]
+def add(counted: Iterable[Counted]) -> None:
+    """Count steps and waiting steps, each with its place; in the appending transaction."""
+    total: dict[Place, tuple[int, int]] = {}
+    for where, steps, waiting in counted:
+        before = total.get(where, (0, 0))
+        total[where] = before[0] + steps, before[1] + waiting
+    changed = [(*where, *counts) for where, counts in total.items() if any(counts)]
     with connection.cursor() as cursor:
         for first in range(0, len(changed), _AT_ONCE):
             rows = changed[first : first + _AT_ONCE]
@@ -39,14 +42,15 @@ def add(entries: Iterable[tuple[Entry, str]]) -> None:
             cursor.execute(_INSERT + ", ".join([_ROW] * len(rows)) + _ADD, values)
 
 
-def place(entry: Entry, unit: str) -> Place:
-    """Under what an entry's steps are summed."""
-    price = (entry.noise_multiplier, entry.sample_rate, entry.rows_per_unit)
+def place(entry: Entry, event: dict[str, Any]) -> Place:
+    """Under what the steps of an event are summed; `event` as the ledger's bodies hold it."""
+    price = (event["noise_multiplier"], event["sample_rate"], event.get("rows_per_unit", 1))
+    unit = event.get("unit", "row")
     return (entry.institution, entry.lineage, entry.study, unit, *price)
 
 
-def stored() -> Iterator[tuple[Place, int]]:
-    """Every sum that is not 0, as it stands in the database."""
-    rows = SpentSteps.objects.exclude(steps=0).values_list(*COLUMNS, "steps")
-    for *where, steps in rows.iterator():
-        yield tuple(where), steps  # type: ignore[misc]
+def stored() -> Iterator[tuple[Place, tuple[int, int]]]:
+    """Every sum that is not 0 as it stands in the database: steps, and those that wait."""
+    rows = SpentSteps.objects.exclude(steps=0, waiting=0)
+    for *where, steps, waiting in rows.values_list(*COLUMNS, "steps", "waiting").iterator():
+        yield tuple(where), (steps, waiting)  # type: ignore[misc]

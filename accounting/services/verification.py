@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from accounting.log.checkpoints import CheckpointError
-from accounting.models import DatasetBudget, LedgerCheckpoint, LedgerHead
+from accounting.models import DatasetBudget, EntryKind, LedgerCheckpoint, LedgerHead
 from accounting.selectors import tree
+from accounting.selectors.histories import price_of
 from accounting.services import sums
 from accounting.services.chain import Chain, Row, stored
 from accounting.services.hub_key import hub_key
@@ -194,7 +195,22 @@ def _check_budgets(replay: Replay) -> None:
 
 def _check_sums(replay: Replay) -> None:
     """The running sums that the gate reads must be those of the rows, unit by unit."""
-    left = Counter(
+    left = _steps(replay)
+    waiting = _waiting(replay)
+    for where, (steps, waits) in sums.stored():
+        left[where] -= steps
+        waiting[where] -= waits
+    for found, what in ((left, "spent"), (waiting, "reserved and has not begun")):
+        for (house, lineage, study, *_), off in sorted(found.items()):
+            if off:
+                raise Wrong(
+                    f"the running sum of what {study} {what} of {lineage} at {house} is off by "
+                    f"{-off} steps: a table was changed behind the ledger's back"
+                )
+
+
+def _steps(replay: Replay) -> Counter[sums.Place]:
+    return Counter(
         {
             (house, lineage, study, replay.units[house, lineage], *price): steps
             for (study, house, lineage), prices in replay.spent.steps.items()
@@ -202,10 +218,13 @@ def _check_sums(replay: Replay) -> None:
             if steps
         }
     )
-    left.subtract(dict(sums.stored()))
-    for (house, lineage, study, *_), steps in sorted(left.items()):
-        if steps:
-            raise Wrong(
-                f"the running sum of what {study} spent of {lineage} at {house} is off by {-steps} "
-                "steps: a table was changed behind the ledger's back"
-            )
+
+
+def _waiting(replay: Replay) -> Counter[sums.Place]:
+    found: Counter[sums.Place] = Counter()
+    for (study, house, *key), state in replay.states.items():
+        if state == EntryKind.RESERVED:
+            what = replay.reserved[(study, house, *key)]
+            where = (house, what.lineage, study, replay.units[house, what.lineage])
+            found[(*where, *price_of(what.event))] += what.event.steps
+    return found

@@ -28,8 +28,10 @@ def index(request: HttpRequest) -> HttpResponse:
     """Lifetime budgets, losses per study, the newest entries and the last verdict."""
     _require(request)
     studies = access.studies_for(request.user).exclude(status="draft")
+    budgets = spending.readable(visible.budgets(request.user))
     context = {
-        "budgets": spending.remaining_all(visible.budgets(request.user)),
+        "budgets": budgets.rows,
+        "broken": budgets.problem,
         "raises": raises.waiting(visible.houses(request.user)),
         "studies": [
             (study, overview.losses(study, access.institutions_in(request.user, study)))

@@ -20,10 +20,12 @@ def house(request: HttpRequest, slug: str) -> HttpResponse:
     if not access.may_read_offer(request.user, institution):
         raise Http404
     rows = DatasetBudget.objects.filter(institution=institution.slug)
+    budgets = spending.readable(rows)
     released = Entry.objects.filter(institution=institution.slug, kind=EntryKind.RELEASED)
     context = {
         "institution": institution,
-        "budgets": spending.remaining_all(rows),
+        "budgets": budgets.rows,
+        "broken": budgets.problem,
         "released": released.count(),
         "studies": released.values("study").distinct().count(),
     }
@@ -36,10 +38,11 @@ def verdict(request: HttpRequest) -> HttpResponse:
     """Is anything over budget or unverified? For compliance officers."""
     if not access.may_verify_ledger(request.user):
         raise Http404
-    budgets = spending.remaining_all(visible.budgets(request.user))
+    budgets = spending.readable(visible.budgets(request.user))
     context = {
         "verdict": overview.last_verdict(),
-        "budgets": len(budgets),
-        "nearly": [row for row in budgets if row.share >= NEARLY],
+        "broken": budgets.problem,
+        "budgets": len(budgets.rows),
+        "nearly": [row for row in budgets.rows if row.share >= NEARLY],
     }
     return render(request, "federation/panels/verdict.html", context)

@@ -36,12 +36,22 @@ def rehash() -> None:
 
 def resum() -> None:
     """Make the running sums those of the rows."""
-    found: Counter[sums.Place] = Counter()
-    for row in Entry.objects.exclude(steps=0):
-        found[sums.place(row, json.loads(row.body)["event"].get("unit", "row"))] += row.steps
+    found: dict[sums.Place, Counter[str]] = {}
+    states: dict[str, tuple[str, sums.Place, int]] = {}
+    for row in Entry.objects.order_by("sequence"):
+        key = row.idempotency_key.rpartition("/")[0]
+        if row.steps:
+            event = json.loads(row.body)["event"]
+            place = sums.place(row, event)
+            found.setdefault(place, Counter())["steps"] += row.steps
+            states.setdefault(key, (row.kind, place, event["steps"]))
+        if key in states:
+            states[key] = (row.kind, *states[key][1:])
+    for kind, place, steps in states.values():
+        found[place]["waiting"] += steps if kind == "reserved" else 0
     SpentSteps.objects.all().delete()
-    for place, steps in found.items():
-        SpentSteps.objects.create(**dict(zip(sums.COLUMNS, place, strict=True)), steps=steps)
+    for place, counts in found.items():
+        SpentSteps.objects.create(**dict(zip(sums.COLUMNS, place, strict=True)), **counts)
 
 
 def forge(sequence: int, change) -> None:
