@@ -18,14 +18,28 @@ class Curve:
 
 
 def burn_down(
-    curves: Sequence[Curve], *, rounds: int, budget: float | None, planned: float | None
+    curves: Sequence[Curve],
+    *,
+    rounds: int,
+    budget: float | None,
+    ahead: Sequence[tuple[int, float]] = (),
 ) -> dict[str, Any]:
-    """ε spent per site against the budget, with the sealed plan's end as forecast."""
+    """ε spent per site against the budget.
+
+    `ahead` is what the sealed plan still adds to the curve that `leading` names: (round, ε).
+    """
     data = [_curve(number, curve) for number, curve in enumerate(_merged(curves))]
-    data += _forecast(curves, rounds, planned)
+    data += _forecast(curves, ahead)
     if budget is not None:
         data.append(_level("budget", budget, rounds))
-    return {"data": data, "layout": _layout(curves, rounds, budget)}
+    highest = max([y for _, y in ahead] + [budget or 0.0])
+    return {"data": data, "layout": _layout(curves, rounds, highest)}
+
+
+def leading(curves: Sequence[Curve]) -> int | None:
+    """Which curve spent most, the one farthest ahead among equals; None where there is none."""
+    ends = [curve.points[-1][::-1] if curve.points else (0.0, 0) for curve in curves]
+    return max(range(len(ends)), key=ends.__getitem__, default=None)
 
 
 def _merged(curves: Sequence[Curve]) -> list[Curve]:
@@ -55,19 +69,20 @@ def _curve(number: int, curve: Curve) -> dict[str, Any]:
     }
 
 
-def _forecast(curves: Sequence[Curve], rounds: int, planned: float | None) -> list[dict[str, Any]]:
-    last = max((c.points[-1] for c in curves if c.points), default=(0, 0.0))
-    if planned is None or last[0] >= rounds:
+def _forecast(curves: Sequence[Curve], ahead: Sequence[tuple[int, float]]) -> list[dict[str, Any]]:
+    first = leading(curves)
+    if not ahead or first is None:
         return []
+    points = ((0, 0.0), *curves[first].points)[-1:] + tuple(ahead)
     return [
         {
             "type": "scatter",
             "mode": "lines",
             "name": "sealed plan",
-            "x": [last[0], rounds],
-            "y": [round(last[1], 4), round(planned, 4)],
+            "x": [x for x, _ in points],
+            "y": [round(y, 4) for _, y in points],
             "line": {"color": "#7A8688", "width": 1.5, "dash": "dot"},
-            "hovertemplate": "planned: ε = %{y:.3f}<extra></extra>",
+            "hovertemplate": "planned, round %{x}: ε = %{y:.3f}<extra></extra>",
         }
     ]
 
@@ -84,8 +99,8 @@ def _level(name: str, height: float, rounds: int) -> dict[str, Any]:
     }
 
 
-def _layout(curves: Sequence[Curve], rounds: int, budget: float | None) -> dict[str, Any]:
-    highest = max([y for c in curves for _, y in c.points] + [budget or 0.0, 0.01])
+def _layout(curves: Sequence[Curve], rounds: int, level: float) -> dict[str, Any]:
+    highest = max([y for c in curves for _, y in c.points] + [level, 0.01])
     return {
         "margin": {"l": 52, "r": 12, "t": 12, "b": 40},
         "xaxis": {"title": {"text": "round"}, "range": [0, rounds + 0.2], "rangemode": "tozero"},

@@ -48,7 +48,7 @@ def burn_down(document: dict[str, Any]) -> dict[str, Any] | None:
         return None
     curves = [charts.Curve(_name(part, document), _points(part)) for part in parts]
     last = max(x for curve in curves for x, _ in curve.points)
-    figure = charts.burn_down(curves, rounds=last, budget=lowest_budget(document), planned=None)
+    figure = charts.burn_down(curves, rounds=last, budget=lowest_budget(document))
     figure["layout"]["xaxis"]["title"]["text"] = parts[0]["curve"]["over"]
     return figure
 

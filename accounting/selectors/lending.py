@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass
 
-from accounting.dp.accountants import epsilon
+import numpy as np
+
+from accounting.dp.accountants import epsilon, rdp
 from accounting.dp.events import PrivacyEvent
-from accounting.dp.figures import Figure
+from accounting.dp.figures import Figure, bounded
+from accounting.dp.filters import divergence_limit
+from accounting.dp.fitting import divergence
 from accounting.keys import Limit
 from accounting.models import DatasetBudget
 from accounting.selectors import commitments, histories, shown
@@ -18,14 +22,16 @@ class Prospect:
     """One dataset before the plan and after it, all by PLD; `fits` is what sealing will say.
 
     `before` is spent, `committed` is that and what other studies have committed, `after` is that
-    and this plan. `conflict` says why the plan can never be sealed there; '' where nothing does.
+    and this plan. Where the noise is chosen on the way there is no plan: `after` is then the most
+    that the study's filter allows, by RDP, and None where this budget's own filter is what ends
+    it. `conflict` says why the study can never be sealed there; '' where nothing does.
     """
 
     lineage: str
     limit: Limit
     before: Figure
     committed: Figure
-    after: Figure
+    after: Figure | None
     fits: bool
     conflict: str = ""
 
@@ -41,36 +47,83 @@ class Prospect:
 
     @property
     def shown_left_after(self) -> str:
-        """ε left once the whole plan ran, rounded down."""
-        return shown.down(self.limit.epsilon - self.after.epsilon)
+        """ε left once the whole study ran, rounded down; 0 where only the filter will end it."""
+        return shown.down(self.limit.epsilon - self.after.epsilon if self.after else 0.0)
 
 
-def prospects(study: str, institution: str, plan: tuple[PrivacyEvent, ...]) -> list[Prospect]:
+def prospects(
+    study: str,
+    institution: str,
+    plan: tuple[PrivacyEvent, ...],
+    *,
+    unit: str = "",
+    bound: Limit | None = None,
+) -> list[Prospect]:
     """One per lifetime budget of the institution: all others' spent and committed, and this plan.
 
-    A study that runs already counts with its plan, not twice.
+    A study that runs already counts with its plan, not twice. `bound` is the budget that the
+    study's own filter keeps where its noise is chosen on the way, and its plan therefore empty.
     """
     spent, standing = histories.load([institution]), commitments.standing([institution])
     rows = DatasetBudget.objects.filter(institution=institution).order_by("lineage")
-    unit = plan[0].unit if plan else ""
+    unit = plan[0].unit if plan else unit
     claims = [gate.Claim(study, institution, row.lineage, unit, plan) for row in rows]
-    return [_prospect(row, claim, spent, standing) for row, claim in zip(rows, claims, strict=True)]
+    return [
+        _prospect(row, claim, spent, standing, bound)
+        for row, claim in zip(rows, claims, strict=True)
+    ]
+
+
+def at_most(
+    others: tuple[PrivacyEvent, ...], bound: Limit, delta: float, order: float
+) -> Figure | None:
+    """What a history may come to with a study whose own filter keeps `bound`, however it chooses.
+
+    Divergences rise with the order, so what the filter allows at its order bounds every lower one;
+    None at a higher one. Raises Unbounded.
+    """
+    own = gate.filter_order(bound)
+    if order > own:
+        return None
+    most = divergence(others, order) + divergence_limit(bound.epsilon, bound.delta, own)
+    proved = rdp.to_epsilons(np.full_like(rdp.ORDERS, most), delta)
+    found = float(proved[int(np.argmin(np.abs(rdp.ORDERS - order)))])
+    version, words = rdp.RdpAccountant.version, f"order {order:g}, sealed in advance"
+    return Figure(bounded(found, "rdp"), delta, "rdp", version, words)
 
 
 def _prospect(
-    row: DatasetBudget, claim: gate.Claim, spent: histories.Histories, standing: Commitments
+    row: DatasetBudget,
+    claim: gate.Claim,
+    spent: histories.Histories,
+    standing: Commitments,
+    bound: Limit | None,
 ) -> Prospect:
     limit, order = gate.terms(row)
     verdict = gate.judge_claim(claim, spent, standing, limit, order)
     planned = standing.with_plan(claim.study, claim.place, claim.plan)
-    other = gate.other_unit(claim, spent, standing) if claim.plan else ""
+    other = gate.other_unit(claim, spent, standing) if claim.unit else ""
     conflict = str(MixedUnits(*claim.place, other, claim.unit)) if other else ""
+    if bound is None:
+        after = epsilon(planned.demand(spent, claim.place), limit.delta)
+    else:
+        after = at_most(_of_others(claim, spent, standing), bound, limit.delta, order)
     return Prospect(
         row.lineage,
         limit,
         before=epsilon(spent.dataset(*claim.place), limit.delta),
         committed=epsilon(standing.demand(spent, claim.place, without=claim.study), limit.delta),
-        after=epsilon(planned.demand(spent, claim.place), limit.delta),
+        after=after,
         fits=verdict.fits and not conflict,
         conflict=conflict,
     )
+
+
+def _of_others(
+    claim: gate.Claim, spent: histories.Histories, standing: Commitments
+) -> tuple[PrivacyEvent, ...]:
+    """Everything that all other studies spent of the dataset and have committed on it."""
+    rest = {
+        name: steps for name, steps in spent.steps.items() if name != (claim.study, *claim.place)
+    }
+    return standing.demand(histories.Histories(rest), claim.place, without=claim.study)

@@ -12,7 +12,7 @@ from accounting.dp.fitting import Answer, coarse, divergence, rounds_within
 from accounting.dp.planning import ADAPTIVE, Outlook, after, rounds_held
 from accounting.keys import Limit
 from accounting.models import DatasetBudget
-from accounting.selectors import commitments, histories, shown, units, visible
+from accounting.selectors import commitments, histories, lending, shown, units, visible
 from accounting.selectors.commitments import Commitments
 from accounting.services import gate
 from studies.models import Institution, Participation
@@ -29,6 +29,7 @@ class Lifetime:
     limit: Limit
     before: Figure  # spent, and committed by others
     after: tuple[Figure, ...]  # after each round that the outlook lists; empty: no bound found
+    end: Figure | None  # after the whole study, whatever is chosen on the way; None: no bound
     rounds: int  # of the planned ones, that it still holds
     others: tuple[str, ...]  # studies that spent or committed anything of it
     conflict: str  # the privacy unit that it is charged for, where that is another; '' else
@@ -40,8 +41,8 @@ class Lifetime:
 
     @property
     def shown_after(self) -> str:
-        """ε left once the whole plan ran, rounded down; a dash where that has no bound."""
-        return shown.down(self.limit.epsilon - self.after[-1].epsilon) if self.after else "–"
+        """ε left once the whole study ran, rounded down; a dash where that has no bound."""
+        return shown.down(self.limit.epsilon - self.end.epsilon) if self.end else "–"
 
 
 @dataclass(frozen=True)
@@ -163,15 +164,35 @@ def _lifetime(row: DatasetBudget, budgets: Budgets) -> Lifetime:
         rounds = rounds_within(budgets.costs(order), _room(row, budgets, limit, order))
     else:
         rounds = rounds_held(budgets.found, limit.epsilon, limit.delta)
+    after_rounds = _after(others, budgets.found, limit)
     return Lifetime(
         row.lineage,
         limit,
         before=epsilon(others, limit.delta),
-        after=_after(others, budgets.found, limit),
+        after=after_rounds,
+        end=_end(others, budgets.found, limit, order, after_rounds),
         rounds=rounds,
         others=users,
         conflict=budgets.conflict(place),
     )
+
+
+def _end(
+    others: tuple[PrivacyEvent, ...],
+    found: Outlook,
+    limit: Limit,
+    order: float,
+    after_rounds: tuple[Figure, ...],
+) -> Figure | None:
+    """The sealed plan's own end, or the most that an adaptive study's filter allows."""
+    draft = found.draft
+    if draft.schedule != ADAPTIVE:
+        return after_rounds[-1] if after_rounds else None
+    bound = Limit(draft.budget or draft.target or 0.0, draft.delta)
+    try:
+        return lending.at_most(others, bound, limit.delta, order)
+    except Unbounded:
+        return None
 
 
 def _after(others: tuple[PrivacyEvent, ...], found: Outlook, limit: Limit) -> tuple[Figure, ...]:

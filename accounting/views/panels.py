@@ -6,8 +6,10 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from accounting import charts
-from accounting.selectors import attestations, lending, overview, spending
+from accounting.keys import Limit
+from accounting.selectors import attestations, forecasts, lending, overview, spending
 from federation.protocol import plans
+from federation.protocol.document import Protocol
 from studies import access
 from studies.selectors.protocols import protocol_of
 
@@ -37,7 +39,7 @@ def budget(request: HttpRequest, slug: str) -> HttpResponse:
             curves,
             rounds=protocol.rounds.count,
             budget=overview.study_budget(protocol),
-            planned=float(protocol.plan.epsilon) if protocol.plan else None,
+            ahead=_ahead(study.slug, protocol, losses, curves),
         ),
     }
     return render(request, "accounting/panels/budget.html", context)
@@ -52,9 +54,31 @@ def lend(request: HttpRequest, slug: str, institution: str) -> HttpResponse:
         raise Http404
     protocol = protocol_of(part.study)
     plan = plans.plan_events(protocol) if protocol.plan else ()
+    bound = _bound(protocol)
     context = {
         "study": part.study,
         "protocol": protocol,
-        "prospects": lending.prospects(part.study.slug, part.institution.slug, plan),
+        "bound": bound,
+        "prospects": lending.prospects(
+            part.study.slug, part.institution.slug, plan, unit=protocol.data.unit, bound=bound
+        ),
     }
     return render(request, "accounting/panels/lending.html", context)
+
+
+def _ahead(
+    study: str, protocol: Protocol, losses: list[overview.Loss], curves: list[charts.Curve]
+) -> forecasts.Points:
+    """How the sealed plan goes on where most was spent."""
+    place = charts.leading(curves)
+    if place is None:
+        return ()
+    done = curves[place].points[-1][0] if curves[place].points else 0
+    return forecasts.ahead(study, losses[place].institution.slug, protocol, done)
+
+
+def _bound(protocol: Protocol) -> Limit | None:
+    """What an adaptive study may spend at most at one site; None where a plan is sealed."""
+    if not protocol.privacy.adaptive:
+        return None
+    return Limit(plans.epsilon_budget(protocol), protocol.privacy.target_delta)

@@ -11,7 +11,8 @@ from accounting import charts_planner
 from accounting.dp.calibration import CalibrationError
 from accounting.dp.doubts import Terms, doubts
 from accounting.dp.figures import Unbounded
-from accounting.dp.planning import Outlook, outlook, rounds_held
+from accounting.dp.planning import ADAPTIVE, Outlook, outlook, rounds_held
+from accounting.keys import Limit
 from accounting.selectors import planner
 from accounting.views import drafting
 from accounting.views.drafting import Asked
@@ -43,6 +44,7 @@ def _context(request: HttpRequest, asked: Asked) -> dict[str, Any]:
 
 def _priced(request: HttpRequest, asked: Asked, found: Outlook) -> dict[str, Any]:
     budget = asked.budget or asked.draft.target or found.figure.epsilon
+    bound = Limit(budget, asked.draft.delta) if asked.draft.schedule == ADAPTIVE else None
     slugs = [slug for slug, _ in asked.members]
     houses = planner.houses(request.user, found, slugs, study=asked.study, unit=asked.unit)
     figure = charts_planner.outlook(
@@ -55,18 +57,19 @@ def _priced(request: HttpRequest, asked: Asked, found: Outlook) -> dict[str, Any
         "unit": asked.unit,
         "rows": _rows(found),
         "budget": budget,
+        "bound": bound,
+        "judge": "rdp" if bound else found.figure.accountant,
         "held": rounds_held(found, budget),
         "houses": houses,
         "fitting": sum(house.answer == "fits" for house in houses),
         "excess": found.naive.epsilon / max(found.figure.epsilon, 1e-9),
-        "doubts": doubts(_terms(asked, found)),
+        "doubts": doubts(_terms(asked, found, budget if bound else found.figure.epsilon)),
         "figure": figure,
     }
 
 
-def _terms(asked: Asked, found: Outlook) -> Terms:
+def _terms(asked: Asked, found: Outlook, epsilon: float) -> Terms:
     draft = found.draft
-    epsilon = found.figure.epsilon
     first = found.points[0].figure.epsilon
     return Terms(draft.delta, draft.sample_rate, asked.cohorts, epsilon, found.at_site, first)
 

@@ -151,7 +151,7 @@ def test_a_lead_of_the_house_reads_its_figures(ada, lent, cast, hospitals):
     html = asked(ada, **NOISE)
     plan = plans.plan_events(plans.seal(small_protocol()))
     row = lending.prospects("another", "cleveland", plan)[0]
-    assert f"after it {row.shown_left_after}" in html
+    assert f"left after it {row.shown_left_after}" in html
     assert "heart-1988" in html
     assert answers(html) == {"cleveland": "all 2", "budapest": "Ask the site"}
     lent("0.5")
@@ -221,9 +221,38 @@ def test_noise_that_is_chosen_on_the_way_is_an_odometer(ada):
     adaptive = {"privacy-schedule": "adaptive", "rounds-count": "5"}
     html = asked(ada, **adaptive)
     assert "An odometer, no sealed plan" in html
-    spent = float(re.search(r"ε = ([\d.]+)", html)[1])
-    assert 0.5 < spent < 1.0  # the filter is stricter than PLD
     assert "needs one" in asked(ada, **adaptive, **NOISE)
+
+
+@pytest.mark.parametrize(("budget", "bound"), [("", "1"), ("1.7", "1.7")])
+def test_what_is_chosen_on_the_way_is_headed_by_its_bound(ada, budget, bound):
+    """What the start alone would cost is less than what may be spent: no headline."""
+    adaptive = {"privacy-schedule": "adaptive", "rounds-count": "5"}
+    html = asked(ada, **adaptive, **{"privacy-epsilon_budget": budget})
+    large = re.findall(r'figure-large">(ε[^<]*)', html)
+    assert large == [f"ε ≤ {bound}"]
+    terms = "δ = 0.001 · Rényi (RDP) accountant · per row · this study"
+    for where in ("data-planner-line", large[0]):
+        assert terms in html[html.index(where) :][:250]
+    start = Decimal(re.findall(r'<td class="num">([\d.]+)</td>', html)[-2])
+    assert start < Decimal(bound)
+    assert f"ε = {start}" not in html
+
+
+def test_the_lifetime_is_told_by_the_bound_too(ada, lent, cast, hospitals):
+    people.grant(cast.ada, Role.SITE_ADMIN, hospitals.cleveland)
+    lent("3")
+    adaptive = {"privacy-schedule": "adaptive", "rounds-count": "5"}
+    least = Decimal(re.search(r"left after it, at least ([\d.]+)", asked(ada, **adaptive))[1])
+    start = Decimal(re.search(r"left after it ([\d.]+)", asked(ada, **{"rounds-count": "5"}))[1])
+    assert 0 < least < start < 3
+    lent("0.5")
+    assert "its own filter ends the study" in asked(ada, **adaptive)
+
+
+def test_the_lid_carries_the_terms_of_its_price(ada):
+    line = re.search(r"data-planner-line>(.*?)</p>", asked(ada))[1]
+    assert "ε = 1.000 · δ = 0.001 · PLD accountant · per row · this study · noise" in line
 
 
 def test_what_is_hardly_meant_is_said(ada):
