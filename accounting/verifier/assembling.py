@@ -8,6 +8,7 @@ FILE = FOLDER / "cloister_verify.py"
 PACKAGE = "accounting.verifier.parts"
 ORDER = (
     "reading",
+    "inputs",
     "trees",
     "losses",
     "histories",

@@ -37,7 +37,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 # Reading what may be hostile: strict JSON, its one canonical form (RFC 8785), typed values.
 # ==================================================================================================
 
-MOST_BYTES = 1 << 30
 MOST_DIGITS = 20  # of a whole number; the canonical form stops at 2^53 anyway
 SAFE_INTEGER = 2**53 - 1
 _DECIMAL = re.compile(r"[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,4})?")
@@ -60,21 +59,6 @@ class Unknown(Unreadable):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} is not known here; update the verifier")
-
-
-def read(path: str) -> Any:
-    """The JSON document in a file. Raises Unreadable, with the reason as a sentence."""
-    try:
-        with Path(path).open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise Unreadable(f"{path} cannot be read: {error.strerror or error}") from error
-    if len(data) > MOST_BYTES:
-        raise Unreadable(f"{path} is larger than {MOST_BYTES} bytes")
-    try:
-        return parse(data.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise Unreadable(f"{path} is not UTF-8 text") from error
 
 
 def parse(text: str) -> Any:
@@ -207,6 +191,87 @@ def hexadecimal_text(text: Any, name: str, length: int = 64) -> str:
     if not isinstance(text, str) or len(text) != length or not _HEX.fullmatch(text):
         raise Wrong(f"{name!r} is not {length} lower-case hexadecimal digits")
     return text
+
+
+# ==================================================================================================
+# inputs: part of cloister-verify
+#
+# Opening what the auditor gives: a file in another's place is told what it is and what to do.
+# ==================================================================================================
+
+MOST_BYTES = 1 << 30
+EXPORT = "export a bundle (bundle.json) from the ledger's page"
+WITH_REPORT = "give a bundle first, and this with it: cloister_verify.py bundle.json --report FILE"
+FROM_JSON = "take the report's JSON, which is the report itself"
+_BEGINNINGS = (
+    (b"%PDF-", "a PDF", FROM_JSON),
+    (b"PK\x03\x04", "a ZIP archive", "unpack it and give the JSON file that is in it"),
+    (b"\x1f\x8b", "a gzip file", "unpack it first"),
+    (b"<", "a web page or XML", "save the download itself, not the page that offers it"),
+    (b"report,", "a report as CSV", FROM_JSON),
+)
+_SCHEMAS = (
+    ("cloister-ledger/", "a study's ledger.json, which has no proofs and no signatures", EXPORT),
+    ("cloister-verdict/", "a verdict of this program", "give the bundle that it was about"),
+)
+
+
+def read(path: str) -> Any:
+    """The JSON document in a file. Raises Unreadable, with the reason as a sentence."""
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise Unreadable(f"{path} cannot be read: {error.strerror or error}") from error
+    if len(data) > MOST_BYTES:
+        raise Unreadable(f"{path} is larger than {MOST_BYTES} bytes")
+    start = data[:4096].removeprefix(b"\xef\xbb\xbf").lstrip()
+    _check_beginning(path, start)
+    try:
+        return parse(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"{path} is not UTF-8 text: download it again") from error
+    except Unreadable as error:
+        if start[:1] not in b"{[":
+            raise Unreadable(f"{path} is not JSON: {EXPORT}") from error
+        raise
+
+
+def _check_beginning(path: str, start: bytes) -> None:
+    if not start:
+        raise Unreadable(f"{path} is empty: download it again")
+    for beginning, kind, advice in _BEGINNINGS:
+        if start.startswith(beginning):
+            raise Unreadable(f"{path} is {kind}, not JSON: {advice}")
+
+
+def is_report(document: Any) -> bool:
+    """Whether it is a report by itself, or one with its signatures beside it."""
+    if not isinstance(document, dict):
+        return False
+    inside = document.get("report")
+    alone = isinstance(inside, dict) and str(inside.get("schema")).startswith("cloister-privacy-")
+    return alone or {"text", "sha256", "signatures"} <= set(document)
+
+
+def no_bundle(document: Any) -> str:
+    """What a JSON document is that has none of a bundle's schemas, and what to do."""
+    schema = str(document.get("schema", "")) if isinstance(document, dict) else ""
+    if not schema and is_report(document):
+        return f"this is a report, not a bundle: {WITH_REPORT}"
+    for beginning, kind, advice in _SCHEMAS:
+        if schema.startswith(beginning):
+            return f"this is {kind}, not a bundle: {advice}"
+    return "" if schema else f"this is no bundle: {EXPORT}"
+
+
+def no_report(document: Any) -> str:
+    """What was given as a report and is none; empty where it may be one."""
+    if isinstance(document, dict) and str(document.get("schema")).startswith("cloister-bundle/"):
+        return "--report was given a bundle: give the bundle first, without --report"
+    if not is_report(document):
+        return "--report was given a file that is no report: download the report's JSON"
+    return ""
 
 
 # ==================================================================================================
@@ -2431,7 +2496,7 @@ def main(arguments: list[str] | None = None) -> int:
 def judge(options: argparse.Namespace, verdict: Verdict) -> Replay:
     """Every check in order. Raises Unreadable, or Unknown where something is newer than this."""
     document = understood(read(options.bundle))
-    report = read(options.report) if options.report else None
+    report = _report(options.report) if options.report else None
     pins = dict(_pin(text) for text in options.site)
     key = _check_key(document["hub_key"], options.key, verdict)
     complete = document["complete"]
@@ -2452,8 +2517,9 @@ def judge(options: argparse.Namespace, verdict: Verdict) -> Replay:
 
 def understood(document: Any) -> dict[str, Any]:
     """The document, if it is a bundle of this form. Raises Unreadable or Unknown."""
-    if not isinstance(document, dict) or "schema" not in document:
-        raise Unreadable("this is no bundle: export one from the ledger's page")
+    mistaken = no_bundle(document)
+    if mistaken:
+        raise Unreadable(mistaken)
     if document["schema"] != SCHEMA:
         raise Unknown(f"the schema {str(document['schema'])[:80]!r}")
     more = sorted(set(document) - PARTS)
@@ -2467,6 +2533,15 @@ def understood(document: Any) -> dict[str, Any]:
     except Wrong as wrong:
         raise Unreadable(f"the bundle is damaged: {wrong}") from wrong
     return document
+
+
+def _report(path: str) -> Any:
+    """The report in a file. Raises Unreadable where it is something else."""
+    report = read(path)
+    mistaken = no_report(report)
+    if mistaken:
+        raise Unreadable(mistaken)
+    return report
 
 
 def _check_key(said: str, pinned: str | None, verdict: Verdict) -> str:

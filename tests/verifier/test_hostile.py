@@ -28,7 +28,7 @@ def refused(auditor, text: str) -> str:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "not JSON, or was cut short"),
+        ("", "is empty: download it again"),
         ("{", "not JSON, or was cut short"),
         ("[" * 100_000, "nested too deeply"),
         ("[]", "this is no bundle"),

@@ -10,6 +10,7 @@ from typing import Any
 
 from accounting.verifier.parts.entries import Entries
 from accounting.verifier.parts.findings import Verdict
+from accounting.verifier.parts.inputs import no_bundle, no_report, read
 from accounting.verifier.parts.reading import (
     MALFORMED,
     Unknown,
@@ -18,7 +19,6 @@ from accounting.verifier.parts.reading import (
     hexadecimal,
     hexadecimal_text,
     pick,
-    read,
 )
 from accounting.verifier.parts.replay import Replay
 from accounting.verifier.parts.reports import check_reports
@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
 def judge(options: argparse.Namespace, verdict: Verdict) -> Replay:
     """Every check in order. Raises Unreadable, or Unknown where something is newer than this."""
     document = understood(read(options.bundle))
-    report = read(options.report) if options.report else None
+    report = _report(options.report) if options.report else None
     pins = dict(_pin(text) for text in options.site)
     key = _check_key(document["hub_key"], options.key, verdict)
     complete = document["complete"]
@@ -74,8 +74,9 @@ def judge(options: argparse.Namespace, verdict: Verdict) -> Replay:
 
 def understood(document: Any) -> dict[str, Any]:
     """The document, if it is a bundle of this form. Raises Unreadable or Unknown."""
-    if not isinstance(document, dict) or "schema" not in document:
-        raise Unreadable("this is no bundle: export one from the ledger's page")
+    mistaken = no_bundle(document)
+    if mistaken:
+        raise Unreadable(mistaken)
     if document["schema"] != SCHEMA:
         raise Unknown(f"the schema {str(document['schema'])[:80]!r}")
     more = sorted(set(document) - PARTS)
@@ -89,6 +90,15 @@ def understood(document: Any) -> dict[str, Any]:
     except Wrong as wrong:
         raise Unreadable(f"the bundle is damaged: {wrong}") from wrong
     return document
+
+
+def _report(path: str) -> Any:
+    """The report in a file. Raises Unreadable where it is something else."""
+    report = read(path)
+    mistaken = no_report(report)
+    if mistaken:
+        raise Unreadable(mistaken)
+    return report
 
 
 def _check_key(said: str, pinned: str | None, verdict: Verdict) -> str:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from pathlib import Path
 from typing import Any
 
-MOST_BYTES = 1 << 30
 MOST_DIGITS = 20  # of a whole number; the canonical form stops at 2^53 anyway
 SAFE_INTEGER = 2**53 - 1
 _DECIMAL = re.compile(r"[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,4})?")
@@ -31,21 +29,6 @@ class Unknown(Unreadable):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} is not known here; update the verifier")
-
-
-def read(path: str) -> Any:
-    """The JSON document in a file. Raises Unreadable, with the reason as a sentence."""
-    try:
-        with Path(path).open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise Unreadable(f"{path} cannot be read: {error.strerror or error}") from error
-    if len(data) > MOST_BYTES:
-        raise Unreadable(f"{path} is larger than {MOST_BYTES} bytes")
-    try:
-        return parse(data.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise Unreadable(f"{path} is not UTF-8 text") from error
 
 
 def parse(text: str) -> Any:
