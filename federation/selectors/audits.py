@@ -7,9 +7,13 @@ from typing import Any
 from accounting.dp.figures import Figure
 from accounting.models import Entry, EntryKind
 from accounting.selectors import shown
+from federation.protocol.audit import REVEAL
 from studies.models import Event, Institution, Study
 from studies.selectors.protocols import protocol_of
 from studies.services.studies import ENDED
+from studies.states import StudyStatus
+
+EARLY = (StudyStatus.WITHDRAWN, StudyStatus.EXHAUSTED, StudyStatus.FAILED)
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,21 @@ def audits(study: Study) -> list[Audited]:
     return [_audited(study, part.institution, facts, absent) for part in parts]
 
 
+def outstanding(study: Study) -> bool:
+    """Whether a study that ended early owes a word about its coins, and asks nobody for it yet."""
+    if study.status not in EARLY or protocol_of(study).audit is None:
+        return False
+    if study.rounds.filter(phase=REVEAL).exists():
+        return False
+    bound = Entry.objects.filter(study=study.slug, kind=EntryKind.COMMITTED).exists()
+    return bound and not study.events.filter(kind="audit_missing").exists()
+
+
+def _pending(study: Study) -> bool:
+    """Whether coins may still come although the study ended."""
+    return outstanding(study) or study.rounds.filter(phase=REVEAL, status="open").exists()
+
+
 def _audited(
     study: Study,
     institution: Institution,
@@ -64,7 +83,7 @@ def _audited(
         return Audited(institution, state, commitment, bound, "")
     if institution.pk in absent:
         return Audited(institution, "missing", commitment, None, absent[institution.pk])
-    if study.status in ENDED:
+    if study.status in ENDED and not (commitment and _pending(study)):
         reason = "the study ended before its coins were revealed"
         return Audited(institution, "missing", commitment, None, reason)
     return Audited(institution, "committed" if commitment else "waiting", commitment, None, "")

@@ -56,6 +56,11 @@ class RoundRow:
         return self.closed_at and (self.closed_at - self.opened_at).total_seconds()
 
     @property
+    def trains(self) -> bool:
+        """Whether it is an attempt at a model; one after an early end only reveals coins."""
+        return self.decisive in self.phases
+
+    @property
     def contributors(self) -> tuple[str, ...]:
         """Slugs of the institutions whose answer to the decisive phase was accepted."""
         wanted = (self.decisive, "answered")
@@ -104,6 +109,8 @@ def can_close_below_quorum(study: Study) -> RoundRow | None:
 
 def _row(study: Study, round_: Round, cells: Iterable[SiteCell]) -> RoundRow:
     names = tuple(p.name for p in phases.phases_of(protocol_of(study), round_.number))
+    if cells and phases.TRAIN.name not in {cell.phase for cell in cells}:
+        names = names if round_.phase == phases.COMMIT.name else (round_.phase,)
     return RoundRow(
         number=round_.number,
         attempt=round_.attempt,

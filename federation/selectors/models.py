@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from federation.models import Checkpoint, RoundStatus
+from federation.models import Checkpoint
 from federation.services import blobs
 from studies.models import Study
 
@@ -63,7 +63,7 @@ def tensors_path(row: ModelRow) -> Path:
 def summary(study: Study) -> Summary:
     """Rounds done, attempts made, everybody who contributed, the last model, the time it took."""
     rows = checkpoints(study)
-    closed = study.rounds.filter(status=RoundStatus.CLOSED).count()
+    closed = sum(row.number > 0 for row in rows)
     names = sorted({name for row in rows for name in row.contributors})
     end = study.ended_at or (rows[-1].at if rows else None)
     seconds = (end - study.started_at).total_seconds() if end and study.started_at else None

@@ -28,11 +28,13 @@ from federation.models import (
     RoundStatus,
 )
 from federation.protocol.document import Protocol
+from federation.selectors.audits import outstanding
 from federation.services import (
     auditing,
     closing,
     measuring,
     opening,
+    revealing,
     rounds,
     settling,
     verdicts,
@@ -58,6 +60,7 @@ class _Overtaken(Exception):
 def due() -> list[int]:
     """Ids of the studies a sweep looks at: running ones, and any that has a round open."""
     wanted = Q(status=StudyStatus.RUNNING) | Q(rounds__status=RoundStatus.OPEN)
+    wanted |= Q(pk__in=revealing.due().values("pk"))
     return list(Study.objects.filter(wanted).order_by("id").values_list("id", flat=True).distinct())
 
 
@@ -91,13 +94,13 @@ def _next(study: Study, round_: Round | None, now: datetime) -> Step | None:
     if round_ is not None and round_.status == RoundStatus.OPEN:
         return _next_of_open(study, round_, now)
     if study.status != StudyStatus.RUNNING:
-        return None
+        return _reveal if outstanding(study) else None
     number, _ = opening.next_number(study)
     return _complete if number > protocol_of(study).rounds.count else _open
 
 
 def _next_of_open(study: Study, round_: Round, now: datetime) -> Step | None:
-    if study.status not in ALIVE:
+    if study.status not in ALIVE and not revealing.goes_on(study, round_):
         return _stand_down
     waiting = Assignment.objects.filter(
         round=round_, phase=round_.phase, status__in=UNSETTLED
@@ -205,15 +208,24 @@ def _bind_coins(study: Study, round_: Round, now: datetime) -> None:
 
 
 def _commit_audit(study: Study, round_: Round, now: datetime) -> None:
-    """What the coins show, into the ledger; a refuted ε ends the study."""
+    """What the coins show, into the ledger; a refuted ε ends the study, if it has not ended."""
     found = measuring.outcome(round_)
     with _locked(study, round_) as row:
         round_.study = row
         refutation = auditing.conclude(row, found.findings, found.missing, now)
+        if revealing.early(round_):
+            revealing.close(round_, now)
+            return
         checkpoint = Checkpoint.objects.get(study=row, number=round_.number)
         _go_on(row, round_, checkpoint.contributors, now)
-        if refutation:
+        if refutation and row.status in ALIVE:  # one that ended stays as it ended; it is told
             studies.fail(row, reason=refutation)
+
+
+def _reveal(study: Study, round_: Round | None, now: datetime) -> None:
+    """The study ended early: its coins are asked for, or it is told why they cannot be judged."""
+    with _locked(study, round_) as row:
+        revealing.reveal(row, now)
 
 
 def _commit_model(study: Study, round_: Round, now: datetime) -> None:

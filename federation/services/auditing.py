@@ -95,10 +95,15 @@ def conclude(
         )
         _tell(study, finding)
     for absent in missing:
-        events.record(
-            "audit_missing", study=study, institution=absent.institution, reason=absent.reason
-        )
+        tell_missing(study, absent)
     return " ".join(_refutation(finding) for finding in findings if finding.refutes)
+
+
+def tell_missing(study: Study, absent: Missing) -> None:
+    """Keep why an institution is not audited."""
+    events.record(
+        "audit_missing", study=study, institution=absent.institution, reason=absent.reason
+    )
 
 
 def _tell(study: Study, finding: Finding) -> None:

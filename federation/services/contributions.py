@@ -148,7 +148,7 @@ def _closed(row: Assignment, now: datetime) -> bool:
         row.status not in UNSETTLED
         or row.expires_at <= now
         or row.round.status != RoundStatus.OPEN
-        or row.round.study.status not in ALIVE
+        or not (row.round.study.status in ALIVE or row.phase == phases.REVEAL.name)
     )
 
 

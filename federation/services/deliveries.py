@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from accounting.services import ledger
@@ -54,16 +54,19 @@ def take(institution: Institution, *, now: datetime | None = None) -> bytes | No
 def _answerable(institution: Institution, now: datetime) -> QuerySet[Assignment]:
     """Paused studies count: a pause opens nothing new, what is open runs to its end.
 
+    So do the coins of a study that ended early.
+
     An institution that withdrew gets nothing more, whether the engine has heard of it or not.
     """
+    alive = Q(round__study__status__in=(StudyStatus.RUNNING, StudyStatus.PAUSED))
     return Assignment.objects.filter(
+        alive | Q(phase=phases.REVEAL.name),
         round__study__participations__institution=F("institution"),
         round__study__participations__status=ParticipationStatus.APPROVED,
         institution=institution,
         status__in=UNSETTLED,
         expires_at__gt=now,
         round__status=RoundStatus.OPEN,
-        round__study__status__in=(StudyStatus.RUNNING, StudyStatus.PAUSED),
     )
 
 

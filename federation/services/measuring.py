@@ -71,6 +71,8 @@ def _seen(study: Study, protocol: Protocol) -> list[Seen]:
     models = dict(Checkpoint.objects.filter(study=study).values_list("number", "digest"))
     seen = []
     for round_ in study.rounds.exclude(status=RoundStatus.FAILED).order_by("number"):
+        if not rounds.accepted(round_, phases.TRAIN.name).exists():
+            continue  # an attempt that only reveals
         model = closing.load(models[round_.number - 1])
         used = {
             row.assignment.institution.slug: closing.load(row.tensors_digest, model)

@@ -94,11 +94,44 @@ def open_phase(
     round_.phase, round_.phase_deadline = phase.name, _deadline(protocol, now)
     round_.save(update_fields=["phase", "phase_deadline"])
     checkpoint = Checkpoint.objects.get(study=round_.study, number=round_.number + phase.checkpoint)
-    model_digest = getattr(checkpoint, phase.gives)
+    _assign(round_, phase, protocol, parts, getattr(checkpoint, phase.gives), now)
+
+
+def _assign(
+    round_: Round,
+    phase: phases.Phase,
+    protocol: Protocol,
+    parts: Parts,
+    model_digest: str,
+    now: datetime,
+) -> None:
     Assignment.objects.bulk_create(
         _assignment(round_, phase, protocol, part, model_digest, now) for part in parts
     )
     bell.ring(part.institution.slug for part in parts)
+
+
+def open_reveal(
+    study: Study,
+    protocol: Protocol,
+    parts: Parts,
+    place: tuple[int, int],
+    model_digest: str,
+    now: datetime,
+) -> Round:
+    """Open an attempt (number, attempt) that only reveals coins; it costs nothing."""
+    round_ = Round.objects.create(
+        study=study,
+        number=place[0],
+        attempt=place[1],
+        phase=phases.REVEAL.name,
+        phase_deadline=_deadline(protocol, now),
+        quorum=protocol.quorum,
+        protocol_digest=study.protocol_digest,
+        opened_at=now,
+    )
+    _assign(round_, phases.REVEAL, protocol, parts, model_digest, now)
+    return round_
 
 
 def _try(requests: list[Reservation]) -> None:

@@ -1,6 +1,7 @@
 """The free phases of an empirical audit at a site, and its canaries among the training rows.
 
-Coins are committed to before round 1 and revealed after the last one; neither reads a row. An
+Coins are committed to before round 1 and revealed after the last one, whichever that turns out to
+be: a site that has revealed its coins trains no more in that study. Neither reads a row. An
 institution that wants no canaries says so in its own site.toml.
 """
 
@@ -35,7 +36,7 @@ class Auditing:
         Raises Refused: the protocol has no audit, or not in this round; the site wants none; or
         there are no coins to reveal.
         """
-        if protocol.audit is None or assignment.round != _round_of(assignment.phase, protocol):
+        if protocol.audit is None or assignment.round not in _rounds_of(assignment.phase, protocol):
             raise Refused(Reason.NOT_APPROVED, "the protocol has no such phase in this round")
         if self._limits.audits == "never":
             raise Refused(Reason.LIMIT_AUDITS, "limits.audits is never; this study has canaries")
@@ -68,5 +69,17 @@ class Auditing:
             return None
 
 
-def _round_of(phase: str, protocol: Protocol) -> int:
-    return 1 if phase == COMMIT else protocol.rounds.count
+def check_secret(assignment: Assignment, revealed: bool) -> None:
+    """Raise Refused for training after this site revealed the study's coins.
+
+    Known coins audit nothing, and an end that trains on is none.
+    """
+    if revealed and assignment.phase == TRAIN:
+        raise Refused(
+            Reason.NOT_APPROVED,
+            "the coins of this study's audit are revealed: its training is over",
+        )
+
+
+def _rounds_of(phase: str, protocol: Protocol) -> range:
+    return range(1, 2) if phase == COMMIT else range(1, protocol.rounds.count + 1)

@@ -12,7 +12,7 @@ import structlog
 
 from accounting.dp.events import PrivacyEvent
 from federation.learning import architectures
-from federation.protocol.audit import FREE, shape
+from federation.protocol.audit import FREE, REVEAL, shape
 from federation.protocol.canonical import digest
 from federation.protocol.contract import ContractError
 from federation.protocol.document import Protocol
@@ -26,7 +26,7 @@ from federation.protocol.messages import (
 )
 from federation.protocol.tensors import TensorError, Tensors, unpack
 from federation.site.approvals import Approval, Approvals
-from federation.site.auditing import Auditing
+from federation.site.auditing import Auditing, check_secret
 from federation.site.config import Dataset, SiteConfig
 from federation.site.datasets import Datasets
 from federation.site.egress import Gate, Permit
@@ -200,6 +200,7 @@ class Executor:
 
     def _prepared(self, assignment: Assignment, slot: Slot) -> Job:
         parts = self._parts
+        check_secret(assignment, bool(parts.journal.released(assignment.study, REVEAL)))
         approval = parts.approvals.under(assignment, parts.receiving)
         protocol = approval.protocol
         dataset = _lent(parts.config, approval.statement)

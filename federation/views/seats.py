@@ -40,7 +40,7 @@ class Board:
 def seen_rounds(rows: Sequence[RoundRow], seen: set[str], planned: int) -> Board:
     """Arrange the attempts (oldest first), leaving out sites not in `seen` (slugs)."""
     shown = [PastRound(row, _visible(row, seen)) for row in rows]
-    newest = {row.number: row.status for row in rows}
+    newest = {row.number: row.status for row in rows if row.trains}
     count = max([planned, *newest])
     return Board(
         newest=shown[-1] if shown else None,

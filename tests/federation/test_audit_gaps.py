@@ -157,11 +157,10 @@ def test_who_withdrew_is_named(audited, sites, lead):
     participations.withdraw(part, by=lead)
     advance(audited)
     studies.withdraw(audited, by=lead)
-    row = states(audited)["budapest"]
-    assert (row.state, row.reason) == (
-        "missing",
-        "the study ended before its coins were revealed",
-    )
+    assert states(audited)["budapest"].state == "committed"
+    advance(audited)
+    row = states(audited)["zurich"]
+    assert (row.state, row.reason) == ("missing", "left the study before its coins were revealed")
 
 
 def test_false_coins_are_refused_for_good(audited, sites):

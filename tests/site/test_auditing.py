@@ -134,8 +134,21 @@ def test_a_site_may_refuse_audits(
     assert play_one(site, hub, hub.assign(PROTOCOL, model()))
 
 
-@pytest.mark.parametrize(("phase", "number"), [(COMMIT, 2), (REVEAL, 1)])
-def test_a_free_phase_has_one_round(
+def test_a_study_may_end_early_and_then_trains_no_more(
+    site: Site, hub: Hub, ask: Callable[..., str]
+) -> None:
+    assert play_one(site, hub, ask(COMMIT))
+    assert play_one(site, hub, ask("train"))
+    uid = ask(REVEAL, 1)
+    assert play_one(site, hub, uid)
+    assert len(coins_of(left(hub, uid)).flips) == CANARIES
+    later = refused(site, hub, ask("train", 2))
+    assert (later.reason, later.accessed) == (Reason.NOT_APPROVED, False)
+    assert kinds(site).count("charged") == 1
+
+
+@pytest.mark.parametrize(("phase", "number"), [(COMMIT, 2), (REVEAL, ROUNDS + 1)])
+def test_a_free_phase_has_its_rounds(
     site: Site, hub: Hub, ask: Callable[..., str], phase: str, number: int
 ) -> None:
     assert refused(site, hub, ask(phase, number)).reason == Reason.NOT_APPROVED
