@@ -53,7 +53,7 @@ KINDS: dict[str, str] = {
     "journal_silent": "The site of {institution} answers rounds and does not tell its journal",
     "witness_failed": "The site of {institution} found that the hub's ledger was rewritten",
     "alert_explained": "{by} explained an alert ({alert})",
-    "budget_low": "{percent} % of the privacy budget of {what} is spent or reserved",
+    "budget_low": "{percent} % of the privacy budget of {what} is {how}",
     "budget_raise_proposed": "{by} proposed to raise the budget of {dataset} at {institution}",
     "budget_raise_rejected": "{by} did not raise the budget of {dataset} at {institution}",
     "budget_raise_withdrawn": "{by} no longer proposes to raise {dataset} at {institution}",
@@ -62,4 +62,7 @@ KINDS: dict[str, str] = {
     "disjoint_withdrawn": "{by} withdrew the attestation that no patient is at two institutions",
     "budget_lowered": "{by} lowered the lifetime budget of {dataset} at {institution}",
 }
+# What rows of a kind lack that were written before their sentence named it.
+SPENT = "spent or reserved"
+OLDER: dict[str, dict[str, str]] = {"budget_low": {"how": SPENT}}
 NEWS_ONLY = frozenset({"site_seen", "step_done"})  # never rows

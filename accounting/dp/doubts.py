@@ -53,8 +53,9 @@ def _delta(terms: Terms) -> Iterator[Doubt]:
     if terms.delta * smallest >= 1:
         yield Doubt(
             "privacy.target_delta",
-            f"is {terms.delta:g}, which is not below 1 / {smallest}, one over the "
-            "smallest declared cohort_size: it would allow to publish somebody's rows as they are",
+            f"is {terms.delta:g}: choose one well below 1/{smallest}, one over the smallest "
+            "declared cohort size; at this δ even publishing somebody's row as it is would keep "
+            "the promise",
         )
 
 

@@ -27,7 +27,11 @@ class ScopeForm(StyledForm):
     unit = forms.ChoiceField(
         required=False,
         label="Privacy unit",
-        choices=[("", "All"), ("patient", "Charges per patient"), ("row", "Charges per row")],
+        choices=[
+            ("", "Patients and rows"),
+            ("patient", "Patients: charges per patient"),
+            ("row", "Rows: charges per row"),
+        ],
     )
 
     def __init__(self, *args: Any, person: Visitor, **kwargs: Any) -> None:

@@ -31,6 +31,28 @@ def unit_name(unit: str) -> str:
     return UNIT_NAMES.get(unit, f"one {unit}" if unit else "one privacy unit")
 
 
+def counted(number: int, word: str) -> str:
+    """A number with its noun: 1 step, 3 steps."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def unit_with_cap(unit: str, cap: int) -> str:
+    """The privacy units of a report in words; only a patient has several rows."""
+    told = " and ".join(unit_name(each) for each in unit.split(" and "))
+    if unit.startswith("none"):
+        return unit
+    return f"{told}, at most {counted(cap, 'row')} each" if "patient" in unit else told
+
+
+def given_back(steps: int, rows: int) -> str:
+    """What a study that ended had sealed and never reserved."""
+    if not rows:
+        return "nothing"
+    if not steps:
+        return "nothing: every sealed step had been reserved"
+    return f"{counted(steps, 'sealed step')} never reserved, in {counted(rows, 'ledger row')}"
+
+
 def metric(name: str) -> str:
     """A metric's name as a reader knows it."""
     return METRICS.get(name, name.replace("_", " "))

@@ -116,7 +116,9 @@ def _detail(body: dict[str, Any]) -> str:
         return f"noise {noise:.5g}, sample rate {rate:.5g}, {event['steps']} steps"
     if body["kind"] == EntryKind.RETURNED:
         steps = sum(event["steps"] for event in body["plan_left"])
-        return f"{steps} steps of its plan"
+        if not steps:
+            return "nothing: all of its plan had been reserved"
+        return f"{steps} step{'' if steps == 1 else 's'} of its plan"
     if body["kind"] == EntryKind.ATTESTED:
         taken_back = "withdrawn by" if body.get("withdrawn") else "attested by"
         return f"{taken_back} {body['name']}: {body['text']}"

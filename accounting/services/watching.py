@@ -8,12 +8,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from accounting.models import Entry, EntryKind
-from accounting.selectors import spending
+from accounting.selectors import commitments, spending
 from accounting.services.verification import Verdict, verify
+from studies.kinds import SPENT
 from studies.models import Event, Institution, Study
 from studies.services import events
 
 LOW = 0.8  # of a budget
+AND_COMMITTED = "spent, reserved or committed to other studies"
 
 
 def look(entries: Iterable[Entry]) -> None:
@@ -48,12 +50,20 @@ def _look_at(entry: Entry, body: dict[str, Any]) -> None:
     if share >= LOW:
         _tell_study(entry, share, study["limit"], sealed=body["sealed"])
     share = float(dataset["epsilon"]) / float(dataset["limit"])
+    how = AND_COMMITTED if not body["sealed"] and _others_committed(entry) else SPENT
     if share >= LOW and not _by_filter(dataset):
         # "It fits in any case" was said by a looser accountant than the page shows.
         spent = spending.dataset_loss(entry.institution, entry.lineage, float(dataset["delta"]))
-        share = spent.epsilon / float(dataset["limit"])
+        share, how = spent.epsilon / float(dataset["limit"]), SPENT
     if share >= LOW:
-        _tell_house(entry, share, dataset["limit"])
+        _tell_house(entry, share, dataset["limit"], how)
+
+
+def _others_committed(entry: Entry) -> bool:
+    """Whether other studies' plans stand on the dataset: beyond its plan, an event leaves them."""
+    place = (entry.institution, entry.lineage)
+    standing = commitments.standing([entry.institution])
+    return any(plan.study != entry.study for plan in standing.at(place))
 
 
 def _by_filter(check: dict[str, str]) -> bool:
@@ -67,15 +77,22 @@ def _tell_study(entry: Entry, share: float, limit: str, *, sealed: bool) -> None
         return
     plan = {"reason": "as its sealed plan foresees"} if sealed else {}
     events.record(
-        "budget_low", study=study, what="this study", percent=int(100 * share), limit=limit, **plan
+        "budget_low",
+        study=study,
+        what="this study",
+        percent=int(100 * share),
+        how=SPENT,
+        limit=limit,
+        **plan,
     )
 
 
-def _tell_house(entry: Entry, share: float, limit: str) -> None:
+def _tell_house(entry: Entry, share: float, limit: str, how: str) -> None:
     house = Institution.objects.filter(slug=entry.institution).first()
     about = {"what": f"dataset {entry.lineage}", "limit": limit}
     told = Event.objects.filter(
         kind="budget_low", study=None, institution=house, payload__limit=limit
     )
     if not told.filter(payload__what=about["what"]).exists():
-        events.record("budget_low", institution=house, percent=int(100 * share), **about)
+        percent = int(100 * share)
+        events.record("budget_low", institution=house, percent=percent, how=how, **about)

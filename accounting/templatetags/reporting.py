@@ -8,6 +8,7 @@ from studies.models import Institution, Study
 
 register = template.Library()
 register.filter("metric", wording.metric)
+register.filter("unit_with_cap", wording.unit_with_cap)
 
 
 @register.filter

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from studies.kinds import KINDS
+from studies.kinds import KINDS, OLDER
 from studies.models import Event, Person, Study
 from studies.selectors.visibility import Visitor, events_for
 
@@ -28,14 +28,18 @@ class _Words(dict):
 
 
 def sentence(event: Event) -> str:
-    """The event in words; the template of its kind with names, payload and reason put in."""
-    words = _Words(event.payload)
+    """The event in words, with its reason where it has one."""
+    text, reason = headline(event), event.payload.get("reason")
+    return f"{text}: {reason}" if reason else text
+
+
+def headline(event: Event) -> str:
+    """The event in few words: the template of its kind with names and payload put in."""
+    words = _Words({**OLDER.get(event.kind, {}), **event.payload})
     words.update(
         by=name_of(event.by), institution=event.institution or UNKNOWN, study=event.study or UNKNOWN
     )
-    text = KINDS.get(event.kind, event.kind.replace("_", " ")).format_map(words)
-    reason = event.payload.get("reason")
-    return f"{text}: {reason}" if reason else text
+    return KINDS.get(event.kind, event.kind.replace("_", " ")).format_map(words)
 
 
 def name_of(person: Person | None) -> str:

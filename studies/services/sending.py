@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 import smtplib
+import textwrap
 from collections.abc import Sequence
 
 import requests
@@ -16,7 +17,7 @@ from django.core.mail import EmailMessage
 
 from studies import alerts
 from studies.models import Channel, Event, Subscription
-from studies.selectors.timeline import sentence
+from studies.selectors.timeline import headline, sentence
 from studies.services.subscriptions import webhook_allowed
 
 SIGNATURE = "Cloister-Signature"
@@ -46,11 +47,18 @@ def mail(address: str, subject: str, text: str, files: Sequence[Attachment] = ()
 
 
 def _email(subscription: Subscription, events: Sequence[Event]) -> None:
-    first = sentence(events[0])
-    subject = first if len(events) == 1 else f"{len(events)} alerts, first: {first}"
     lines = [_line(event) for event in events]
     text = "\n\n".join([*lines, f"Explain them at {settings.PUBLIC_URL}/violations/"])
-    mail(subscription.address, f"[Cloister] {subject}"[:_LONGEST_SUBJECT].replace("\n", " "), text)
+    mail(subscription.address, _subject(events), text)
+
+
+def _subject(events: Sequence[Event]) -> str:
+    """What happened, without its reason, and in which study; never cut within a word."""
+    first = headline(events[0])
+    if events[0].study:
+        first = f"{first} · {events[0].study.name}"
+    told = first if len(events) == 1 else f"{len(events)} alerts, first: {first}"
+    return textwrap.shorten(f"[Cloister] {told}", _LONGEST_SUBJECT, placeholder=" …")
 
 
 def _line(event: Event) -> str:

@@ -3,9 +3,11 @@
 import pytest
 
 from accounting.models import LedgerHead
+from accounting.selectors import spending
 from accounting.services import budgets, returning, watching
 from accounting.tasks import verify_ledger
 from studies.models import Event
+from studies.selectors.timeline import sentence
 from tests.accounting import builders as b
 from tests.accounting import world
 
@@ -41,6 +43,28 @@ def test_a_dataset_above_four_fifths_is_told_to_its_house_once(study):
     assert (event.study, event.institution) == (None, house)
     assert event.payload["what"] == "dataset heart"
     assert 80 <= event.payload["percent"] <= 100
+
+
+def test_what_other_studies_have_committed_is_said_where_it_counts(study):
+    """Beyond its plan an event must leave the room of plans that stand: they are in its figure."""
+    budgets.lower(
+        b.institution("cleveland"), "heart", "1.6", by=world.person("carl"), reason="fewer"
+    )
+    spend("another", 3)
+    (event,) = told()
+    assert event.payload["how"] == "spent, reserved or committed to other studies"
+    assert "is spent, reserved or committed to other studies" in sentence(event)
+    spent = spending.dataset_loss("cleveland", "heart", 1e-3).epsilon
+    assert spent < 0.8 * 1.6
+
+
+def test_where_nothing_else_is_committed_nothing_else_is_said(study):
+    returning.give_back("heart")
+    budgets.lower(
+        b.institution("cleveland"), "heart", "1.0", by=world.person("carl"), reason="fewer"
+    )
+    spend("another", 4)
+    assert "% of the privacy budget of dataset heart is spent or reserved" in sentence(told()[0])
 
 
 def test_another_budget_for_the_same_dataset_is_told_again(study):

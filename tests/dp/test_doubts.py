@@ -20,7 +20,7 @@ def test_a_sound_plan_is_not_doubted() -> None:
 @pytest.mark.parametrize(
     ("changed", "key", "said"),
     [
-        ({"delta": 1 / 300}, KEYS[0], "not below 1 / 300"),
+        ({"delta": 1 / 300}, KEYS[0], "well below 1/300"),
         ({"epsilon": 10.01}, KEYS[1], "weak"),
         ({"sample_rate": 0.001}, KEYS[2], "find nobody"),
         ({"sample_rate": 0.01}, KEYS[2], "about 3 units"),

@@ -205,3 +205,39 @@ def test_no_secret_travels_in_a_delivery(submitted, hospitals, cast, settings):
     document = json.dumps(sending._document(lost(submitted, hospitals.cleveland)))
     assert made.secret not in document
     assert made.secret not in str(made)
+
+
+LONG = "train of round 5 at Cleveland would need ε = 1.03 of 1 at δ = 0.001, says the filter " * 3
+
+
+def test_a_subject_says_what_and_where_and_leaves_the_reason_to_the_body(submitted, cast):
+    wants(cast.olga)
+    events.record("study_exhausted", study=submitted, reason=LONG)
+    alerting.sweep()
+    (message,) = mail.outbox
+    assert message.subject == (
+        f"[Cloister] The study's privacy budget is exhausted · {submitted.name}"
+    )
+    assert LONG in message.body
+
+
+def test_a_long_subject_ends_after_a_word(submitted, hospitals, cast):
+    hospitals.cleveland.name = "The University Hospital of Cleveland " * 3
+    hospitals.cleveland.save()
+    wants(cast.olga)
+    lost(submitted, hospitals.cleveland)
+    lost(submitted, hospitals.cleveland)
+    alerting.sweep()
+    subject = mail.outbox[0].subject
+    assert len(subject) <= 120
+    assert subject.endswith(" …")
+    whole = f"[Cloister] 2 alerts, first: {hospitals.cleveland.name.strip()} did"
+    assert set(subject.removesuffix(" …").split()) <= set(whole.split())
+
+
+def test_older_rows_of_a_low_budget_keep_their_words(hospitals, cast):
+    wants(cast.olga)
+    events.record("budget_low", institution=hospitals.cleveland, what="dataset x", percent=81)
+    alerting.sweep()
+    said = "81 % of the privacy budget of dataset x is spent or reserved"
+    assert said in mail.outbox[0].subject

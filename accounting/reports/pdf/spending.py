@@ -6,6 +6,7 @@ from typing import Any
 from reportlab.platypus import Flowable, KeepTogether, Spacer
 
 from accounting.charts import together
+from accounting.reports import wording
 from accounting.reports.pdf import style
 from accounting.reports.pdf.blocks import facts, table, text
 from accounting.reports.pdf.drawings import burn_down
@@ -68,10 +69,10 @@ def _terms(document: Document) -> str:
     deltas = sorted({part["spent"]["delta"] for part in spent["institutions"]})
     what = "this study only" if document["report"]["study"] else "all studies"
     return (
-        f"At δ = {', '.join(deltas)}, {spent['neighbouring']}, unit: {spent['unit']} (at most "
-        f"{spent['max_rows_per_unit']} rows each), {what}. ε is rounded up, what is left is "
-        "rounded down. PLD is the figure; Certified is an interval by a second code base (PRV), "
-        "≤ a looser upper bound (RDP)."
+        f"At δ = {', '.join(deltas)}, {spent['neighbouring']}, unit: "
+        f"{wording.unit_with_cap(spent['unit'], spent['max_rows_per_unit'])}; {what}. ε is "
+        "rounded up, what is left is rounded down. PLD is the figure; Certified is an interval "
+        "by a second code base (PRV), ≤ a looser upper bound (RDP)."
     )
 
 
@@ -133,7 +134,7 @@ def _parameters(document: Document) -> Iterator[Flowable]:
     yield text("Parameters and accounting", style.SECTION)
     yield facts(
         [
-            ("Privacy unit", f"{spent['unit']}, at most {spent['max_rows_per_unit']} rows each"),
+            ("Privacy unit", wording.unit_with_cap(spent["unit"], spent["max_rows_per_unit"])),
             ("Neighbouring relation", spent["neighbouring"]),
             ("δ", f"{spent['delta']} ({spent['delta_rule']})"),
             ("Target ε", spent["target_epsilon"]),
@@ -163,10 +164,7 @@ def _committed(document: Document) -> str:
 def _returned(document: Document) -> str:
     """What was sealed and given back, counted: the JSON has each row."""
     rows = [row for part in document["parameters"]["institutions"] for row in part["returned"]]
-    if not rows:
-        return "nothing"
-    steps = sum(row["steps"] for row in rows)
-    return f"{steps} sealed steps that were never reserved, in {len(rows)} rows of the ledger"
+    return wording.given_back(sum(row["steps"] for row in rows), len(rows))
 
 
 def _deltas(document: Document) -> Iterator[Flowable]:
