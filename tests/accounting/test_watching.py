@@ -50,7 +50,7 @@ def test_what_other_studies_have_committed_is_said_where_it_counts(study):
     budgets.lower(
         b.institution("cleveland"), "heart", "1.6", by=world.person("carl"), reason="fewer"
     )
-    spend("another", 3)
+    spend("another", 2)
     (event,) = told()
     assert event.payload["how"] == "spent, reserved or committed to other studies"
     assert "is spent, reserved or committed to other studies" in sentence(event)
