@@ -52,6 +52,16 @@ def root(size: int) -> str:
     return _proved(lambda subtrees: merkle.root_of(size, subtrees)).hex()
 
 
+def check_whole(size: int) -> None:
+    """Raise Damaged where one of the first `size` entries is missing, or has no subtrees."""
+    rows = Entry.objects.filter(sequence__gte=1, sequence__lte=size).exclude(subtrees="")
+    if rows.count() != size:
+        raise Damaged(
+            f"of the {size} entries that were signed some are missing or damaged: run manage.py "
+            "verify_ledger, which says what is wrong first"
+        )
+
+
 def word(row: LedgerCheckpoint) -> SignedCheckpoint:
     """A stored checkpoint as the document that was signed. CheckpointError where it has no form."""
     note = Checkpoint(origin(row.key), row.size, row.root, row.at)

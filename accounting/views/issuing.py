@@ -25,7 +25,9 @@ from accounting.reports.stamps import stamp
 from accounting.reports.trail import entries
 from accounting.selectors import bundle, reconciliation
 from accounting.services import checkpoints, reports
+from accounting.views import bundles
 from accounting.views.reports import asked, attachment, told
+from accounting.views.streaming import Streamed
 from studies.models import Institution, Study
 
 SHOWN = 50
@@ -143,27 +145,33 @@ def as_file(request: HttpRequest, sha256: str, form: str) -> HttpResponse:
         data = canonical_json(seals.bundled(row)).encode()
         return attachment(data, FORMS["json"], f"{name}.signed.json")
     if form == "bundle.json":
-        return attachment(_bundle(request, row, scope), FORMS["json"], f"{name}.bundle.json")
+        return _bundle(request, row, scope, f"{name}.bundle.json")
     if form not in FORMS:
         raise Http404
     told(request, scope, form, report)
     return attachment(rendered(report, form, stamp(row)), FORMS[form], f"{name}.{form}")
 
 
-def _bundle(request: HttpRequest, row: IssuedReport, scope: Scope) -> bytes:
+def _bundle(
+    request: HttpRequest, row: IssuedReport, scope: Scope, name: str
+) -> HttpResponse | Streamed:
     """The report with the entries that it is about, each proved to be in the hub's signed tree.
 
     Only for those who may read every body: one tells what its dataset spent in all studies.
     """
     if not rights.may_take_entries(request.user, scope):
         raise PermissionDenied("entries tell lifetime budgets; their houses and officers read them")
-    checkpoints.issue()
     about = {"kind": "report", **scope.parameters}
     slugs = {part["institution"] for part in json.loads(row.text)["parameters"]["institutions"]}
     seen = [said for said in reconciliation.witnesses() if said["institution"] in slugs]
-    return bundle.text(
-        entries(scope), scope=about, witnesses=seen, report=seals.bundled(row)
-    ).encode()
+    try:
+        checkpoints.issue()
+        pieces = bundle.pieces(
+            entries(scope), scope=about, witnesses=seen, report=seals.bundled(row)
+        )
+    except bundles.BROKEN as error:
+        return bundles.refused(request, error)
+    return bundles.download(pieces, name)
 
 
 @login_required
