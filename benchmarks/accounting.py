@@ -15,7 +15,8 @@ import random
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from statistics import median
@@ -207,8 +208,8 @@ def _ends(name: str, answers: dict[str, Any]) -> tuple[float, float]:
 def speed() -> None:
     """Print the live figures: a study that grows, and a page of many sites."""
     rows = [_growing(300)]
-    for alike in (True, False):
-        rows += [_page(100, alike=alike, later=later) for later in (False, True)]
+    for plan in _PLANS:
+        rows += [_page(100, plan, later=later) for later in (False, True)]
     heads = ["", "ours", "ours, asked again", "dp_accounting PLD", "ratio"]
     show(heads, rows, {"benchmark": "speed", "rows": rows})
 
@@ -236,24 +237,44 @@ def _growing(rounds: int) -> list[str]:
     return _line(name, live, again, peer)
 
 
-def _page(sites: int, *, alike: bool, later: bool) -> list[str]:
-    """One figure for each site, from cold or a round `later` than when the page was last shown."""
-    histories = [(event(2.0 if alike else 2.0 + n / 50, 0.05, 100),) for n in range(sites)]
+_ASKED = 10  # sites that the peer is asked about; its time for all is in proportion
+_MOST = tuple(event(3.0 * math.sqrt(n), 0.05, 4) for n in range(1, 32))
 
-    def ask() -> None:
+
+def _missing(number: int) -> tuple[History, History]:
+    """28 of 30 rounds of rising noise, another two missing at each site; and one round more."""
+    taken = [each for n, each in enumerate(_MOST[:-1]) if n not in (number % 30, number // 4)]
+    return tuple(taken), (*taken, _MOST[-1])
+
+
+_PLANS: dict[str, Callable[[int], tuple[History, History]]] = {
+    "one plan": lambda number: ((event(2.0, 0.05, 100),), (event(2.0, 0.05, 116),)),
+    "30 different rounds, two missed": _missing,
+    "a noise of its own each": lambda number: (
+        (event(2.0 + number / 50, 0.05, 100),),
+        (event(2.0 + number / 50, 0.05, 116),),
+    ),
+}
+
+
+def _page(sites: int, plan: str, *, later: bool) -> list[str]:
+    """One figure for each site, from cold or a round `later` than when the page was last shown."""
+    before, after = zip(*map(_PLANS[plan], range(sites)), strict=True)
+
+    def ask(histories: Sequence[History]) -> None:
         for history in histories:
             accountants.epsilon(history, 1e-5)
 
     forget()
     if later:
-        ask()
-        histories = [(replace(history[0], steps=116),) for history in histories]
-    cold, warm = _seconds(ask), _seconds(ask)
+        ask(before)
+    histories = after if later else before
+    cold, warm = _seconds(partial(ask, histories)), _seconds(partial(ask, histories))
+    some = histories[:: sites // _ASKED]
     google = _google(PLDAccountant)
-    peer = _seconds(lambda: [google(Case("", history, 1e-5)) for history in histories])
-    which = "one plan" if alike else "a noise of its own each"
+    peer = _seconds(lambda: [google(Case("", each, 1e-5)) for each in some]) * sites / len(some)
     when = "a round later" if later else "from cold"
-    return _line(f"{sites} sites on a page, {which}, {when}", cold, warm, peer)
+    return _line(f"{sites} sites on a page, {plan}, {when}", cold, warm, peer)
 
 
 def _seconds(work: Callable[[], Any]) -> float:

@@ -77,9 +77,8 @@ def composed(counts: Counts, lattice: Lattice) -> Composed:
     found = _grown_from(known, kinds, lattice)
     missing = [step for step in known if found.counts.get(step, 0) < known[step]]
     for step in sorted(missing, key=lambda each: -known[each] * profile(each).variance):
-        one = one_step(step, lattice, found.length)
+        one = one_step(step, lattice, found.length, known[step])
         found = more(found, step, one, known[step])
-        _spectra.put((step, lattice), one.cut(found.length))
     if missing:
         _composed.put((lattice, kinds), found)
     return found
@@ -97,11 +96,12 @@ def _grown_from(known: dict[Step, int], kinds: int, lattice: Lattice) -> Compose
     return nothing(lattice)
 
 
-def one_step(step: Step, lattice: Lattice, length: int) -> Spectrum:
-    """The transform of one step, at `length` frequencies or more."""
+def one_step(step: Step, lattice: Lattice, length: int, count: int) -> Spectrum:
+    """The transform of one step at the first `length` frequencies that `count` of it leave."""
     found = _spectra.get((step, lattice))
     if found is None or found.length < length:
-        found = spectrum(_one_drawn(step, lattice.interval), lattice.cells, length)
+        found = spectrum(_one_drawn(step, lattice.interval), lattice.cells, length, count)
+        _spectra.put((step, lattice), found)
     return found
 
 

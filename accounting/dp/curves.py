@@ -7,10 +7,10 @@ the choice of the lattice; for the early rounds that may be a little coarser tha
 
 import math
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 
-from accounting.dp import compositions, lattices
+from accounting.dp import compositions, lattices, quick
 from accounting.dp.accountants import epsilon
 from accounting.dp.accountants.pld import PldAccountant
 from accounting.dp.events import PrivacyEvent, priced
@@ -18,7 +18,7 @@ from accounting.dp.figures import Figure, check_delta
 from accounting.dp.lattices import Counts, Lattice
 from accounting.dp.losses import Step, added
 
-_CELLS = 64.0  # in a standard deviation; a lattice of one's own has 256
+_CELLS = 64.0  # in a standard deviation; a lattice of one's own has at least 192
 
 
 def composed_after(
@@ -29,11 +29,12 @@ def composed_after(
 ) -> tuple[Figure, ...]:
     """The figure of `before` and of the first n rounds, for each n of `listed`, ascending.
 
-    The last of all rounds is the reference accountant's own figure, to the last bit. Raises as
-    `accountants.epsilon`.
+    The last of all rounds is the reference accountant's own figure, to the last bit; where that
+    takes seconds, an upper bound like the others. Raises as `accountants.epsilon`.
     """
     check_delta(delta)
-    lattice = _lattice((*before, *chain.from_iterable(rounds)))
+    every = _merged(_counted((*before, *chain.from_iterable(rounds))))
+    lattice, slow = _lattice(every), quick.is_slow(every)
     steps = _counted(before)
     found = []
     for number, events in enumerate(rounds, 1):
@@ -42,7 +43,7 @@ def composed_after(
         if lattice is not None and len(steps) > kinds:
             compositions.composed(_merged(steps), lattice)
         if number in listed:
-            own = number == len(rounds) or _too_coarse(steps, lattice)
+            own = not slow and (number == len(rounds) or _too_coarse(steps, lattice))
             found.append(_figure(steps, delta, None if own else lattice))
     return tuple(found)
 
@@ -62,7 +63,7 @@ def alone(
     From above, and less tight than on their own. Raises as `accountants.epsilon`.
     """
     check_delta(delta)
-    lattice = _lattice(tuple(chain.from_iterable(rounds)))
+    lattice = _lattice(_merged(_counted(chain.from_iterable(rounds))))
     return tuple(_figure(_counted([event]), delta, lattice) for event in some)
 
 
@@ -78,17 +79,17 @@ def _figure(steps: Counter[Step], delta: float, lattice: Lattice | None) -> Figu
     return PldAccountant().figure(counts, delta, window)
 
 
-def _lattice(events: Sequence[PrivacyEvent]) -> Lattice | None:
+def _lattice(counts: Counts) -> Lattice | None:
     """The lattice of everything; None where nothing is sampled, or nothing can hold it."""
-    if all(event.sample_rate == 1.0 for event in events):
+    if all(step.rate == 1.0 for step, _ in counts):
         return None
     try:
-        return lattices.window(_merged(_counted(events))).lattice
+        return quick.window(counts).lattice
     except (ArithmeticError, ValueError):
         return None
 
 
-def _counted(events: Sequence[PrivacyEvent]) -> Counter[Step]:
+def _counted(events: Iterable[PrivacyEvent]) -> Counter[Step]:
     found: Counter[Step] = Counter()
     for event in events:
         found[Step(event.noise_multiplier, event.sample_rate, event.rows_per_unit)] += event.steps

@@ -158,7 +158,9 @@ def _mechanism(value: str) -> Mechanism:
 
 
 def _positive(name: str, value: object) -> float:
-    if isinstance(value, str | bool) or not isinstance(value, SupportsFloat):
+    if type(value) is not float and (
+        isinstance(value, str | bool) or not isinstance(value, SupportsFloat)
+    ):
         raise ValueError(f"{name} is {value!r}; give a positive number")
     size = float(value)
     if not math.isfinite(size) or size <= 0:

@@ -16,7 +16,7 @@ TAIL = 1e-16
 
 _PER_STEP = 16.0  # intervals in one standard deviation of a step's loss, at least
 _PER_HISTORY = 192.0  # and in one of the whole history's
-_MOST_CELLS = 2**20
+MOST_CELLS = 2**20
 _LEAST_INTERVAL, _LARGEST_INTERVAL = 2.0**-36, 0.5
 
 
@@ -48,23 +48,25 @@ class Window:
 
 
 @lru_cache(maxsize=512)
-def window(counts: Counts) -> Window:
+def window(counts: Counts, most_cells: int = MOST_CELLS) -> Window:
     """The lattice for a merged history, and where its window lies.
 
     Rounding to a lattice adds a variance of interval²/6 a step: the interval is chosen from the
     losses' own spread, so that this is the same small share at every sample rate. Intervals and
     sizes are powers of 2, for neighbouring histories to share what is computed.
 
-    Raises OverflowError where no window of 2^20 cells can hold the losses.
+    Fewer cells than it wants: a coarser figure, still certain, in less time.
+
+    Raises OverflowError where no window of so many cells can hold the losses.
     """
     whole, steps = added(counts), float(sum(count for _, count in counts))
     deviation = math.sqrt(whole.variance)
     interval = _laddered(min(deviation / math.sqrt(steps) / _PER_STEP, deviation / _PER_HISTORY))
     while interval <= _LARGEST_INTERVAL:
         found, cells = _placed(whole, steps, interval)
-        if cells <= _MOST_CELLS:
+        if cells <= most_cells:
             return found
-        interval *= 2.0 ** math.ceil(math.log2(cells / _MOST_CELLS))
+        interval *= 2.0 ** math.ceil(math.log2(cells / most_cells))
     raise OverflowError("its losses are larger than any grid that fits in memory")
 
 

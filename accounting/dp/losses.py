@@ -22,6 +22,7 @@ RATES = 2.0 ** np.arange(-5, 18)
 ORDERS: Floats = np.concatenate((-RATES[::-1], RATES))
 """The λ at which log E[exp(λ·loss)] is known."""
 
+_OUTSIDE = float(ndtr(-REACH))
 _MOST_POINTS = 2**20  # times the rows of a unit
 _NEWTON_STEPS = 50
 _CLOSE = 1e-13
@@ -81,15 +82,18 @@ def profile(step: Step) -> Profile:
     weights = np.exp(present)
     mean = float(weights @ loss)
     variance = float(weights @ (loss - mean) ** 2)
-    finite = np.log1p([-_above(step, adding=False), -_above(step, adding=True)])
+    finite = np.log1p([-_beyond(step, adding=False), -_beyond(step, adding=True)])
     removing, adding = _log_moments(loss, present), _log_moments(-loss, absent)
     sums = np.concatenate(([variance], finite, removing, adding))
     sums.flags.writeable = False
     return Profile(sums)
 
 
-def _above(step: Step, *, adding: bool) -> float:
+def _beyond(step: Step, *, adding: bool) -> float:
+    """At least the mass above the end of `reach`: of z beyond REACH, unless that is not where."""
     top = reach(step, adding=adding)[1]
+    if top < MOST_LOSS:
+        return _OUTSIDE
     return float(between(step, np.array([top]), adding=adding)[0][-1])
 
 
@@ -106,6 +110,7 @@ def added(counts: Sequence[tuple[Step, int]]) -> Profile:
     return Profile(np.array([count for _, count in counts], dtype=float) @ rows)
 
 
+@lru_cache(maxsize=8192)
 def reach(step: Step, *, adding: bool) -> tuple[float, float]:
     """The losses between which all but a negligible mass lies."""
     top = REACH * step.noise if adding else step.rows + REACH * step.noise
@@ -171,17 +176,19 @@ def _masses(step: Step, z: Floats) -> tuple[Floats, Floats]:
     if step.rows == 1:
         present = _gaussian((z - 1.0) / step.noise)
         return step.rate * present + (1.0 - step.rate) * absent, absent
-    taken = np.arange(step.rows + 1)[:, None]
     weights = np.exp(log_binomial(step.rows, step.rate))
-    weights /= weights.sum()
-    return weights @ _gaussian((z - taken) / step.noise), absent
+    each = [_gaussian((z - taken) / step.noise) for taken in range(step.rows + 1)]
+    return (weights / weights.sum()) @ np.array(each), absent
 
 
 def _gaussian(bounds: Floats) -> Floats:
-    """Standard normal masses below, between and above; tails keep their digits."""
-    shape = (*bounds.shape[:-1], 1)
-    above = np.concatenate((np.ones(shape), ndtr(-bounds), np.zeros(shape)), axis=-1)
-    below = np.concatenate((np.zeros(shape), ndtr(bounds), np.ones(shape)), axis=-1)
-    right = above[..., :-1] < 0.5
-    masses = np.where(right, above[..., :-1] - above[..., 1:], below[..., 1:] - below[..., :-1])
+    """Standard normal masses below, between and above rising bounds; tails keep their digits."""
+    left = bounds < 0.0
+    tails = ndtr(-np.abs(bounds))
+    signed = np.where(left, tails, -tails)
+    masses = np.empty(bounds.size + 1)
+    masses[0], masses[1:] = 0.0, -signed
+    masses[:-1] += signed
+    # The one cell with 0 inside: there a mass is what the tails of both sides leave.
+    masses[np.count_nonzero(left)] += 1.0
     return np.maximum(masses, 0.0)

@@ -46,19 +46,47 @@ class Mass:
     masses: Floats
 
 
-def pessimistic(step: Step, interval: float, *, adding: bool) -> Mass:
-    """A loss that dominates the true one."""
-    places = _places(step, interval, adding=adding)
-    points = np.asarray(LADDER[places] * interval, np.float64)
-    mass, other = between(step, points, adding=adding)
-    cells, others = mass[1:-1], other[1:-1]
-    right = (cells - np.exp(points[:-1]) * others) / -np.expm1(-np.diff(points))
-    right = np.clip(right, 0.0, cells)
+def pessimistic(step: Step, interval: float) -> tuple[Mass, Mass]:
+    """Losses that dominate the true ones, of removing a unit and of adding one.
+
+    The ladder is the same from both sides, so one drawing of z serves both.
+    """
+    removing = _places(step, interval, adding=False)
+    if step.rate == 1.0:
+        adding, every = removing, removing
+    else:
+        adding = _places(step, interval, adding=True)
+        mirrored = _mirrored(adding)
+        every = slice(min(removing.start, mirrored.start), max(removing.stop, mirrored.stop))
+    present, absent = between(step, _losses(every, interval), adding=False)
+    remove = _chorded(removing, interval, present, absent, removing.start - every.start)
+    if step.rate == 1.0:
+        return remove, remove
+    ahead = adding.start - _mirrored(every).start
+    return remove, _chorded(adding, interval, absent[::-1], present[::-1], ahead)
+
+
+def _chorded(places: slice, interval: float, masses: Floats, others: Floats, ahead: int) -> Mass:
+    """The mass at `places` of bins of which the first `ahead` + 1 lie below the first place."""
+    points = _losses(places, interval)
+    inside = slice(ahead + 1, ahead + points.size)
+    cells = masses[inside]
+    right = (cells - np.exp(points[:-1]) * others[inside]) / -np.expm1(-np.diff(points))
+    right = np.minimum(np.maximum(right, 0.0), cells)
     at = np.zeros(points.size)
-    at[0] = mass[0]
+    at[0] = masses[: ahead + 1].sum()
     at[:-1] += cells - right
     at[1:] += right
     return Mass(places.start, at)
+
+
+def _losses(places: slice, interval: float) -> Floats:
+    return np.asarray(LADDER[places] * interval, np.float64)
+
+
+def _mirrored(places: slice) -> slice:
+    """The places of the same losses with the other sign."""
+    return slice(LADDER.size - places.stop, LADDER.size - places.start)
 
 
 def optimistic(step: Step, interval: float) -> Mass:
@@ -72,7 +100,7 @@ def optimistic(step: Step, interval: float) -> Mass:
     if _is_narrow(step, interval):
         return Mass(start, np.ones(1))
     places = slice(start, max(_places(step, interval, adding=False).stop, start + 3))
-    points = np.asarray(LADDER[places] * interval + shift, np.float64)
+    points = _losses(places, interval) + shift
     edge = reach(step, adding=False)[0] + interval
     bounds = np.concatenate(([edge], (points[1:-1] + points[2:]) / 2))
     bins, others = between(step, bounds, adding=False)

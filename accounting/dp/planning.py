@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from accounting.dp.accountants import epsilon
-from accounting.dp.calibration import MOST_NOISE, CalibrationError, calibrate, estimated, next_noise
+from accounting.dp.calibration import MOST_NOISE, CalibrationError, estimated, next_noise, quickly
 from accounting.dp.curves import alone, composed_after
 from accounting.dp.events import Mechanism, PrivacyEvent
 from accounting.dp.figures import SMALLEST_DELTA, Figure, Unbounded
@@ -192,7 +192,7 @@ def _noise(draft: Draft) -> tuple[float, ...]:
     if draft.target is None:
         raise ValueError("give a target epsilon or a noise multiplier")
     many = len(set(factors)) > MOST_LEVELS
-    noise = (estimated if many else calibrate)(
+    noise = (estimated if many else quickly)(
         target_epsilon=draft.target,
         delta=draft.delta,
         shape=factors,

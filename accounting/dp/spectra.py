@@ -7,6 +7,7 @@ round by round has the very spectrum of one composed at once. Frequencies at whi
 left are dropped; as no factor is larger than 1, they never return.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,6 +30,7 @@ _LEAST, _ROUNDED = 1e-60, 1e-12
 _UNIT = 2.0**56
 _FLOOR = -63 * 2**56  # exp(−63): the sum of two of them still fits
 _NOTHING = -50 * 2**56
+_SURELY_NOTHING = -52.0
 _TURN = 2.0**64
 
 
@@ -48,12 +50,6 @@ class Spectrum:
     def length(self) -> int:
         """How many frequencies are known."""
         return int(self.turns.shape[1])
-
-    def cut(self, length: int) -> "Spectrum":
-        """The first `length` frequencies, which is all that a history grown from there asks for."""
-        if length >= self.length:
-            return self
-        return Spectrum(self.log_sizes[:, :length].copy(), self.turns[:, :length].copy())
 
 
 @dataclass(frozen=True)
@@ -89,11 +85,11 @@ def nothing(lattice: Lattice) -> Composed:
 
 def more(before: Composed, step: Step, one: Spectrum, count: int) -> Composed:
     """`before` with `count` steps in all of a kind of which it may have fewer."""
-    had, length = before.counts.get(step, 0), before.length
-    log_sizes = before.log_sizes + _sizes(one, count, length)
+    had, length = before.counts.get(step, 0), min(before.length, one.length)
+    log_sizes = before.log_sizes[:, :length] + _sizes(one, count, length)
     if had:
         log_sizes -= _sizes(one, had, length)
-    turns = before.turns + one.turns[:, :length] * np.uint64(count - had)
+    turns = before.turns[:, :length] + one.turns[:, :length] * np.uint64(count - had)
     np.maximum(log_sizes, _FLOOR, out=log_sizes)
     kept = int(np.flatnonzero((log_sizes > _NOTHING).any(axis=0))[-1]) + 1
     counts = {**before.counts, step: count}
@@ -126,9 +122,7 @@ class Drawn:
 
 def drawn(step: Step, interval: float) -> Drawn:
     """Removing, adding and the optimistic counterpart, over the places that they share."""
-    remove = pessimistic(step, interval, adding=False)
-    add = remove if step.rate == 1.0 else pessimistic(step, interval, adding=True)
-    each = (remove, add, optimistic(step, interval))
+    each = (*pessimistic(step, interval), optimistic(step, interval))
     start = min(mass.start for mass in each)
     masses = np.zeros((ROWS, max(mass.start + mass.masses.size for mass in each) - start))
     for row, mass in zip(masses, each, strict=True):
@@ -136,18 +130,14 @@ def drawn(step: Step, interval: float) -> Drawn:
     return Drawn(start, masses)
 
 
-def spectrum(one: Drawn, cells: int, length: int) -> Spectrum:
-    """The transform of one step at the first `length` frequencies.
+def spectrum(one: Drawn, cells: int, length: int, count: int) -> Spectrum:
+    """The transform of one step at the first frequencies, `length` at most.
 
-    Each frequency is computed in one way only, however many are asked for: a few low ones are
-    all that is left of most histories, and by a matrix they cost less than the whole transform.
+    Those at which `count` such steps leave nothing may be missing at the end. Each frequency is
+    computed in one way only, however many are asked for: a few low ones are all that is left of
+    most histories, and by a matrix they keep their digits.
     """
-    lacking = _low(one, cells, min(length, _LOW))
-    if lacking is None:
-        lacking = _lacking(_all(one, cells)[:, :length], one.totals)
-    elif length > _LOW:
-        rest = _lacking(_all(one, cells)[:, _LOW:length], one.totals)
-        lacking = np.concatenate((lacking, rest), axis=1)
+    lacking = _lacking(one, cells, length, count)
     log_sizes = (
         _log_sizes(lacking)
         + np.where(np.abs(one.totals - 1.0) > _ROUNDED, np.log(one.totals), 0.0)[:, None]
@@ -165,16 +155,37 @@ def _log_sizes(lacking: NDArray[np.complex128]) -> Floats:
     return 0.5 * np.where(shrunk > -0.5, near, np.log(np.maximum(sizes, _LEAST)))
 
 
-def _low(one: Drawn, cells: int, length: int) -> NDArray[np.complex128] | None:
-    """What the first few frequencies lack of 1; None where the ladder is longer than the ring.
+def _lacking(one: Drawn, cells: int, length: int, count: int) -> NDArray[np.complex128]:
+    """1 less the transform."""
+    low = min(length, _LOW) if _is_within(one, cells) else 0
+    if length == low:
+        return _low(one, cells, low)
+    whole = _all(one, cells)[:, :length] / one.totals[:, None]
+    length = _left(whole, count)
+    low = min(length, low)
+    return np.concatenate((*([_low(one, cells, low)] if low else []), 1 - whole[:, low:length]), 1)
+
+
+def _left(whole: NDArray[np.complex128], count: int) -> int:
+    """Up to which frequency `count` steps leave anything."""
+    least = math.exp(2.0 * _SURELY_NOTHING / count)
+    return int(np.flatnonzero(((whole.real**2 + whole.imag**2) > least).any(axis=0))[-1]) + 1
+
+
+def _is_within(one: Drawn, cells: int) -> bool:
+    """Whether the ring holds every place of the ladder that a step uses."""
+    first, waves = _waves(cells)
+    return first <= one.start and one.start + one.masses.shape[1] <= first + waves.shape[2]
+
+
+def _low(one: Drawn, cells: int, length: int) -> NDArray[np.complex128]:
+    """What the first few frequencies lack of 1.
 
     As a sum of terms that are small themselves it keeps its digits however small it is, and so
     does the transform of a million steps.
     """
     first, waves = _waves(cells)
     begin, end = one.start - first, one.start - first + one.masses.shape[1]
-    if begin < 0 or end > waves.shape[2]:
-        return None
     # Not by BLAS, whose threads spin for each other where many processes share the processors.
     found = np.einsum("rp,wfp->wrf", one.masses, waves[:, :length, begin:end])
     found /= one.totals[:, None]
@@ -190,11 +201,6 @@ def _waves(cells: int) -> tuple[int, Floats]:
     nearest = (turned + cells // 2) % cells - cells // 2
     angles = nearest * (2 * np.pi / cells)
     return int(first), np.array([2 * np.sin(angles / 2) ** 2, np.sin(angles)])
-
-
-def _lacking(values: NDArray[np.complex128], totals: Floats) -> NDArray[np.complex128]:
-    found: NDArray[np.complex128] = 1.0 - values / totals[:, None]
-    return found
 
 
 def _all(one: Drawn, cells: int) -> NDArray[np.complex128]:

@@ -44,7 +44,7 @@ def grid(step: Step, interval: float, *, adding: bool) -> Floats:
 @given(STEPS, COARSENESS, st.booleans())
 def test_the_pessimistic_mass_is_never_below(step: Step, coarse: float, adding: bool) -> None:
     interval = min(coarse * profile(step).variance ** 0.5, 0.5)
-    mass = pessimistic(step, interval, adding=adding)
+    mass = pessimistic(step, interval)[adding]
     epsilons = grid(step, interval, adding=adding)
     found = curve(drawn_losses(mass, interval), mass.masses, epsilons)
     exact = truth(step, epsilons, adding=adding)
@@ -72,7 +72,7 @@ def test_the_optimistic_mass_is_never_above(step: Step, coarse: float) -> None:
 @given(STEPS)
 def test_fine_masses_lose_nothing(step: Step) -> None:
     interval = min(profile(step).variance ** 0.5 / 16, 0.05)
-    mass = pessimistic(step, interval, adding=False)
+    mass = pessimistic(step, interval)[0]
     alternative = mass.masses @ np.exp(-drawn_losses(mass, interval))
     assert alternative == pytest.approx(1.0, abs=1e-9)
     low = optimistic(step, interval)
