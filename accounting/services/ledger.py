@@ -17,6 +17,7 @@ from accounting.dp.accountants import epsilon
 from accounting.dp.events import PrivacyEvent
 from accounting.keys import Key, Limit, Move, Reservation
 from accounting.models import Entry, EntryKind
+from accounting.selectors import told
 from accounting.selectors.plain import select
 from accounting.services import gate
 from accounting.services.refusals import (
@@ -201,12 +202,16 @@ def abort(key: Key, reason: str, *, evidence: str = "", now: datetime | None = N
 def record(moves: Sequence[Move], *, now: datetime | None = None) -> list[Entry]:
     """Append all moves or none, in order; several about one key may follow each other.
 
+    What the site's journal was told to have charged is not given back, whoever asks: such a move
+    is recorded as refused, and stays charged.
+
     Raises:
         IllegalTransition: a move that may not follow what the ledger says about its key.
         Conflict: the same move was recorded before with other digests.
     """
     head = lock()
     known = _about({move.key for move in moves})
+    moves = _kept(moves, known)
     drafts: list[Draft] = []
     for move in moves:
         rows = known.setdefault(move.key.place, {})
@@ -222,6 +227,22 @@ def record(moves: Sequence[Move], *, now: datetime | None = None) -> list[Entry]
 
 
 Rows = dict[str, Entry | Draft]
+
+
+def _kept(moves: Sequence[Move], known: dict[Any, Rows]) -> list[Move]:
+    """The moves, but what would give back a charge that the site's journal says was made."""
+    given = {m.key.place for m in moves if m.kind == EntryKind.ABORTED}
+    given -= {place for place, rows in known.items() if EntryKind.ABORTED in rows}
+    charged = told.charged(given) if given else set()
+    kept: list[Move] = []
+    for move in moves:
+        if move.kind != EntryKind.ABORTED or move.key.place not in charged:
+            kept.append(move)
+            continue
+        reason = f"not given back, the site's journal charged it: {move.facts['reason']}"
+        refused = move.facts | {"reason": reason}
+        kept += [Move(move.key, EntryKind.CHARGED, {}), Move(move.key, EntryKind.REFUSED, refused)]
+    return kept
 
 
 def _about(keys: set[Key]) -> dict[tuple[str, str, int, int, str], Rows]:

@@ -117,6 +117,12 @@ def journal(name: str, value: Any) -> None:
     digest64(f"{name}.digest", value["digest"])
 
 
+def charge(name: str, value: Any) -> None:
+    """Where a journal says that something was charged, as `journal`; or nothing."""
+    if value != {}:
+        journal(name, value)
+
+
 def checkpoint(name: str, value: Any) -> None:
     """The ledger's checkpoint that a site holds: {"size": int, "root": 64 hex digits}."""
     _check_keys(name, value, {"size", "root"})
@@ -174,6 +180,7 @@ Flag = Annotated[bool, flag]
 Parameters = Annotated[dict[str, Any], parameters]
 Events = Annotated[tuple[dict[str, Any], ...], events]
 Journal = Annotated[dict[str, Any], journal]
+Charge = Annotated[dict[str, Any], charge]
 CheckpointHeld = Annotated[dict[str, Any], checkpoint]
 Datasets = Annotated[list[dict[str, str]], datasets]
 

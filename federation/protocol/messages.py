@@ -3,7 +3,7 @@
 import base64
 import binascii
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self, TypeVar, get_type_hints
 
@@ -191,7 +191,11 @@ class Contribution(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal(Message):
-    """A site declines an assignment; `accessed` says whether private rows were read for it."""
+    """A site declines an assignment; `accessed` says whether private rows were read for it.
+
+    Or for another assignment at the same place of the study: then it is charged just the same.
+    `charge` is where the site's journal says so; nothing, and left out, where nothing was read.
+    """
 
     type: ClassVar[str] = "refusal"
     assignment: form.Identifier
@@ -203,6 +207,25 @@ class Refusal(Message):
     reason: Annotated[Reason, _reason]
     accessed: form.Flag
     answered_at: form.MomentText
+    charge: form.Charge = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """A charge that read nothing is a contradiction."""
+        super().__post_init__()
+        if self.charge and not self.accessed:
+            raise MessageError("charge names what was charged, so accessed must be true")
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields; the charge only where there is one, as sites before it wrote it."""
+        document = super().to_json()
+        return document if self.charge else {k: v for k, v in document.items() if k != "charge"}
+
+    @classmethod
+    def from_json(cls, document: Any) -> Self:
+        """As `Message.from_json`; without the key there is no charge."""
+        return super().from_json(
+            {"charge": {}} | document if isinstance(document, dict) else document
+        )
 
     @classmethod
     def _values(cls, document: dict[str, Any]) -> dict[str, Any]:

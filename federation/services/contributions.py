@@ -272,7 +272,9 @@ def _moves(
         return [Move(key, EntryKind.ABORTED, facts)]
     charged = Move(key, EntryKind.CHARGED, {})
     if isinstance(message, messages.Refusal):
-        return [charged, Move(key, EntryKind.REFUSED, {"reason": f"site: {verdict.reason}"})]
+        said = {"journal": dict(message.charge)} if message.charge else {}
+        facts = {"reason": f"site: {verdict.reason}"} | said
+        return [charged, Move(key, EntryKind.REFUSED, facts)]
     released = Move(
         key,
         EntryKind.RELEASED,

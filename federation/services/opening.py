@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Max
 
 from accounting.keys import Key, Reservation
+from accounting.selectors import told
 from accounting.services import ledger, watching
 from accounting.services.committing import study_limit
 from accounting.services.hub_key import hub_key
@@ -28,11 +29,15 @@ class _Undo(Exception):
 
 
 def next_number(study: Study) -> tuple[int, int]:
-    """(round, attempt) that would be opened next: after the last model, after the last attempt."""
+    """(round, attempt) that would be opened next: after the last model, after the last attempt.
+
+    Also after every attempt that a site's journal tells of: a hub that was restored from a backup
+    would else ask for what was charged and left already, and the sites would refuse.
+    """
     last = Checkpoint.objects.filter(study=study).aggregate(last=Max("number"))["last"]
     number = (last or 0) + 1
     tried = study.rounds.filter(number=number).aggregate(last=Max("attempt"))["last"]
-    return number, (tried or 0) + 1
+    return number, max(tried or 0, told.last_attempt(study.slug, number)) + 1
 
 
 def reservations(

@@ -193,15 +193,18 @@ class Gate:
             raise GateClosed("the coins are not those that this site committed to")
 
     def refuse(self, assignment: Assignment, slot: Slot, refused: Refused) -> bool:
-        """Decline; `accessed` says whether this assignment was charged, so data may have been read.
+        """Decline; `accessed` says whether its place was charged, so data may have been read.
 
+        Its place in the study, for a replay comes under another name than what was charged.
         A stored answer is never replaced. When the disk takes nothing any more the refusal is
         still sent, for without it the hub would wait in vain. Errors as for `release`.
         """
+        charge = self._charge(slot)
         refusal = Refusal(
             **self._head(assignment),
             reason=refused.reason,
-            accessed=self._accessed(assignment),
+            accessed=charge is not None,
+            charge={"sequence": charge.sequence, "digest": charge.digest} if charge else {},
         )
         parcel = Parcel(sign(refusal, self._key), None)
         try:
@@ -278,8 +281,10 @@ class Gate:
             "answered_at": timestamp(self._clock()),
         }
 
-    def _accessed(self, assignment: Assignment) -> bool:
-        return Kind.CHARGED in self._journal.about(assignment.assignment)
+    def _charge(self, slot: Slot) -> Entry | None:
+        """What was charged at this place of the study, or ever under this assignment's name."""
+        found = self._journal.charge_of(slot)
+        return found or self._journal.about(slot.assignment).get(Kind.CHARGED)
 
 
 def _text(event: PrivacyEvent) -> str:

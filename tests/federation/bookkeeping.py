@@ -5,6 +5,7 @@ from base64 import urlsafe_b64decode
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from django.db import connection
@@ -16,12 +17,15 @@ from accounting.log import merkle
 from accounting.log.checkpoints import SignedCheckpoint
 from accounting.models import SiteDifference
 from accounting.services.hub_key import hub_key
+from federation.models import Round
 from federation.protocol import messages
 from federation.protocol.canonical import digest
 from federation.protocol.keys import verify
 from federation.protocol.tensors import pack
+from federation.services.facts import expected_event
 from federation.site.journal import Journal, Kind, Slot
 from studies import triggers
+from studies.selectors.protocols import protocol_of
 from tests.federation.sites import Site, post
 
 EMPTY = {"size": 0, "root": merkle.EMPTY_ROOT.hex()}
@@ -80,6 +84,28 @@ class Bookkeeper:
 
     def release(self, task: messages.Assignment, left: str) -> None:
         self.journal.append(Kind.RELEASED, slot(task), at=self.now(), tensors_digest=left)
+
+    def elsewhere(self, study: Any, left: str = "", **changes: Any) -> dict[str, Any]:
+        """A charge, and perhaps a release, that the hub has no row of, as after its restore."""
+        place = {"round": 1, "attempt": 1, "phase": "train"} | changes
+        where = Slot(study.slug, **place, assignment=token_hex(8), message_digest="e" * 64)
+        event = expected_event(
+            protocol_of(study),
+            Round(study=study, number=place["round"], attempt=place["attempt"]),
+            place["phase"],
+            self.site.slug,
+        )
+        entry = self.journal.append(
+            Kind.CHARGED,
+            where,
+            at=self.now(),
+            event=event,
+            lineage="heart-1988",
+            protocol_digest=study.protocol_digest,
+        )
+        if left:
+            self.journal.append(Kind.RELEASED, where, at=self.now(), tensors_digest=left)
+        return {"sequence": entry.sequence, "digest": entry.digest}
 
     def work(self, *, known: bool = True) -> messages.Assignment:
         """One whole round; `known` False: the release is not in the journal."""

@@ -98,6 +98,9 @@ class Site:
     def refuse(
         self, task: messages.Assignment, reason: messages.Reason, *, accessed: bool
     ) -> HttpResponse:
+        return self.answer(task, self.refusal(task, reason, accessed=accessed))
+
+    def refusal(self, task: messages.Assignment, reason: messages.Reason, **changes: Any) -> bytes:
         refusal = messages.Refusal(
             assignment=task.assignment,
             site=self.slug,
@@ -106,10 +109,10 @@ class Site:
             attempt=task.attempt,
             phase=task.phase,
             reason=reason,
-            accessed=accessed,
             answered_at=messages.timestamp(timezone.now()),
+            **changes,
         )
-        return self.answer(task, messages.sign(refusal, self.key))
+        return messages.sign(refusal, self.key)
 
     def work(self) -> None:
         """Take what is there and contribute."""

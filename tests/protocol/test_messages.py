@@ -81,6 +81,18 @@ def test_another_type_or_version_is_refused() -> None:
             Refusal.from_json(nothing)
 
 
+def test_a_refusal_names_the_charge_where_something_was_charged() -> None:
+    charge = {"sequence": 7, "digest": samples.DIGEST}
+    refusal = samples.refusal(accessed=True, charge=charge)
+    assert Refusal.from_json(refusal.to_json()) == refusal
+    assert "charge" not in samples.refusal().to_json()
+    with pytest.raises(MessageError, match="accessed must be true"):
+        samples.refusal(accessed=False, charge=charge)
+    for wrong in ({"sequence": 7}, charge | {"digest": ""}, "7", None):
+        with pytest.raises(MessageError, match="charge"):
+            Refusal.from_json(refusal.to_json() | {"charge": wrong})
+
+
 def test_reasons_are_a_closed_list() -> None:
     for reason in Reason:
         assert Refusal.from_json(samples.refusal(reason=reason).to_json()).reason is reason

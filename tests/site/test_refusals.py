@@ -161,7 +161,10 @@ def test_another_message_for_the_same_round_is_a_replay(site: Site, hub: Hub) ->
     assert play_one(site, hub, first)
     stored = hub.tasks[first].answers[0]
     again = refused(site, hub, hub.assign(protocol, model()))
-    assert (again.reason, again.accessed) == (Reason.REPLAYED, False)
+    charge = next(entry for entry in site.parts.journal.entries() if entry.kind == "charged")
+    assert (again.reason, again.accessed) == (Reason.REPLAYED, True)
+    assert again.charge == {"sequence": charge.sequence, "digest": charge.digest}
+    assert site.parts.outbox.find(first).envelope == stored
     same_id = hub.assign(protocol, model(), assignment=first, round=2)
     assert refused(site, hub, same_id).reason == Reason.REPLAYED
     assert kinds(site).count("charged") == 1
