@@ -140,13 +140,21 @@ def may_administer(person: Visitor, institution: Institution) -> bool:
 
 
 def may_issue_token(person: Visitor, institution: Institution) -> bool:
-    """Its site admins; a study lead only for an institution that has no site yet.
+    """Its site admins; a study lead only for an institution that never had a site.
 
-    A token for an enrolled site replaces its key: nobody outside the institution may do that.
+    Who pins the key speaks for the institution's journal and can give back its charges: nobody
+    outside may do that, also not after its key was revoked.
     """
     if may_administer(person, institution):
         return True
-    return not institution.site_key and has_role(person, Role.STUDY_LEAD)
+    return has_role(person, Role.STUDY_LEAD) and not ever_enrolled(institution)
+
+
+def ever_enrolled(institution: Institution) -> bool:
+    """Whether a site's key is pinned or ever was; events are never deleted."""
+    kinds = ("site_enrolled", "site_key_revoked")
+    events = Event.objects.filter(institution=institution, kind__in=kinds)
+    return bool(institution.site_key) or events.exists()
 
 
 def may_decide(person: Visitor, participation: Participation) -> bool:

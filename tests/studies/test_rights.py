@@ -8,7 +8,7 @@ from django.http import Http404
 from studies import access
 from studies.models import Event, Role
 from studies.selectors.actions import participation_actions, study_actions
-from studies.services import people
+from studies.services import institutions, people
 
 EVERYONE = ("ada", "boris", "carla", "bela", "zoe", "olga", "otto", "olaf", "petra", "nobody")
 # rule → who passes, on Ada's submitted study of Cleveland and Budapest, and on Cleveland
@@ -153,11 +153,24 @@ def outcome(gate, *arguments) -> type[Exception] | None:
     return None
 
 
-def test_a_lead_gives_a_token_only_to_an_institution_without_a_site(hospitals, cast):
+def test_a_lead_gives_a_token_only_to_an_institution_that_never_had_a_site(hospitals, cast):
     assert not access.may_issue_token(cast.ada, hospitals.zurich)
     hospitals.zurich.site_key = ""
     assert access.may_issue_token(cast.ada, hospitals.zurich)
     assert not access.may_issue_token(cast.petra, hospitals.zurich)
+
+
+def test_a_revoked_key_opens_no_door_to_a_lead(hospitals, cast):
+    """Or a lead could enrol a key of their own and give back what the real site charged."""
+    institutions.revoke_key(hospitals.zurich, by=cast.zoe)
+    hospitals.zurich.refresh_from_db()
+    assert not access.may_issue_token(cast.ada, hospitals.zurich)
+    with pytest.raises(PermissionDenied):
+        access.require_issue_token(cast.ada, hospitals.zurich)
+    assert access.may_issue_token(cast.zoe, hospitals.zurich)
+    token = institutions.issue_token(hospitals.zurich, by=cast.zoe)
+    assert institutions.enrol(token, "5a" * 32).site_key == "5a" * 32
+    assert not access.may_issue_token(cast.ada, hospitals.zurich)
 
 
 def test_contributors_get_the_model(approved, cast):
