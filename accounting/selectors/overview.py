@@ -1,7 +1,7 @@
 """What the ledger's pages show: budgets, losses and entries, as rows ready to read."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -28,6 +28,9 @@ OUTCOMES = {
     EntryKind.RAISED: "budget raised by two people",
     EntryKind.RETURNED: "what was committed and never used",
     EntryKind.ATTESTED: "no patient is at two institutions",
+    EntryKind.COMMITTED: "an audit's coins, bound before round 1",
+    EntryKind.REVEALED: "these coins, and what they measured",
+    EntryKind.PROPOSED: "the next round's noise, and why",
 }
 
 
@@ -110,24 +113,54 @@ def _line(row: Entry, body: dict[str, Any]) -> Line:
 
 
 def _detail(body: dict[str, Any]) -> str:
-    if "event" in body and body["kind"] == EntryKind.RESERVED:
-        event = body["event"]
-        noise, rate = float(event["noise_multiplier"]), float(event["sample_rate"])
-        return f"noise {noise:.5g}, sample rate {rate:.5g}, {event['steps']} steps"
-    if body["kind"] == EntryKind.RETURNED:
-        steps = sum(event["steps"] for event in body["plan_left"])
-        if not steps:
-            return "nothing: all of its plan had been reserved"
-        return f"{steps} step{'' if steps == 1 else 's'} of its plan"
-    if body["kind"] == EntryKind.ATTESTED:
-        taken_back = "withdrawn by" if body.get("withdrawn") else "attested by"
-        return f"{taken_back} {body['name']}: {body['text']}"
-    if body["kind"] == EntryKind.RAISED:
-        people = f"proposed by {body['proposed_by']}, approved by {body['approved_by']}"
-        return f"ε ≤ {body['epsilon']}, before {body['before']}; {people}: {body['reason']}"
-    if body["kind"] == EntryKind.DECLARED:
-        return f"ε ≤ {body['epsilon']} at δ = {body['delta']}: {body['reason']}"
-    if body["kind"] == EntryKind.SEALED:
-        return f"{len(body['plan'])} events, budget ε = {float(body['limit']['epsilon']):g}"
-    digest = body.get("tensors_digest") or body.get("model_digest")
+    tell = _DETAILS.get(body["kind"])
+    if tell is not None:
+        return tell(body)
+    digest = body.get("tensors_digest") or body.get("model_digest") or body.get("commitment")
     return body.get("reason") or (f"SHA-256 {digest[:12]}…" if digest else "")
+
+
+def _reserved(body: dict[str, Any]) -> str:
+    event = body["event"]
+    noise, rate = float(event["noise_multiplier"]), float(event["sample_rate"])
+    return f"noise {noise:.5g}, sample rate {rate:.5g}, {event['steps']} steps"
+
+
+def _returned(body: dict[str, Any]) -> str:
+    steps = sum(event["steps"] for event in body["plan_left"])
+    if not steps:
+        return "nothing: all of its plan had been reserved"
+    return f"{steps} step{'' if steps == 1 else 's'} of its plan"
+
+
+def _attested(body: dict[str, Any]) -> str:
+    taken_back = "withdrawn by" if body.get("withdrawn") else "attested by"
+    return f"{taken_back} {body['name']}: {body['text']}"
+
+
+def _raised(body: dict[str, Any]) -> str:
+    people = f"proposed by {body['proposed_by']}, approved by {body['approved_by']}"
+    return f"ε ≤ {body['epsilon']}, before {body['before']}; {people}: {body['reason']}"
+
+
+def _declared(body: dict[str, Any]) -> str:
+    return f"ε ≤ {body['epsilon']} at δ = {body['delta']}: {body['reason']}"
+
+
+def _sealed(body: dict[str, Any]) -> str:
+    return f"{len(body['plan'])} events, budget ε = {float(body['limit']['epsilon']):g}"
+
+
+def _proposed(body: dict[str, Any]) -> str:
+    return f"noise {float(body['noise_multiplier']):.5g} for round {body['round']}"
+
+
+_DETAILS: dict[str, Callable[[dict[str, Any]], str]] = {
+    EntryKind.RESERVED: _reserved,
+    EntryKind.RETURNED: _returned,
+    EntryKind.ATTESTED: _attested,
+    EntryKind.RAISED: _raised,
+    EntryKind.DECLARED: _declared,
+    EntryKind.SEALED: _sealed,
+    EntryKind.PROPOSED: _proposed,
+}

@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -26,8 +27,8 @@ from accounting.reports.trail import entries
 from accounting.selectors import bundle, reconciliation
 from accounting.services import checkpoints, reports
 from accounting.views import bundles
-from accounting.views.reports import asked, attachment, told
-from accounting.views.streaming import Streamed
+from accounting.views.reports import asked, told
+from studies.attachments import JSON, attachment
 from studies.models import Institution, Study
 
 SHOWN = 50
@@ -45,7 +46,9 @@ def index(request: HttpRequest) -> HttpResponse:
     sent = request.POST if request.method == "POST" else None
     form = ScopeForm(sent, person=request.user)
     if form.is_valid():
-        return _chosen(request, form)
+        if rights.may_read(request.user, form.scope):
+            return redirect(f"{reverse('report-show')}?{form.scope.text}")
+        form.add_error(None, "Of this you may read parts only: choose a study or an institution.")
     rows = rights.readable(request.user)[:SHOWN]
     context = {
         "form": form,
@@ -58,13 +61,6 @@ def index(request: HttpRequest) -> HttpResponse:
 
 def _schedules(request: HttpRequest) -> QuerySet[ReportSchedule]:
     return ReportSchedule.objects.filter(person=request.user)
-
-
-def _chosen(request: HttpRequest, form: ScopeForm) -> HttpResponse:
-    if not rights.may_read(request.user, form.scope):
-        form.add_error(None, "Of this you may read parts only: choose a study or an institution.")
-        return render(request, "accounting/reports.html", {"form": form, "rows": [], "open": []})
-    return redirect(f"{reverse('report-show')}?{form.scope.text}")
 
 
 def _open_requests(request: HttpRequest) -> list[tuple[ReportRequest, Scope]]:
@@ -137,7 +133,7 @@ def page(request: HttpRequest, sha256: str) -> HttpResponse:
 
 @login_required
 @require_GET
-def as_file(request: HttpRequest, sha256: str, form: str) -> HttpResponse:
+def as_file(request: HttpRequest, sha256: str, form: str) -> HttpResponseBase:
     """The issued report as JSON, CSV, PDF; or with its signatures, for the verifier."""
     row, scope = _issued(request, sha256)
     report, name = _report(row), f"{scope.file_name}-{row.number}"
@@ -152,9 +148,7 @@ def as_file(request: HttpRequest, sha256: str, form: str) -> HttpResponse:
     return attachment(rendered(report, form, stamp(row)), FORMS[form], f"{name}.{form}")
 
 
-def _bundle(
-    request: HttpRequest, row: IssuedReport, scope: Scope, name: str
-) -> HttpResponse | Streamed:
+def _bundle(request: HttpRequest, row: IssuedReport, scope: Scope, name: str) -> HttpResponseBase:
     """The report with the entries that it is about, each proved to be in the hub's signed tree.
 
     Only for those who may read every body: one tells what its dataset spent in all studies.
@@ -171,7 +165,7 @@ def _bundle(
         )
     except bundles.BROKEN as error:
         return bundles.refused(request, error)
-    return bundles.download(pieces, name)
+    return attachment(pieces, JSON, name)
 
 
 @login_required

@@ -6,6 +6,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.text import capfirst
 from django.views.decorators.http import require_GET, require_POST
@@ -16,6 +17,7 @@ from accounting.selectors.export import ledger_text
 from accounting.services import checkpoints
 from accounting.services.verification import verify
 from studies import access
+from studies.attachments import JSON, attachment
 from studies.selectors import visibility
 from studies.services import events
 
@@ -87,7 +89,7 @@ def check(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_GET
-def export(request: HttpRequest, slug: str) -> HttpResponse:
+def export(request: HttpRequest, slug: str) -> HttpResponseBase:
     """The study's entries, bodies and digests, at the houses whose budgets the person reads."""
     found = access.study_or_404(request.user, slug)
     if not visible.may_export(request.user, found):
@@ -95,9 +97,7 @@ def export(request: HttpRequest, slug: str) -> HttpResponse:
     rows = visible.exportable(request.user, found)
     whole = rows.count() == Entry.objects.filter(study=found.slug).count()
     text = ledger_text(found.slug, rows, complete=whole)
-    answer = HttpResponse(text, content_type="application/json")
-    answer["Content-Disposition"] = f'attachment; filename="{found.slug}-ledger.json"'
-    return answer
+    return attachment(text, JSON, f"{found.slug}-ledger.json")
 
 
 def _require(request: HttpRequest) -> None:

@@ -6,6 +6,7 @@ other scope is `/reports/show/` with the scope in the query.
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
@@ -15,6 +16,7 @@ from accounting.reports.renderings import FORMS, page_context, rendered
 from accounting.reports.scopes import Scope, ScopeError
 from accounting.selectors import visible
 from studies import access
+from studies.attachments import attachment
 from studies.models import Institution, Study
 from studies.services import events
 
@@ -28,7 +30,7 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
 
 @login_required
 @require_GET
-def as_file(request: HttpRequest, slug: str, form: str) -> HttpResponse:
+def as_file(request: HttpRequest, slug: str, form: str) -> HttpResponseBase:
     """The report of a study as JSON (the truth), CSV or PDF."""
     return _file(request, _of_study(request, slug), form)
 
@@ -42,7 +44,7 @@ def show(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_GET
-def show_as(request: HttpRequest, form: str) -> HttpResponse:
+def show_as(request: HttpRequest, form: str) -> HttpResponseBase:
     """The report of any scope as JSON, CSV or PDF."""
     return _file(request, asked(request), form)
 
@@ -69,7 +71,7 @@ def _houses(request: HttpRequest, study: Study) -> list[Institution]:
     ]
 
 
-def _file(request: HttpRequest, scope: Scope, form: str) -> HttpResponse:
+def _file(request: HttpRequest, scope: Scope, form: str) -> HttpResponseBase:
     if form not in FORMS:
         raise Http404
     report = preview(scope)
@@ -87,14 +89,6 @@ def told(request: HttpRequest, scope: Scope, form: str, report: Report) -> None:
         form=form,
         sha256=report.digest,
     )
-
-
-def attachment(data: bytes, kind: str, name: str) -> HttpResponse:
-    """A download that no cache keeps."""
-    answer = HttpResponse(data, content_type=kind)
-    answer["Content-Disposition"] = f'attachment; filename="{name}"'
-    answer["Cache-Control"] = "private, no-store"
-    return answer
 
 
 def _of_study(request: HttpRequest, slug: str) -> Scope:

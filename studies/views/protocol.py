@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from federation.learning import architectures
 from federation.protocol import diff, study_file
 from studies import access
+from studies.attachments import attachment
 from studies.models import Revision, Study
 from studies.selectors.actions import study_actions
 from studies.selectors.leaving import leaving
@@ -44,12 +46,11 @@ def read(request: HttpRequest, slug: str) -> HttpResponse:
 
 @login_required
 @require_GET
-def export(request: HttpRequest, slug: str) -> HttpResponse:
+def export(request: HttpRequest, slug: str) -> HttpResponseBase:
     """The protocol as a study file (TOML), without the plan that the hub derived."""
     study = access.study_or_404(request.user, slug)
-    answer = HttpResponse(study_file.write(protocol_of(study)), content_type="application/toml")
-    answer["Content-Disposition"] = f'attachment; filename="{study.slug}.toml"'
-    return answer
+    text = study_file.write(protocol_of(study))
+    return attachment(text, "application/toml", f"{study.slug}.toml")
 
 
 def _steps(study: Study) -> list[Step]:

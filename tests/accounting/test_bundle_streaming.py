@@ -13,7 +13,7 @@ from accounting.selectors import bundle, tree
 from accounting.services import rows
 from accounting.services.checkpoints import issue
 from accounting.services.rows import Draft
-from accounting.views.streaming import Streamed
+from studies.streaming import Streamed
 from tests.accounting import builders as b
 from tests.accounting import forging, world
 

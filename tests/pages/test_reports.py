@@ -69,6 +69,12 @@ def test_the_form_tells_what_cannot_be(chosen, advice, submitted, cast, browse):
     assert (answer.status_code == 302) if advice is None else (advice in text(answer))
 
 
+def test_a_refused_scope_hides_no_report_that_was_issued(issued, cast, browse):
+    html = text(browse(cast.carla).post(reverse("reports"), {}))
+    assert "parts only" in html
+    assert reverse("issued-report", args=[issued.sha256]) in html
+
+
 def test_the_form_offers_nobody_what_is_not_theirs(submitted, cast, browse):
     assert "cleveland" not in text(browse(cast.zoe).get(reverse("reports"))).lower()
     lead = text(browse(cast.ada).get(reverse("reports")))
