@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounting.contradictions import Place
@@ -17,11 +17,13 @@ from accounting.models import Entry, EntryKind, SiteDifference, SiteEntry, SiteS
 from accounting.selectors import reconciliation
 from accounting.services import differences, statements
 from accounting.services.statements import Kept, Told
+from federation.protocol.messages import timestamp
 from studies.models import Event, Institution, Study
 from studies.services import events
 from studies.states import ParticipationStatus, StudyStatus
 
 SILENT_AFTER = timedelta(minutes=10)
+LISTENED = timedelta(days=1)  # for what the sites have yet to tell of a study that ended
 ADVICE = (
     "this journal is not the one that this site told before; it may have been restored from a "
     "backup, or begun anew. A site admin of the institution explains it on the page Journals"
@@ -74,8 +76,15 @@ def sweep(*, now: datetime | None = None) -> None:
         parts = list(parts.select_related("institution"))
         if reason := reconciliation.obstacle(study, parts):
             differences.stop(study, reason)
-        for part in parts:
+    for study in Study.objects.filter(_told_of(now)):
+        for part in study.participations.select_related("institution"):
             _tell_silence(study, part.institution, now)
+
+
+def _told_of(now: datetime) -> Q:
+    """Studies that live, and those that ended so lately that their last word may still come."""
+    alive = Q(status__in=(StudyStatus.RUNNING, StudyStatus.PAUSED))
+    return alive | Q(ended_at__gt=now - LISTENED)
 
 
 def _take(told: Told, now: datetime) -> tuple[int | None, list[SiteDifference]]:
@@ -138,21 +147,29 @@ def _fresh(kept: Kept) -> set[Place]:
 
 def _tell_silence(study: Study, house: Institution, now: datetime) -> None:
     """Once for each silence: its answers come, and long after still no word of its journal."""
-    at = _first_unheard(study.slug, house.slug)
-    if at is None or at > now - SILENT_AFTER:
+    last = SiteStatement.objects.filter(institution=house.slug).last()
+    unheard = _unheard(study.slug, house.slug, last)
+    if not unheard or unheard[0] > now - SILENT_AFTER:
         return
     told = Event.objects.filter(kind="journal_silent", study=study, institution=house)
-    if not told.filter(at__gt=at).exists():
-        events.record("journal_silent", study=study, institution=house)
+    if not told.filter(at__gt=unheard[0]).exists():
+        reason = _silence(len(unheard), last and last.received_at)
+        events.record("journal_silent", study=study, institution=house, reason=reason)
 
 
-def _first_unheard(study: str, slug: str) -> datetime | None:
-    """When the oldest release was written after which the site told nothing more."""
-    last = SiteStatement.objects.filter(institution=slug).last()
+def _silence(count: int, heard: datetime | None) -> str:
+    results = f"{count} result{'' if count == 1 else 's'}"
+    since = f"last heard {timestamp(heard)}" if heard else "never heard"
+    return (
+        f"{results} came and no word of the journal since ({since}), so the hub's books of them "
+        "stand alone; ask the site's admin whether its worker runs and its folder can be written"
+    )
+
+
+def _unheard(study: str, slug: str, last: SiteStatement | None) -> list[datetime]:
+    """When each release was written after which the site told nothing more, oldest first."""
     rows = Entry.objects.filter(study=study, institution=slug, kind=EntryKind.RELEASED)
     rows = rows.filter(sequence__gt=last.checkpoint_size if last else 0).order_by("sequence")
-    for body in rows.values_list("body", flat=True).iterator():
-        at = datetime.fromisoformat(json.loads(body)["at"])
-        if last is None or at > last.received_at:
-            return at
-    return None
+    bodies = rows.values_list("body", flat=True).iterator()
+    at = [datetime.fromisoformat(json.loads(body)["at"]) for body in bodies]
+    return [moment for moment in at if last is None or moment > last.received_at]

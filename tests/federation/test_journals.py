@@ -11,8 +11,9 @@ from accounting.selectors import reconciliation as books
 from accounting.selectors import tree
 from accounting.services import differences, reconciliation
 from federation.protocol import messages
-from studies.models import Person
-from studies.services import studies
+from studies.models import Event, Person, Role
+from studies.selectors import alerting as alerts
+from studies.services import alerting, explanations, people, studies, subscriptions
 from tests.federation.bookkeeping import EMPTY, Bookkeeper, found, stopped, tampered
 from tests.federation.conftest import advance
 from tests.federation.sites import error_of
@@ -154,6 +155,52 @@ def test_silence_is_told_once(study, zurich):
     assert study.events.filter(kind="journal_silent").count() == 1
     study.refresh_from_db()
     assert study.status == "running"  # silence is no contradiction
+
+
+def test_silence_is_a_violation_to_deliver_and_to_explain(study, zurich, mailoutbox):
+    officer = Person.objects.create(username="olga")
+    people.grant(officer, Role.COMPLIANCE_OFFICER)
+    subscriptions.subscribe(officer, "email", "olga@example.org", "notice")
+    zurich.work()
+    reconciliation.sweep(now=timezone.now() + timedelta(minutes=11))
+    (row,) = alerts.shown(alerts.unexplained(officer), 9)
+    assert (row.line.kind, row.severity) == ("journal_silent", "notice")
+    assert "1 result came and no word of the journal since (never heard)" in row.line.text
+    assert alerting.sweep() == 1
+    assert "ask the site's admin" in " ".join(mailoutbox[0].body.split())
+    explanations.explain(Event.objects.get(pk=row.line.id), "Its disk was full.", by=officer)
+    reconciliation.sweep(now=timezone.now() + timedelta(minutes=12))
+    assert not alerts.unexplained(officer).exists()
+    (row,) = alerts.shown(alerts.alerts_for(officer), 9)
+    assert row.explanation.text == "Its disk was full."
+
+
+def test_a_new_silence_after_a_word_is_told_anew(study, zurich, keepers):
+    zurich.work()
+    reconciliation.sweep(now=timezone.now() + timedelta(minutes=11))
+    zurich.tell()
+    for slug in ("budapest", "cleveland"):
+        keepers[slug].work()
+    advance(study)
+    zurich.work()
+    reconciliation.sweep(now=timezone.now() + timedelta(minutes=11))
+    told = study.events.filter(kind="journal_silent", institution=zurich.site.institution)
+    assert told.count() == 2
+    assert "(last heard 20" in told.last().payload["reason"]
+
+
+def test_silence_is_told_of_a_study_that_has_ended(study, zurich, lead):
+    zurich.work()
+    studies.withdraw(study, by=lead)
+    reconciliation.sweep(now=timezone.now() + timedelta(minutes=11))
+    assert study.events.filter(kind="journal_silent").count() == 1
+
+
+def test_but_not_for_ever(study, zurich, lead):
+    zurich.work()
+    studies.withdraw(study, by=lead)
+    reconciliation.sweep(now=timezone.now() + timedelta(days=2))
+    assert not study.events.filter(kind="journal_silent").exists()
 
 
 def test_who_has_told_is_not_silent(study, zurich):
