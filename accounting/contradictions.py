@@ -39,7 +39,8 @@ class Side:
 
     def to_json(self) -> dict[str, str]:
         """For people: the rows in order, and every known field."""
-        return {"rows": ", ".join(self.kinds), **self.facts}
+        twice = {"charges": ", ".join(sorted(self.charges))} if len(self.charges) > 1 else {}
+        return {"rows": ", ".join(self.kinds), **self.facts, **twice}
 
 
 def hub_side(bodies: Iterable[Mapping[str, Any]]) -> Side:
@@ -87,6 +88,30 @@ def contradiction(hub: Side, site: Side, *, covered: bool) -> Differs | None:
     if EntryKind.RELEASED not in hub.kinds:
         return None
     return _of_release(hub, site, covered)
+
+
+def core(what: str, hub: Mapping[str, str], site: Mapping[str, str]) -> str:
+    """What a contradiction (both sides as JSON) is about, as text: told anew once this changes.
+
+    Later rows of the same mechanism add fields to either side, and leave this as it is.
+    """
+    shared = {
+        name: [hub.get(name, ""), site.get(name, "")]
+        for name in _CORE.get(what, ())
+        if hub.get(name) != site.get(name)
+    }
+    if len(shared) > 1:
+        shared.pop("charge", None)  # what was charged differs, so where it stands does, too
+    return canonical_json([str(what), shared])
+
+
+_CORE: dict[str, tuple[str, ...]] = {
+    Differs.UNCHARGED: ("charge",),
+    Differs.OTHER_CHARGE: (*SHARED, "charge"),
+    Differs.CHARGED_TWICE: ("charges",),
+    Differs.OTHER_RELEASE: ("tensors_digest",),
+    Differs.UNRELEASED: ("tensors_digest",),
+}
 
 
 def _in_force(hub: Side) -> bool:

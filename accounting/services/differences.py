@@ -7,7 +7,8 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from accounting.contradictions import Place, contradiction
+from accounting.canonical import sha256
+from accounting.contradictions import Place, contradiction, core
 from accounting.models import DifferenceNote, Differs, LedgerCheckpoint, LedgerHead, SiteDifference
 from accounting.selectors import reconciliation
 from accounting.selectors.reconciliation import Copy
@@ -15,6 +16,8 @@ from accounting.services.statements import Told
 from studies.models import Institution, Person, Study
 from studies.services import events, studies
 from studies.states import ParticipationStatus, StudyStatus
+
+_CORE_DIGITS = 16  # of the SHA-256 of what a contradiction is about
 
 
 class NotExplained(ValueError):
@@ -131,7 +134,7 @@ def _found(
     end: object = "",
     said: str = "",
 ) -> SiteDifference | None:
-    """Write it with its event; None where it was found before."""
+    """Write it with its event; None where it was found before, with the same facts at its core."""
     study, number, attempt, phase = place or ("", 0, 0, "")
     fields: dict[str, Any] = {
         "institution": house.slug,
@@ -145,6 +148,10 @@ def _found(
         "evidence": said,
         "found_at": now,
     }
+    if place:
+        if _known(fields):
+            return None
+        end = sha256(core(what, hub, site).encode())[:_CORE_DIGITS]
     with transaction.atomic():
         row, new = SiteDifference.objects.get_or_create(
             key=_key(house.slug, what, place, end), defaults=fields
@@ -152,6 +159,14 @@ def _found(
         if new:
             _tell(row, house)
     return row if new else None
+
+
+def _known(fields: dict[str, Any]) -> bool:
+    """Whether the same contradiction stands there already: other facts are another one."""
+    same = ("institution", "study", "round", "attempt", "phase", "what")
+    before = SiteDifference.objects.filter(**{name: fields[name] for name in same})
+    now = core(fields["what"], fields["hub"], fields["site"])
+    return any(core(row.what, row.hub, row.site) == now for row in before)
 
 
 def _tell(row: SiteDifference, house: Institution) -> None:
@@ -171,4 +186,4 @@ def _key(slug: str, what: Differs, place: Place | None, end: object) -> str:
     if place is None:
         return f"{slug}//{what}/{end}"
     study, number, attempt, phase = place
-    return f"{slug}/{study}/{number}.{attempt}/{phase}/{what}"
+    return f"{slug}/{study}/{number}.{attempt}/{phase}/{what}/{end}"
