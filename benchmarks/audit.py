@@ -15,7 +15,7 @@ import numpy as np
 from accounting.dp.accountants import epsilon
 from accounting.dp.audit import CONFIDENCE, Measured, audit_delta, measure
 from benchmarks.tables import show
-from federation.learning import canaries, clipping, training
+from federation.learning import canaries, training
 from federation.learning.initial import initial_tensors
 from federation.learning.strategies.fedavg import STRATEGY
 from federation.protocol import plans
@@ -82,19 +82,18 @@ def protocol(case: Case, seed: int) -> Protocol:
 @contextmanager
 def noise_over_the_batch() -> Iterator[None]:
     """The gross bug: whoever divides the sum forgets that the noise was divided already."""
-    add_noise = clipping.UnitOptimizer.add_noise
+    prepare = training.prepare
 
-    def less(self: clipping.UnitOptimizer) -> None:
-        right = self.noise_multiplier
-        self.noise_multiplier = right / self.expected_batch_size
-        add_noise(self)
-        self.noise_multiplier = right
+    def less(
+        protocol: Protocol, tensors: Tensors, data: Encoded, noise: float, denominator: float
+    ) -> training.Session:
+        return prepare(protocol, tensors, data, noise / denominator, denominator)
 
-    clipping.UnitOptimizer.add_noise = less  # type: ignore[method-assign]
+    training.prepare = less
     try:
         yield
     finally:
-        clipping.UnitOptimizer.add_noise = add_noise  # type: ignore[method-assign]
+        training.prepare = prepare
 
 
 def audited(agreed: Protocol, seed: int) -> dict[str, Measured]:

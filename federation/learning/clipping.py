@@ -1,53 +1,14 @@
-"""The private step: clip each privacy unit's gradient, add noise once, divide by a public number.
+"""The clip: a privacy unit's gradient is its rows' sum, and its norm is at most the bound."""
 
-Opacus computes the per-sample gradients and drives the step; this optimiser replaces what its
-own gets wrong for us: units of several rows, non-finite gradients, rounding above the bound, and
-where the noise comes from.
-"""
-
-from collections.abc import Callable
-from typing import Any
-
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from opacus.optimizers import DPOptimizer
+from torch.nn import functional
 
 # Rounding to float64 can lift a norm by about 1e-16 per operation; this much is given away.
 _BELOW = 1.0 - 1e-12
-
-
-class UnitOptimizer(DPOptimizer):
-    """DP-SGD (Abadi et al. 2016) over privacy units instead of rows.
-
-    Before each `step`, set `units` to the unit of each row in the batch, 0 … `n_units` − 1. The
-    step's sum then moves by at most `max_grad_norm` in L2 when one unit comes or goes.
-    """
-
-    def __init__(
-        self, optimizer: Any, *, draw: Callable[[int], NDArray[np.float64]], **settings: Any
-    ) -> None:
-        super().__init__(optimizer, loss_reduction="mean", **settings)
-        self._draw = draw
-        self._sum: torch.Tensor | None = None
-        self.units = torch.empty(0, dtype=torch.int64)
-        self.n_units = 0
-
-    def clip_and_accumulate(self) -> None:
-        """Add this batch's clipped sum, kept in float64, to the logical batch's."""
-        rows = torch.cat([g.flatten(1).double() for g in self.grad_samples], dim=1)
-        total = clipped_sum(rows, self.units, self.n_units, self.max_grad_norm)
-        self._sum = total if self._sum is None else self._sum + total
-
-    def add_noise(self) -> None:
-        """One draw of noise for the whole logical batch; the sum starts afresh after it."""
-        assert self._sum is not None  # noqa: S101 - clip_and_accumulate always comes first
-        noise = torch.from_numpy(self._draw(len(self._sum)))
-        noised = self._sum + self.noise_multiplier * self.max_grad_norm * noise
-        self._sum = None
-        parts = noised.split([parameter.numel() for parameter in self.params])
-        for parameter, part in zip(self.params, parts, strict=True):
-            parameter.grad = part.view_as(parameter).to(parameter.dtype)
+# Of float32 factors and products: 3 roundings of 2⁻²⁴ each, where 16 are given away.
+_BELOW_SINGLE = 1.0 - 16 * 2.0**-24
+# Below these float32 rounds to fewer digits, and the roundings above are no longer relative.
+_LEAST_SINGLE, _LEAST_FACTOR = 1e-12, 2.0**-100
 
 
 def clipped_sum(
@@ -59,9 +20,36 @@ def clipped_sum(
     whose gradient is not finite counts as zero *before* any norm is taken: otherwise one record
     could destroy the model, which would tell everybody that it is there.
     """
+    sums = unit_sums(rows, units, n_units)
+    return clip_factors(torch.linalg.vector_norm(sums, dim=1), max_grad_norm) @ sums
+
+
+def unit_sums(rows: torch.Tensor, units: torch.Tensor, n_units: int) -> torch.Tensor:
+    """float64 [units, parameters]: each unit's rows added, those that are not finite as zero."""
     finite = rows.isfinite().all(dim=1, keepdim=True)
     rows = torch.where(finite, rows, 0.0)
-    sums = rows.new_zeros(n_units, rows.shape[1]).index_add_(0, units, rows)
-    norms = torch.linalg.vector_norm(sums, dim=1)
-    factors = (_BELOW * max_grad_norm / norms.clamp_min(torch.finfo(rows.dtype).tiny)).clamp_max(1)
-    return factors @ sums
+    return rows.new_zeros(n_units, rows.shape[1]).index_add_(0, units, rows)
+
+
+def clip_factors(norms: torch.Tensor, max_grad_norm: float) -> torch.Tensor:
+    """float64 [units]: what takes vectors of these norms to at most `max_grad_norm`, in float64."""
+    bound = _BELOW * max_grad_norm
+    return (bound / norms.clamp_min(torch.finfo(norms.dtype).tiny)).clamp_max_(1)
+
+
+def single_factors(squares: torch.Tensor, max_grad_norm: float, slack: float) -> torch.Tensor:
+    """The same from squared norms, for vectors that are then scaled and multiplied in float32.
+
+    `squares` may be too small by a factor of 1 + `slack`. An infinite one gives 0.
+
+    Raises:
+        ValueError: the clip is so small that float32 could not keep it.
+    """
+    if max_grad_norm < _LEAST_SINGLE:
+        raise ValueError(
+            f"max_grad_norm {max_grad_norm:g} is below {_LEAST_SINGLE:g}, where float32 rounds "
+            "coarsely; choose engine 'opacus', which clips in float64"
+        )
+    bound = (_BELOW_SINGLE - slack) * max_grad_norm
+    factors = squares.sqrt().reciprocal_().mul_(bound).clamp_max_(1.0)
+    return functional.threshold(factors, _LEAST_FACTOR, 0.0)

@@ -1,14 +1,14 @@
 """The clipped gradient of each row, as a matrix: what a canary adds to a sum when it is drawn."""
 
-from functools import partial
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from opacus import GradSampleModule
 
+from federation.learning import engines
+from federation.learning.clipping import clip_factors
+from federation.learning.layout import Layout
+from federation.learning.losses import Loss
 from federation.learning.modules import load
-from federation.learning.training import summed_loss
 from federation.protocol.contract import Encoded
 from federation.protocol.document import Protocol
 from federation.protocol.tensors import Tensors
@@ -24,22 +24,18 @@ def clipped_rows(protocol: Protocol, model: Tensors, rows: Encoded, *, stride: i
     A gradient that is not finite is zero.
     """
     module = load(protocol, model)
-    names = [name for name, _ in module.named_parameters()]
-    order = sorted(range(len(names)), key=lambda place: names[place])
-    parameters = [list(module.parameters())[place] for place in order]
-    loss = partial(summed_loss, class_weights=protocol.training.class_weights)
-    per_sample = GradSampleModule(module, loss_reduction="sum")
+    training = protocol.training
+    example = torch.zeros(2, *rows.features.shape[1:])
+    engine = engines.chosen(training.engine, module, example)
+    gradients = engine.gradients(module, Loss.of(training.class_weights), example)
+    order = _by_name(module)
     parts = []
     for first in range(0, len(rows.targets), _CHUNK_ROWS):
         chunk = slice(first, first + _CHUNK_ROWS)
-        # torch warns about Opacus' backward hooks unless some input wants a gradient.
-        features = torch.from_numpy(rows.features[chunk]).requires_grad_()
-        loss(per_sample(features), torch.from_numpy(rows.targets[chunk])).backward()
-        # Opacus hangs this attribute on the parameters; torch's type does not know it.
-        found = [getattr(p, "grad_sample").flatten(1).double() for p in parameters]  # noqa: B009
-        whole = torch.cat(found, dim=1).numpy()
-        parts.append(_clipped(whole, protocol.training.max_grad_norm)[:, ::stride])
-        per_sample.zero_grad(set_to_none=True)
+        features, targets = map(torch.from_numpy, (rows.features[chunk], rows.targets[chunk]))
+        whole = gradients.per_unit(features, targets, Layout(None, len(targets)))
+        factors = clip_factors(torch.linalg.vector_norm(whole, dim=1), training.max_grad_norm)
+        parts.append((whole * factors[:, None]).numpy()[:, order][:, ::stride])
     return np.concatenate(parts)
 
 
@@ -48,8 +44,10 @@ def flat(tensors: Tensors) -> Floats:
     return np.concatenate([tensors[name].ravel() for name in sorted(tensors)]).astype(np.float64)
 
 
-def _clipped(rows: Floats, max_grad_norm: float) -> Floats:
-    rows = np.where(np.isfinite(rows).all(axis=1, keepdims=True), rows, 0.0)
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    scaled: Floats = rows * np.minimum(1.0, max_grad_norm / np.maximum(norms, 1e-300))
-    return scaled
+def _by_name(module: torch.nn.Module) -> NDArray[np.int64]:
+    """Which number of `module.parameters()` comes where when the names are sorted."""
+    places, start = {}, 0
+    for name, parameter in module.named_parameters():
+        places[name] = np.arange(start, start + parameter.numel())
+        start += parameter.numel()
+    return np.concatenate([places[name] for name in sorted(places)])

@@ -39,4 +39,6 @@ def load(protocol: Protocol, tensors: Tensors) -> nn.Module:
 def weights(module: nn.Module) -> Tensors:
     """The module's weights: float32 copies under their state names."""
     state = module.state_dict()
-    return {name: np.array(tensor.numpy(), dtype=np.float32) for name, tensor in state.items()}
+    return {
+        name: np.array(tensor.cpu().numpy(), dtype=np.float32) for name, tensor in state.items()
+    }

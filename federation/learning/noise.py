@@ -4,15 +4,17 @@ A key comes from the operating system and is never stored, logged or configured.
 noise use two streams, so that neither says anything about the other.
 """
 
+import math
 import os
 
 import numpy as np
+import torch
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 Floats = NDArray[np.float64]
 _BLOCK_BYTES = 1 << 20
+_ROOT_OF_TWO = math.sqrt(2)
 
 
 class Keystream:
@@ -39,7 +41,14 @@ def gaussian(stream: Keystream, count: int) -> Floats:
     some values (Mironov 2012), which the hardened grade avoids and this one does not.
     """
     parts = [
-        ndtri(stream.uniform(min(_BLOCK_BYTES, count - start)))
+        _inverted(stream.uniform(min(_BLOCK_BYTES, count - start)))
         for start in range(0, count, _BLOCK_BYTES)
     ]
     return np.concatenate(parts) if parts else np.empty(0)
+
+
+def _inverted(uniform: Floats) -> Floats:
+    """The normal quantiles; 2u − 1 is exact for 52 bits, and torch's inversion is the fastest."""
+    draws = torch.from_numpy(2 * uniform - 1).erfinv_()
+    found: Floats = draws.mul_(_ROOT_OF_TWO).numpy()
+    return found

@@ -4,6 +4,9 @@ Drawing the number of units first, Binomial(n, q), and then that many distinct u
 distribution as n independent coins, at the cost of the batch instead of the cost of all units.
 """
 
+from functools import lru_cache
+from math import sqrt
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainc
@@ -11,6 +14,9 @@ from scipy.special import betainc
 from federation.learning.noise import Keystream
 
 Indices = NDArray[np.int64]
+Floats = NDArray[np.float64]
+_DEVIATIONS = 10  # either side of the mean that the table of sizes covers; beyond it: bisection
+_TABLE = 1 << 20
 
 
 def poisson(stream: Keystream, n_units: int, sample_rate: float) -> Indices:
@@ -21,14 +27,32 @@ def poisson(stream: Keystream, n_units: int, sample_rate: float) -> Indices:
         return np.arange(n_units)
     size = binomial(float(stream.uniform(1)[0]), n_units, sample_rate)
     if size <= n_units // 2:
-        return np.sort(_distinct(stream, n_units, size))
+        return _distinct(stream, n_units, size)
     taken = np.ones(n_units, dtype=bool)
     taken[_distinct(stream, n_units, n_units - size)] = False
     return np.flatnonzero(taken)
 
 
 def binomial(uniform: float, trials: int, probability: float) -> int:
-    """The smallest k with P(Binomial(trials, probability) <= k) >= `uniform`, by bisection."""
+    """The smallest k with P(Binomial(trials, probability) <= k) >= `uniform`."""
+    first, table = _sizes(trials, probability)
+    place = int(table.searchsorted(uniform))
+    if 0 < place < len(table) or (place == 0 and first == 0):
+        return first + place
+    return _bisected(uniform, trials, probability)
+
+
+@lru_cache(maxsize=16)
+def _sizes(trials: int, probability: float) -> tuple[int, Floats]:
+    """(first k, P(Binomial <= k) from there on): where nearly every size falls."""
+    mean = trials * probability
+    spread = _DEVIATIONS * (sqrt(mean * (1 - probability)) + 1)
+    first, last = max(0, int(mean - spread)), min(trials - 1, int(mean + spread))
+    sizes = np.arange(first, min(last, first + _TABLE) + 1)
+    return first, np.maximum.accumulate(betainc(trials - sizes, sizes + 1, 1 - probability))
+
+
+def _bisected(uniform: float, trials: int, probability: float) -> int:
     below, enough = -1, trials
     while enough - below > 1:
         middle = (below + enough) // 2
@@ -40,19 +64,25 @@ def binomial(uniform: float, trials: int, probability: float) -> int:
 
 
 def _distinct(stream: Keystream, n_units: int, size: int) -> Indices:
-    """`size` different indices below `n_units`: repeats are dropped in the order of drawing."""
-    drawn = np.empty(0, dtype=np.int64)
-    while len(drawn) < size:
-        more = _below(stream, n_units, 2 * (size - len(drawn)) + 8)
-        every = np.concatenate([drawn, more])
-        _, first = np.unique(every, return_index=True)
-        drawn = every[np.sort(first)]
-    return drawn[:size]
+    """`size` different indices below `n_units`, sorted.
+
+    As if drawn one by one with repeats passed over: as many are drawn as are still missing, so
+    none is ever drawn too many and the order of drawing need not be kept.
+    """
+    found = _below(stream, n_units, size)
+    found.sort()
+    while size and (len(found) < size or (found[1:] == found[:-1]).any()):
+        found = np.concatenate([found[:1], found[1:][found[1:] != found[:-1]]])
+        found = np.concatenate([found, _below(stream, n_units, size - len(found))])
+        found.sort()
+    return found
 
 
 def _below(stream: Keystream, limit: int, count: int) -> Indices:
     """At most `count` uniform integers below `limit`; a word that would bias them is dropped."""
     words = stream.words(count)
     fair = (2**64 // limit) * limit
-    kept = words if fair == 2**64 else words[words < np.uint64(fair)]
-    return (kept % np.uint64(limit)).astype(np.int64)
+    if fair != 2**64 and not (words < np.uint64(fair)).all():
+        words = words[words < np.uint64(fair)]
+    found: Indices = (words % np.uint64(limit)).view(np.int64)
+    return found

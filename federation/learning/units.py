@@ -19,27 +19,35 @@ class UnitRows:
     features: NDArray[np.float32]
     targets: Indices
     starts: Indices
+    single: bool  # every unit has exactly one row
 
     @classmethod
     def of(cls, data: Encoded) -> Self:
         """The data with each unit's rows side by side (a copy only where they are not yet)."""
         counts = np.bincount(data.units, minlength=data.n_units)
         starts = np.concatenate([[0], np.cumsum(counts)])
-        if (np.diff(data.units) >= 0).all():
-            return cls(data.features, data.targets, starts)
+        single = bool((counts == 1).all())
+        if (data.units[1:] >= data.units[:-1]).all():
+            return cls(data.features, data.targets, starts, single)
         order = np.argsort(data.units, kind="stable")
-        return cls(data.features[order], data.targets[order], starts)
+        return cls(data.features[order], data.targets[order], starts, single)
 
     @property
     def n_units(self) -> int:
         """How many units there are, with or without rows."""
         return len(self.starts) - 1
 
-    def chunks(self, batch: Indices, rows: int) -> Iterator[tuple[Indices, Indices, int]]:
+    def chunks(self, batch: Indices, rows: int) -> Iterator[tuple[Indices, Indices | None, int]]:
         """The units of `batch` in groups of about `rows` rows; no unit is ever split.
 
-        Yields (row numbers, the unit of each as 0 … n − 1, n), at least once, even if empty.
+        Yields (row numbers, the unit of each as 0 … n − 1, n), at least once, even if empty. The
+        units are None where row n is unit n.
         """
+        if self.single:
+            for first in range(0, max(1, len(batch)), rows):
+                part = batch[first : first + rows]
+                yield part, None, len(part)
+            return
         counts = self.starts[batch + 1] - self.starts[batch]
         ends = np.cumsum(counts)
         first = 0

@@ -163,7 +163,16 @@ class Training(Section):
     seed: int = 0
     iterate_averaging: Literal["none", "last_half"] = "last_half"
     class_weights: list[Positive] | None = None
-    engine: Literal["opacus"] = "opacus"
+    engine: Literal["bookkeeping", "opacus"] = "bookkeeping"
+    noise: Literal["float", "hardened"] = "float"
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The grade of noise is left out where it is "float": older digests stay what they are."""
+        document: dict[str, Any] = write(self)
+        if document.get("noise") == "float":
+            del document["noise"]
+        return document
 
 
 class Adaptive(Section):

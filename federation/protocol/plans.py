@@ -2,7 +2,7 @@
 
 from accounting.dp.accountants import epsilon
 from accounting.dp.calibration import CalibrationError, calibrate, next_noise
-from accounting.dp.events import Mechanism, PrivacyEvent
+from accounting.dp.events import NOISE_GRADES, Mechanism, PrivacyEvent
 from accounting.dp.figures import Unbounded
 from accounting.dp.filters import best_order, room
 from accounting.dp.schedules import shape
@@ -12,6 +12,7 @@ TRAIN = "train"
 EVALUATE = "evaluate"
 ACCOUNTANT = "pld"
 LEAST_BUDGET = 0.001
+_GRADES = dict(zip(("float", "hardened"), NOISE_GRADES, strict=True))
 
 
 class NotSealed(ValueError):
@@ -199,6 +200,7 @@ def _training(protocol: Protocol, noise: float, institution: str | None) -> Priv
         steps=training.local_steps,
         max_grad_norm=training.max_grad_norm,
         batch_denominator=denominator,
+        noise_grade=_GRADES[training.noise],
         unit=protocol.data.unit,
     )
 

@@ -8,7 +8,7 @@ from opacus.optimizers import DPOptimizer
 
 from federation.learning import modules
 from federation.learning.initial import initial_tensors
-from federation.learning.training import summed_loss
+from federation.learning.losses import Loss
 from tests.learning.builders import protocol, rows
 from tests.learning.stepping import quiet_update
 
@@ -32,7 +32,7 @@ def opacus_update(study, data, denominator):
     )
     logits = wrapped(torch.from_numpy(data.features).requires_grad_())
     weights = study.training.class_weights
-    summed_loss(logits, torch.from_numpy(data.targets), weights).backward()
+    Loss.of(weights)(logits, torch.from_numpy(data.targets)).backward()
     optimizer.step()
     new = modules.weights(module)
     return np.concatenate([(new[name] - tensors[name]).ravel() for name in sorted(new)])

@@ -61,6 +61,10 @@ def _quadratic(nn: Any) -> Any:
         def forward(self, x: Any) -> Any:
             return x * x + x
 
+        def slope(self, x: Any) -> Any:
+            """The derivative, for the engine's straight pass."""
+            return 2 * x + 1
+
     return Quadratic
 
 

@@ -1,0 +1,68 @@
+"""Opacus' hooks: one gradient per row and parameter, in memory; the reference of every rule."""
+
+import torch
+from opacus import GradSampleModule
+from torch import nn
+
+from federation.learning.clipping import clipped_sum, unit_sums
+from federation.learning.layout import Layout
+from federation.learning.losses import Loss
+
+
+class HookGradients:
+    """A module wrapped by Opacus; float64 from the first sum on."""
+
+    def __init__(self, module: nn.Module, loss: Loss) -> None:
+        self._module, self._loss = GradSampleModule(module, loss_reduction="sum"), loss
+        self._parameters = list(module.parameters())
+        # float32 and float64 gradients of a row, and the activations that autograd keeps.
+        self.row_bytes = 16 * sum(parameter.numel() for parameter in self._parameters)
+
+    def clipped_sum(
+        self, features: torch.Tensor, targets: torch.Tensor, layout: Layout, max_grad_norm: float
+    ) -> torch.Tensor:
+        """See `Gradients`."""
+        rows = self._rows(features, targets)
+        return clipped_sum(rows, layout.named(), layout.n_units, max_grad_norm)
+
+    def per_unit(
+        self, features: torch.Tensor, targets: torch.Tensor, layout: Layout
+    ) -> torch.Tensor:
+        """See `Gradients`."""
+        return unit_sums(self._rows(features, targets), layout.named(), layout.n_units)
+
+    def _rows(self, features: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """float64 [rows, parameters]."""
+        if len(targets) == 0:
+            size = sum(parameter.numel() for parameter in self._parameters)
+            return torch.zeros(0, size, dtype=torch.float64, device=targets.device)
+        self._module.zero_grad(set_to_none=True)
+        # torch warns about Opacus' backward hooks unless some input wants a gradient.
+        wanting = features.requires_grad_() if features.is_floating_point() else features
+        self._loss(self._module(wanting), targets).backward()
+        # Opacus hangs this attribute on the parameters; torch's type does not know it.
+        found = [getattr(p, "grad_sample").flatten(1).double() for p in self._parameters]  # noqa: B009
+        self._module.zero_grad(set_to_none=True)
+        return torch.cat(found, dim=1)
+
+
+class Opacus:
+    """The engine that follows Yousefpour et al. 2021 (arXiv 2109.12298)."""
+
+    name = "opacus"
+    title = "Opacus"
+    description = (
+        "A gradient per row, by hooks of the Opacus library. Slower and hungrier; takes every "
+        "layer that Opacus takes."
+    )
+
+    def refuses(self, module: nn.Module, example: torch.Tensor) -> str | None:
+        """Never: what it cannot train it says when it wraps the module."""
+        return None
+
+    def gradients(self, module: nn.Module, loss: Loss, example: torch.Tensor) -> HookGradients:
+        """The module wrapped."""
+        return HookGradients(module, loss)
+
+
+ENGINE = Opacus()

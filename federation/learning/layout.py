@@ -1,0 +1,54 @@
+"""Which rows of a chunk belong to one privacy unit, and rows laid side by side by unit."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+
+@dataclass(frozen=True)
+class Layout:
+    """`units`, int64 [rows], names each row's unit 0 … n_units − 1; None: row n is unit n."""
+
+    units: torch.Tensor | None
+    n_units: int
+
+    def named(self) -> torch.Tensor:
+        """int64 [rows]: the unit of each row, also where that is simple."""
+        return torch.arange(self.n_units) if self.units is None else self.units
+
+    def to_rows(self, factors: torch.Tensor) -> torch.Tensor:
+        """Each row's factor from each unit's."""
+        return factors if self.units is None else factors[self.units]
+
+    def summed(self, rows: torch.Tensor) -> torch.Tensor:
+        """[units, …] from [rows, …]."""
+        if self.units is None:
+            return rows
+        return rows.new_zeros(self.n_units, *rows.shape[1:]).index_add_(0, self.units, rows)
+
+    def side_by_side(self, rows: torch.Tensor) -> torch.Tensor:
+        """[units, most rows of a unit, …] from [rows, …], zero where a unit has fewer."""
+        if self.units is None:
+            return rows.unsqueeze(1)
+        beside = rows.new_zeros(self.n_units * self._widest, *rows.shape[1:])
+        beside[self._slots] = rows
+        return beside.view(self.n_units, self._widest, *rows.shape[1:])
+
+    @cached_property
+    def _widest(self) -> int:
+        assert self.units is not None  # noqa: S101 - only asked for where rows are grouped
+        return int(torch.bincount(self.units, minlength=1).max()) if len(self.units) else 1
+
+    @cached_property
+    def _slots(self) -> torch.Tensor:
+        """Where each row stands: its unit's first place plus its number within the unit."""
+        assert self.units is not None  # noqa: S101 - only asked for where rows are grouped
+        order = torch.argsort(self.units, stable=True)
+        ordered = self.units[order]
+        counts = torch.bincount(self.units, minlength=self.n_units)
+        starts = torch.cumsum(counts, 0) - counts
+        within = torch.arange(len(ordered), device=ordered.device) - starts[ordered]
+        slots = torch.empty_like(order)
+        slots[order] = ordered * self._widest + within
+        return slots

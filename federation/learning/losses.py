@@ -1,0 +1,49 @@
+"""The training loss, its gradient at the logits, and the public class weights in both."""
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Cross-entropy summed over rows, each weighted by its class's public weight.
+
+    Logits [rows, 1] are a binary problem, [rows, k] one of k classes; targets int64 [rows].
+    """
+
+    class_weights: torch.Tensor | None = None
+
+    @classmethod
+    def of(cls, class_weights: list[float] | None, device: torch.device | None = None) -> "Loss":
+        """The loss of a protocol's training section."""
+        if class_weights is None:
+            return cls()
+        return cls(torch.tensor(class_weights, device=device))
+
+    def __call__(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """The sum, a scalar."""
+        if logits.shape[1] > 1:
+            return functional.cross_entropy(
+                logits, targets, weight=self.class_weights, reduction="sum"
+            )
+        return functional.binary_cross_entropy_with_logits(
+            logits[:, 0],
+            targets.to(logits.dtype),
+            weight=None if self.class_weights is None else self.class_weights[targets],
+            reduction="sum",
+        )
+
+    def slope(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """The gradient at the logits in closed form: probability minus truth, times the weight."""
+        if logits.shape[1] > 1:
+            # Over the first axis of the transpose torch works on many rows at once.
+            found = torch.softmax(logits.t().contiguous(), dim=0).t()
+            truth = torch.full_like(logits[:, :1], -1.0)
+            found = found.contiguous().scatter_add_(1, targets[:, None], truth)
+        else:
+            found = torch.sigmoid(logits).sub_(targets[:, None])
+        if self.class_weights is None:
+            return found
+        return found.mul_(self.class_weights[targets][:, None])

@@ -1,0 +1,126 @@
+"""One forward and backward pass that ends at the layers: a straight one, and one by autograd.
+
+The straight pass serves models that are a chain of Linear layers and activations. It calls the
+few matrix products itself, for on small models most of a step is the bookkeeping of autograd.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from federation.learning.losses import Loss
+from federation.learning.rules import Part, rule_for
+from federation.learning.rules.linear import RowsPart
+
+Pass = Callable[[torch.Tensor, torch.Tensor], list[Part]]
+Slope = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+class Unfit(ValueError):
+    """The module does something in its pass that the rules cannot follow; says what."""
+
+
+def _relu(g: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    return torch.ops.aten.threshold_backward(g, y, 0)
+
+
+def _tanh(g: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    return torch.ops.aten.tanh_backward(g, y)
+
+
+def _sigmoid(g: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    return torch.ops.aten.sigmoid_backward(g, y)
+
+
+# What turns the gradient at an activation's output into that at its input.
+_SLOPES: dict[type[nn.Module], Slope] = {nn.ReLU: _relu, nn.Tanh: _tanh, nn.Sigmoid: _sigmoid}
+
+
+def straight(module: nn.Module, loss: Loss) -> Pass | None:
+    """The pass of a chain, or None where the module is not one.
+
+    An activation of our own takes part when it has a method `slope(x)`, its derivative.
+    """
+    layers = list(module) if type(module) is nn.Sequential else [module]
+    if not all(type(layer) is nn.Linear or _slope_of(layer) for layer in layers):
+        return None
+    return _Straight(layers, loss)
+
+
+def _slope_of(layer: nn.Module) -> Slope | None:
+    own: Callable[[torch.Tensor], torch.Tensor] | None = getattr(layer, "slope", None)
+    if own is not None:
+        return lambda g, x, y: g * own(x)
+    return _SLOPES.get(type(layer))
+
+
+class _Straight:
+    def __init__(self, layers: list[nn.Module], loss: Loss) -> None:
+        self._layers = [(layer, _slope_of(layer)) for layer in layers]
+        self._loss = loss
+        # The chain's first layer with weights needs no gradient at its own input.
+        self._first = next(
+            (place for place, layer in enumerate(layers) if type(layer) is nn.Linear), len(layers)
+        )
+
+    def __call__(self, features: torch.Tensor, targets: torch.Tensor) -> list[Part]:
+        values = [features]
+        for layer, slope in self._layers:
+            x = values[-1]
+            if slope is None:
+                values.append(nn.functional.linear(x, layer.weight, layer.bias))  # type: ignore[arg-type]
+            else:
+                values.append(layer(x))
+        g = self._loss.slope(values[-1], targets)
+        parts: list[Part] = []
+        for place in range(len(self._layers) - 1, self._first - 1, -1):
+            layer, slope = self._layers[place]
+            if slope is not None:
+                g = slope(g, values[place], values[place + 1])
+                continue
+            assert isinstance(layer, nn.Linear)  # noqa: S101 - without a slope it is one
+            parts.append(RowsPart(layer, values[place], g))
+            if place > self._first:
+                g = g @ layer.weight
+        return parts[::-1]
+
+
+class Tapped:
+    """The pass of any module whose layers all have rules: hooks, and autograd in between.
+
+    From here on the module's parameters ask for no gradient, and nothing works in place.
+    """
+
+    def __init__(self, module: nn.Module, loss: Loss) -> None:
+        self._module, self._loss = module, loss
+        module.requires_grad_(False)
+        for layer in module.modules():
+            if getattr(layer, "inplace", False):
+                # It would overwrite the output whose gradient a rule needs.
+                layer.inplace = False  # type: ignore[assignment]
+        found = [(rule_for(layer), layer) for layer in module.modules()]
+        self._taps = [rule.tap(layer) for rule, layer in found if rule is not None]
+
+    def __call__(self, features: torch.Tensor, targets: torch.Tensor) -> list[Part]:
+        """Every layer's part of these rows' gradients."""
+        with torch.enable_grad():
+            loss = self._loss(self._module(features), targets)
+            self._check()
+            probes = [tap.probe for tap in self._taps if tap.probe is not None]
+            gradients = torch.autograd.grad(loss, probes, allow_unused=True)
+        by_tap = zip(self._taps, gradients, strict=True)
+        return [part for tap, gradient in by_tap for part in tap.parts(gradient)]
+
+    def _check(self) -> None:
+        """Raises Unfit; what it looks at is the module's nature, never the data's."""
+        for tap in self._taps:
+            if tap.calls != 1 or tap.probe is None:
+                raise Unfit(f"a layer runs {tap.calls} times in one pass; rules need one time")
+            if tap.probe._version != tap.version:
+                raise Unfit("the output of a layer is changed in place")
+
+
+def tapped(module: nn.Module, loss: Loss) -> Pass:
+    """A pass by hooks; see `Tapped`."""
+    return Tapped(module, loss)

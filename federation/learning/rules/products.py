@@ -1,0 +1,145 @@
+"""Sums of outer products g·aᵀ, the gradient of every layer that multiplies by a matrix.
+
+For one unit with positions s (time steps, pixels, rows) the gradient is M = Σ g_s a_sᵀ. Its
+squared norm is the sum over pairs of positions of (g_s·g_t)(a_s·a_t), the Gram product: S² (p + d)
+operations, instead of the S p d of making M. Whichever has fewer numbers is used, 2 S² or p d
+(the rule of ghost clipping, Li et al. 2021, arXiv 2110.05679).
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from federation.learning.layout import Layout
+from federation.learning.rules.rounding import UNIT, VANISHING, square_norms
+
+
+class Products:
+    """Inputs [rows, S, p] (one or several, all against the same g), gradients [rows, S, d].
+
+    The sums come in the order of the inputs, then `biases` times the sum of g.
+    """
+
+    def __init__(self, inputs: Sequence[torch.Tensor], g: torch.Tensor, biases: int) -> None:
+        self.inputs, self.g, self.biases = list(inputs), g, biases
+        self._made: tuple[list[torch.Tensor], torch.Tensor] | None = None
+
+    def squares(self, layout: Layout) -> torch.Tensor:
+        """float64 [units]: at least the squared norm, with what rounding may add."""
+        inputs, g = self._by_unit(layout)
+        positions = g.shape[1]
+        size = sum(a.shape[2] for a in inputs) * g.shape[2]
+        if positions > 1 and 2 * positions**2 > size:
+            return self._made_squares(inputs, g)
+        along = square_norms(inputs[0]).add_(float(self.biases))
+        for a in inputs[1:]:
+            along += square_norms(a)
+        # Cauchy and Schwarz: never less than the truth, and equal to it for one position.
+        most = along.mul_(square_norms(g)).sqrt_().sum(dim=1).square_()
+        most *= 1 + 2 * (positions + 8) * UNIT
+        return most if positions == 1 else torch.fmin(most, self._gram(inputs, g, most))
+
+    def weighted(self, factors: torch.Tensor, layout: Layout) -> list[torch.Tensor]:
+        """The sums over units of factor times gradient: [d, p] for each input, [d] per bias."""
+        if self._made is not None:
+            matrices, sums = self._made
+            flat = [torch.tensordot(factors.float(), made, dims=1) for made in matrices]
+            return flat + [torch.tensordot(factors.float(), sums, dims=1)] * self.biases
+        g = self.g * layout.to_rows(factors).to(self.g.dtype)[:, None, None]
+        down = _flat(g)
+        found = [down.t() @ _flat(a) for a in self.inputs]
+        return found + [down.sum(dim=0)] * self.biases
+
+    def per_unit(self, layout: Layout) -> list[torch.Tensor]:
+        """[units, d, p] for each input, [units, d] per bias."""
+        inputs, g = self._by_unit(layout)
+        made = [torch.bmm(g.transpose(1, 2), a) for a in inputs]
+        return made + [g.sum(dim=1)] * self.biases
+
+    def _by_unit(self, layout: Layout) -> tuple[list[torch.Tensor], torch.Tensor]:
+        if layout.units is None:
+            return self.inputs, self.g
+        joined = [layout.side_by_side(x).flatten(1, 2) for x in (*self.inputs, self.g)]
+        return joined[:-1], joined[-1]
+
+    def _made_squares(self, inputs: list[torch.Tensor], g: torch.Tensor) -> torch.Tensor:
+        """The small gradients themselves, kept: what is measured is what is added."""
+        matrices = [torch.bmm(g.transpose(1, 2), a) for a in inputs]
+        sums = g.sum(dim=1)
+        self._made = matrices, sums
+        found = square_norms(sums) * self.biases
+        for made in matrices:
+            found += square_norms(made.flatten(1))
+        return found
+
+    def _gram(
+        self, inputs: list[torch.Tensor], g: torch.Tensor, most: torch.Tensor
+    ) -> torch.Tensor:
+        """The Gram product plus its own error and that of `weighted`.
+
+        Each entry of the Gram matrices is off by at most p·u or d·u times the norms of its two
+        positions, so their product by (p + d + 2)·u times `most`; the sums of `weighted` add
+        S·u·√most to the norm, hence 2·S·u·most to its square.
+        """
+        across = torch.bmm(g, g.transpose(1, 2)).double()
+        along = torch.bmm(inputs[0], inputs[0].transpose(1, 2))
+        for a in inputs[1:]:
+            along = torch.baddbmm(along, a, a.transpose(1, 2))
+        found = (across * (along + float(self.biases))).sum(dim=(1, 2))
+        slack = sum(a.shape[2] for a in inputs) + g.shape[2] + 2 * g.shape[1] + 16
+        # What vanishes in one matrix stands against entries of the other, at most its diagonal.
+        largest = torch.diagonal(across, dim1=1, dim2=2).sum(dim=1) + along.diagonal(
+            dim1=1, dim2=2
+        ).sum(dim=1)
+        lost = slack * g.shape[1] ** 2 * VANISHING * largest
+        return found.clamp_min_(0.0) + slack * UNIT * most + lost
+
+
+def _flat(x: torch.Tensor) -> torch.Tensor:
+    """[rows · S, p] without a copy where the positions come first in memory (recurrent layers)."""
+    if x.stride(0) < x.stride(1):
+        x = x.transpose(0, 1)
+    return x.flatten(0, 1)
+
+
+class ProductsPart:
+    """A layer whose gradients are `Products` as they are: Linear in time, recurrent layers."""
+
+    slack = 0.0  # it is within the squares
+
+    def __init__(self, parameters: list[nn.Parameter], products: Products) -> None:
+        self.parameters, self._products = parameters, products
+
+    @property
+    def numbers(self) -> int:
+        """Inputs and gradients, as many again while they are scaled, and two Gram matrices."""
+        held = sum(x.numel() for x in (*self._products.inputs, self._products.g))
+        rows, positions = self._products.g.shape[:2]
+        return 2 * held + 4 * rows * positions**2
+
+    def squares(self, layout: Layout) -> torch.Tensor:
+        """See `Part`."""
+        return self._products.squares(layout)
+
+    def magnitudes(self) -> torch.Tensor:
+        """See `Part`."""
+        found = square_norms(self._products.g.flatten(1))
+        for a in self._products.inputs:
+            found += square_norms(a.flatten(1))
+        return found
+
+    def drop(self, rows: torch.Tensor) -> None:
+        """See `Part`."""
+        bad = rows[:, None, None]
+        inputs = [a.masked_fill(bad, 0.0) for a in self._products.inputs]
+        g = self._products.g.masked_fill(bad, 0.0)
+        self._products = Products(inputs, g, self._products.biases)
+
+    def weighted(self, factors: torch.Tensor, layout: Layout) -> list[torch.Tensor]:
+        """See `Part`."""
+        return self._products.weighted(factors, layout)
+
+    def per_unit(self, layout: Layout) -> list[torch.Tensor]:
+        """See `Part`."""
+        return self._products.per_unit(layout)
