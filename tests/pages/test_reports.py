@@ -141,7 +141,7 @@ def test_entries_go_to_those_who_may_read_every_body(issued, cast, browse):
     address = reverse("issued-report-file", args=[study.sha256, "bundle.json"])
     answers = {who: browse(getattr(cast, who)).get(address) for who in ("olga", "otto", "ada")}
     assert [answer.status_code for answer in answers.values()] == [200, 403, 403]
-    assert json.loads(answers["olga"].content)["report"]["sha256"] == study.sha256
+    assert json.loads(answers["olga"].getvalue())["report"]["sha256"] == study.sha256
     own = reverse("issued-report-file", args=[issued.sha256, "bundle.json"])
     assert browse(cast.otto).get(own).status_code == 200
     assert 'id="report-bundle"' in text(browse(cast.otto).get(page_of(issued)))
