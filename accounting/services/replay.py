@@ -15,10 +15,9 @@ from accounting.selectors import written
 from accounting.selectors.commitments import Commitments
 from accounting.selectors.histories import Histories
 from accounting.services import gate, priced, replay_budgets
+from accounting.services.replay_adaptive import Choices
 from accounting.services.replay_audit import Audits
 from accounting.services.wrong import Wrong, check_scope, limit_of, same_figure
-
-TRAIN = "train"  # the phase whose noise an adaptive study chooses
 
 __all__ = ["Replay", "Wrong"]
 
@@ -46,7 +45,7 @@ class Replay:
     standing: Commitments = field(default_factory=Commitments)
     attested: set[tuple[str, str]] = field(default_factory=set)  # study, protocol digest
     audits: Audits = field(default_factory=Audits)
-    chosen: dict[tuple[str, int, int], float] = field(default_factory=dict)  # noise of a round
+    choices: Choices = field(default_factory=Choices)
 
     def step(self, body: dict[str, Any]) -> None:
         """Take one row's body. Raises Wrong where it does not follow from the rows before it."""
@@ -79,9 +78,8 @@ class Replay:
 
     def _proposed(self, body: dict[str, Any]) -> None:
         place = (body["study"], body["round"], body["attempt"])
-        if any((study, number, attempt) == place for study, _, number, attempt, _ in self.states):
-            raise Wrong("it chooses the noise of a round that was reserved before it")
-        self.chosen[place] = float(body["noise_multiplier"])
+        rounds = ((study, number, attempt) for study, _, number, attempt, _ in self.states)
+        self.choices.propose(body, began=place in rounds)
 
     def _keyed(self, body: dict[str, Any]) -> None:
         key = _key(body)
@@ -103,9 +101,7 @@ class Replay:
     def _spend(self, key: Key, body: dict[str, Any]) -> None:
         event = written.event(body["event"])
         self.reserved[key.place] = Reserved(event, key.lineage)
-        chosen = self.chosen.get((key.study, key.round, key.attempt), event.noise_multiplier)
-        if key.phase == TRAIN and event.noise_multiplier != chosen:
-            raise Wrong(f"its noise is {event.noise_multiplier:g}, but {chosen:g} was chosen")
+        self.choices.reserve(body, event)
         self._keep_unit(key, event)
         self.spent.add(key.study, key.institution, key.lineage, event)
         history = self.spent.merged_study(key.study, key.institution).key()

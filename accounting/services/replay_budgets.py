@@ -50,6 +50,7 @@ def raised(state: Replay, body: Body) -> None:
 def sealed(state: Replay, body: Body) -> None:
     """A whole plan, committed against its dataset's lifetime budget."""
     place, plan = _place(body), tuple(written.event(event) for event in body["plan"])
+    state.choices.sealed(body)
     same_figure(body["figure"], epsilon(plan, float(body["limit"]["delta"])))
     if place not in state.budgets:
         raise Wrong(f"no lifetime budget was declared for {place[1]} before it")

@@ -20,6 +20,7 @@ ORDER = (
     "lives",
     "budgets",
     "audits",
+    "choices",
     "replay",
     "reports",
     "command",

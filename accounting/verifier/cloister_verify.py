@@ -1243,6 +1243,7 @@ TITLES = {
     "budgets": "budgets",
     "attested": "attestations",
     "audits": "empirical audits",
+    "choices": "chosen noise",
     "epsilon": "every ε",
     "report": "report",
 }
@@ -2051,6 +2052,79 @@ def p_value(canaries: int, guesses: int, correct: int, epsilon: float, delta: fl
 
 
 # ==================================================================================================
+# choices: part of cloister-verify
+#
+# Adaptive schedules: a round's noise is chosen before the round, by its rule, and then kept to.
+# ==================================================================================================
+
+TRAINING = "train"  # the phase whose noise is chosen
+RISEN = 0.01  # by how much a metric must have risen to count as better
+
+Chooser = tuple[str, str]  # study, protocol digest
+
+
+class Choices:
+    """The choices so far, and the studies' own budgets."""
+
+    def __init__(self) -> None:
+        self.noise: dict[tuple[Chooser, int, int], float] = {}
+        self._choosers: set[Chooser] = set()
+        self._limits: dict[Chooser, tuple[float, float]] = {}
+
+    def sealed(self, body: dict[str, Any]) -> None:
+        """A plan names the study's budget, from which its filter's order follows."""
+        limit = pick(body, "limit", dict)
+        self._limits[_chooser(body)] = (decimal(limit, "epsilon"), decimal(limit, "delta"))
+
+    def propose(self, body: dict[str, Any], *, began: bool) -> None:
+        """The noise of a round; `began`: it was reserved before. Raises Wrong."""
+        chooser = _chooser(body)
+        place = (chooser, body["round"], body["attempt"])
+        noise, second = decimal(body, "noise_multiplier"), place in self.noise
+        self.noise[place] = noise
+        self._choosers.add(chooser)
+        if began:
+            raise Wrong("it chooses the noise of a round that was reserved before it")
+        if second:
+            raise Wrong("it chooses the noise of a round a second time")
+        for name, fits in (("least_noise", float.__le__), ("most_noise", float.__ge__)):
+            if name in body and not fits(decimal(body, name), noise):
+                raise Wrong(f"it chooses {noise:g}, the protocol's {name} is {body[name]}")
+        _check_rule(body)
+        limit = self._limits.get(chooser)
+        if limit and decimal(body, "filter_order") != best_order(*limit):
+            raise Wrong(f"its study is not filtered at the order {body['filter_order']}")
+
+    def reserve(self, body: dict[str, Any]) -> None:
+        """A reservation keeps to what was chosen for its round. Raises Wrong."""
+        chooser = _chooser(body)
+        if body["phase"] != TRAINING or chooser not in self._choosers:
+            return
+        chosen = self.noise.get((chooser, body["round"], body["attempt"]))
+        if chosen is None:
+            raise Wrong("nobody chose its noise before it, and its study is adaptive")
+        noise = event(pick(body, "event", dict)).price[0]
+        if noise != chosen:
+            raise Wrong(f"its noise is {noise:g}, but {chosen:g} was chosen")
+
+
+def _chooser(body: dict[str, Any]) -> Chooser:
+    return body["study"], pick(body, "protocol_digest", str)
+
+
+def _check_rule(body: dict[str, Any]) -> None:
+    """What the rule must be after the released values that the row names."""
+    values = [float(value) for value in pick(body, "values", list)]
+    if not all(math.isfinite(value) for value in values):
+        raise Wrong("a released value is no finite number")
+    rule = "even"
+    if len(values) > 1:
+        rule = "save" if values[-1] >= max(values[:-1]) + RISEN else "spend"
+    if pick(body, "rule", str) not in (rule, "last"):
+        raise Wrong(f"it chose by the rule {body['rule']!r}, its values say {rule!r}")
+
+
+# ==================================================================================================
 # replay: part of cloister-verify
 #
 # The ledger played again from nothing: every row against the rows before it.
@@ -2086,7 +2160,7 @@ class Replay:
     def __init__(self, verdict: Verdict, *, complete: bool) -> None:
         self.verdict, self.complete = verdict, complete
         self.lives, self.figures, self.audits = Lives(), Figures(), Audits()
-        self.budgets = Budgets(self.lives.spent)
+        self.budgets, self.choices = Budgets(self.lives.spent), Choices()
         self.losses: dict[tuple[str, str], Loss] = {}
         self.attestations: dict[str, bool] = {}
         self._keys: dict[str, int] = {}
@@ -2099,7 +2173,7 @@ class Replay:
             "attested": self._attested,
             "committed": self._committed,
             "revealed": self._revealed,
-            "proposed": self._noted,
+            "proposed": self._proposed,
         }
 
     def step(self, number: int, body: dict[str, Any]) -> None:
@@ -2132,6 +2206,9 @@ class Replay:
         kind = body["kind"]
         if kind in LIVING:
             return key_of(body)
+        if kind == "proposed":
+            digest = pick(body, "protocol_digest", str)
+            return f"{body['study']}//proposed/{body['round']}.{body['attempt']}/{digest}"
         if kind in ("declared", "raised"):
             return self.budgets.key_of(body) if self.complete else ""
         if kind not in ("sealed", "returned", "attested", "committed", "revealed"):
@@ -2152,6 +2229,8 @@ class Replay:
             self.budgets.raised(body)
 
     def _sealed(self, body: dict[str, Any]) -> None:
+        with self._asking("choices"):
+            self.choices.sealed(body)
         with self._asking("budgets"):
             plan, question = self.budgets.seal(body)
             with self._asking("epsilon"):
@@ -2188,8 +2267,11 @@ class Replay:
             with self._asking("epsilon"):
                 self.figures.check(figure, spent)
 
-    def _noted(self, body: dict[str, Any]) -> None:
-        """A row that spends nothing and allows nothing: it stands in the tree, that is all."""
+    def _proposed(self, body: dict[str, Any]) -> None:
+        place = (body["study"], body["round"], body["attempt"])
+        began = any((life[0], life[2], life[3]) == place for life in self.lives.lives)
+        with self._asking("choices"):
+            self.choices.propose(body, began=began)
 
     def _lived(self, body: dict[str, Any]) -> None:
         with self._asking("transitions"):
@@ -2202,6 +2284,8 @@ class Replay:
             self._reserved(body)
 
     def _reserved(self, body: dict[str, Any]) -> None:
+        with self._asking("choices"):
+            self.choices.reserve(body)
         with self._asking("epsilon"):
             self._compare(body, self.lives.spent.study(body["study"], body["institution"]))
         with self._asking("budgets"):
@@ -2241,6 +2325,9 @@ class Replay:
         if self.audits.bound:
             count = len(self.audits.bound)
             self.verdict.good("audits", f"{count} bound before training; what was shown is that")
+        if self.choices.noise:
+            count = len(self.choices.noise)
+            self.verdict.good("choices", f"{count} made before their rounds, and kept to")
         if self.complete:
             sealed, lent = self.budgets.sealed, len(self.budgets.lifetime)
             self.verdict.good(

@@ -91,12 +91,14 @@ def _write(
     now: datetime,
 ) -> None:
     name, values = basis
-    budget = plans.epsilon_budget(protocol)
+    budget, bounds = plans.epsilon_budget(protocol), protocol.privacy.adaptive
     facts = {
         "rule": chosen.rule.name.lower(),
         "metric": name,
         "values": [repr(value) for value in values],
         "filter_order": repr(best_order(budget, protocol.privacy.target_delta)),
+        "least_noise": repr(bounds.least_noise),
+        "most_noise": repr(bounds.most_noise),
     }
     proposing.propose(
         study.slug,

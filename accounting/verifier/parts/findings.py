@@ -21,6 +21,7 @@ TITLES = {
     "budgets": "budgets",
     "attested": "attestations",
     "audits": "empirical audits",
+    "choices": "chosen noise",
     "epsilon": "every ε",
     "report": "report",
 }

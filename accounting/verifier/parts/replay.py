@@ -8,6 +8,7 @@ from typing import Any, Callable, NamedTuple
 
 from accounting.verifier.parts.audits import Audits
 from accounting.verifier.parts.budgets import Budgets
+from accounting.verifier.parts.choices import Choices
 from accounting.verifier.parts.figures import Figures
 from accounting.verifier.parts.findings import Verdict
 from accounting.verifier.parts.lives import LIVING, Lives, key_of
@@ -44,7 +45,7 @@ class Replay:
     def __init__(self, verdict: Verdict, *, complete: bool) -> None:
         self.verdict, self.complete = verdict, complete
         self.lives, self.figures, self.audits = Lives(), Figures(), Audits()
-        self.budgets = Budgets(self.lives.spent)
+        self.budgets, self.choices = Budgets(self.lives.spent), Choices()
         self.losses: dict[tuple[str, str], Loss] = {}
         self.attestations: dict[str, bool] = {}
         self._keys: dict[str, int] = {}
@@ -57,7 +58,7 @@ class Replay:
             "attested": self._attested,
             "committed": self._committed,
             "revealed": self._revealed,
-            "proposed": self._noted,
+            "proposed": self._proposed,
         }
 
     def step(self, number: int, body: dict[str, Any]) -> None:
@@ -90,6 +91,9 @@ class Replay:
         kind = body["kind"]
         if kind in LIVING:
             return key_of(body)
+        if kind == "proposed":
+            digest = pick(body, "protocol_digest", str)
+            return f"{body['study']}//proposed/{body['round']}.{body['attempt']}/{digest}"
         if kind in ("declared", "raised"):
             return self.budgets.key_of(body) if self.complete else ""
         if kind not in ("sealed", "returned", "attested", "committed", "revealed"):
@@ -110,6 +114,8 @@ class Replay:
             self.budgets.raised(body)
 
     def _sealed(self, body: dict[str, Any]) -> None:
+        with self._asking("choices"):
+            self.choices.sealed(body)
         with self._asking("budgets"):
             plan, question = self.budgets.seal(body)
             with self._asking("epsilon"):
@@ -146,8 +152,11 @@ class Replay:
             with self._asking("epsilon"):
                 self.figures.check(figure, spent)
 
-    def _noted(self, body: dict[str, Any]) -> None:
-        """A row that spends nothing and allows nothing: it stands in the tree, that is all."""
+    def _proposed(self, body: dict[str, Any]) -> None:
+        place = (body["study"], body["round"], body["attempt"])
+        began = any((life[0], life[2], life[3]) == place for life in self.lives.lives)
+        with self._asking("choices"):
+            self.choices.propose(body, began=began)
 
     def _lived(self, body: dict[str, Any]) -> None:
         with self._asking("transitions"):
@@ -160,6 +169,8 @@ class Replay:
             self._reserved(body)
 
     def _reserved(self, body: dict[str, Any]) -> None:
+        with self._asking("choices"):
+            self.choices.reserve(body)
         with self._asking("epsilon"):
             self._compare(body, self.lives.spent.study(body["study"], body["institution"]))
         with self._asking("budgets"):
@@ -199,6 +210,9 @@ class Replay:
         if self.audits.bound:
             count = len(self.audits.bound)
             self.verdict.good("audits", f"{count} bound before training; what was shown is that")
+        if self.choices.noise:
+            count = len(self.choices.noise)
+            self.verdict.good("choices", f"{count} made before their rounds, and kept to")
         if self.complete:
             sealed, lent = self.budgets.sealed, len(self.budgets.lifetime)
             self.verdict.good(
