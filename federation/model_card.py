@@ -159,6 +159,9 @@ def _limits(protocol: Protocol) -> str:
 def _values(column: Any) -> str:
     if column.kind == "category":
         return ", ".join(map(_line, column.categories))
+    if column.kind == "array":
+        size = " × ".join(map(str, column.shape))
+        return f"{size} numbers, {column.low:g} to {column.high:g}"
     unit = f" {_line(column.unit)}" if column.unit else ""
     return f"{column.low:g} to {column.high:g}{unit}"
 

@@ -18,6 +18,7 @@ from federation.protocol.contract import Columns, Encoded, encode
 from federation.protocol.document import CategoryColumn, Protocol
 from federation.protocol.encoding import text_array
 from federation.protocol.plans import batch_denominator
+from federation.protocol.stored import Stored
 from federation.protocol.tensors import Tensors
 
 Floats = NDArray[np.float64]
@@ -57,10 +58,12 @@ def canaries(protocol: Protocol) -> Encoded:
     return encode(columns, contract, keyed_order=None)
 
 
-def joined(data: Encoded, protocol: Protocol, coins: Sequence[int]) -> Encoded:
+def joined(data: Encoded | Stored, protocol: Protocol, coins: Sequence[int]) -> Encoded | Stored:
     """The rows of a site, and after them the canaries whose coin is 1, as further units."""
     extra = canaries(protocol)
     chosen = np.flatnonzero(np.asarray(coins))
+    if isinstance(data, Stored):
+        return data.followed_by(extra.features[chosen], extra.targets[chosen])
     return Encoded(
         np.concatenate([data.features, extra.features[chosen]]),
         np.concatenate([data.targets, extra.targets[chosen]]),

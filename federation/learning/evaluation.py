@@ -4,6 +4,8 @@ Accuracy, ROC-AUC, sensitivity, specificity and calibration are all computed fro
 at the hub, at no further cost (post-processing).
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from federation.learning.noise import Floats, Keystream, gaussian
 from federation.protocol.contract import Encoded
 from federation.protocol.document import Protocol
 from federation.protocol.priced import Priced
+from federation.protocol.stored import Stored
 from federation.protocol.tensors import Tensors
 
 _CHUNK_ROWS = 65_536
@@ -31,7 +34,7 @@ def predict(*, protocol: Protocol, tensors: Tensors, features: NDArray[np.float3
 
 
 def histogram(
-    *, protocol: Protocol, tensors: Tensors, data: Encoded, noise_multiplier: float
+    *, protocol: Protocol, tensors: Tensors, data: Encoded | Stored, noise_multiplier: float
 ) -> Priced:
     """The noised histogram of predictions against true classes, with the event it cost.
 
@@ -47,10 +50,29 @@ def histogram(
         max_grad_norm=1.0,
         unit=protocol.data.unit,
     )
-    probabilities = predict(protocol=protocol, tensors=tensors, features=data.features)
-    counts = count(probabilities, data, protocol.evaluation.bins)
+    counts = _counted(protocol, tensors, data)
     noised = counts + noise_multiplier * gaussian(Keystream(), counts.size).reshape(counts.shape)
     return Priced({"histogram": noised.astype(np.float32)}, (event,))
+
+
+def _counted(protocol: Protocol, tensors: Tensors, data: Encoded | Stored) -> Floats:
+    """The histogram, of rows in files piece by piece."""
+    bins, classes = protocol.evaluation.bins, len(protocol.data.target.classes)
+    counts: Floats = np.zeros((bins if classes == 2 else classes, classes))
+    for piece in _pieces(data):
+        probabilities = predict(protocol=protocol, tensors=tensors, features=piece.features)
+        counts += count(probabilities, piece, bins)
+    return counts
+
+
+def _pieces(data: Encoded | Stored) -> Iterator[Encoded]:
+    """Whole units, so that each counts once."""
+    if isinstance(data, Encoded):
+        yield data
+        return
+    for rows, units in data.pieces(_CHUNK_ROWS):
+        n_units = int(units[-1]) + 1 if len(units) else 0
+        yield Encoded(data.features[rows], data.targets[rows], units, n_units)
 
 
 def count(probabilities: Floats, data: Encoded, bins: int) -> Floats:

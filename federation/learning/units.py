@@ -8,22 +8,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federation.protocol.contract import Encoded
+from federation.protocol.stored import EachRow, Rows, Stored
 
 Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class UnitRows:
-    """Rows sorted by unit: unit u owns rows `starts[u]` up to `starts[u + 1]`."""
+    """Rows sorted by unit: unit u owns rows `starts[u]` up to `starts[u + 1]`.
 
-    features: NDArray[np.float32]
-    targets: Indices
-    starts: Indices
+    `features[rows]` is float32 [n, inputs] and `targets[rows]` int64 [n], whether they lie in
+    memory or in files.
+    """
+
+    features: Rows
+    targets: Rows
+    starts: Rows
     single: bool  # every unit has exactly one row
 
     @classmethod
-    def of(cls, data: Encoded) -> Self:
+    def of(cls, data: Encoded | Stored) -> Self:
         """The data with each unit's rows side by side (a copy only where they are not yet)."""
+        if isinstance(data, Stored):
+            single = isinstance(data.starts, EachRow)
+            return cls(data.features, data.targets, data.starts, single)
         counts = np.bincount(data.units, minlength=data.n_units)
         starts = np.concatenate([[0], np.cumsum(counts)])
         single = bool((counts == 1).all())
@@ -48,16 +56,18 @@ class UnitRows:
                 part = batch[first : first + rows]
                 yield part, None, len(part)
             return
-        counts = self.starts[batch + 1] - self.starts[batch]
+        starts = self.starts[batch]
+        counts = self.starts[batch + 1] - starts
         ends = np.cumsum(counts)
         first = 0
         while first < len(batch) or first == 0:
             before = ends[first - 1] if first else 0
             last = max(int(np.searchsorted(ends, before + rows, side="right")), first + 1)
-            yield self._together(batch[first:last], counts[first:last])
+            yield _together(starts[first:last], counts[first:last])
             first = last
 
-    def _together(self, batch: Indices, counts: Indices) -> tuple[Indices, Indices, int]:
-        units = np.repeat(np.arange(len(batch)), counts)
-        within = np.arange(len(units)) - np.repeat(np.cumsum(counts) - counts, counts)
-        return self.starts[batch][units] + within, units, len(batch)
+
+def _together(starts: Indices, counts: Indices) -> tuple[Indices, Indices, int]:
+    units = np.repeat(np.arange(len(starts)), counts)
+    within = np.arange(len(units)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return starts[units] + within, units, len(starts)

@@ -5,40 +5,43 @@ and the site's secret key, never on other units or on positions: removing a unit
 else, which is what the privacy accounting assumes of everything done before the noise.
 """
 
-import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from federation.protocol.csv_file import Columns, ContractError, needed_columns, read_csv
-from federation.protocol.document import DataContract
+from federation.protocol.cells import Cells, Columns, coded
+from federation.protocol.csv_file import ContractError, needed_columns, read_csv
+from federation.protocol.document import ArrayColumn, DataContract
 from federation.protocol.encoding import (
-    class_index,
     column_missing,
     column_width,
-    distinct_texts,
     encode_column,
     feature_names,
     is_missing,
+    target_index,
 )
+from federation.protocol.hashing import Hashes, hashes, of_column, row_bytes, row_texts
+from federation.protocol.windows import times, windowed
 
 __all__ = [
+    "Block",
     "Columns",
     "ContractError",
     "Encoded",
+    "cap",
     "encode",
-    "load",
+    "encode_block",
     "names",
     "outputs",
+    "rank_within",
     "read_csv",
-    "split_holdout",
+    "row_width",
+    "shape",
     "width",
 ]
 
 SHORTEST_KEY = 16
-HASH_ROWS = 50_000
+HOLDOUT, CAP, UNIT, SERIES = b"holdout", b"cap", b"unit", b"series"
 
 
 @dataclass(frozen=True)
@@ -54,14 +57,54 @@ class Encoded:
     n_units: int
 
 
-def width(contract: DataContract) -> int:
-    """The number of features after encoding."""
+@dataclass(frozen=True)
+class Block:
+    """Some rows of a source, encoded: features float32 [n, row_width], targets int64 [n].
+
+    `held`, bool [n], says who is held out. Where patients are the units: `units` and `order`,
+    uint64 [n], are keyed hashes of whose row it is and of the row; with windows also `series`,
+    uint64 [n], and `times`, float64 [n, order columns].
+    """
+
+    features: np.ndarray
+    targets: np.ndarray
+    held: np.ndarray
+    units: Hashes | None = None
+    order: Hashes | None = None
+    series: Hashes | None = None
+    times: np.ndarray | None = None
+
+
+def row_width(contract: DataContract) -> int:
+    """The number of features that one row of the source becomes."""
     return sum(column_width(column) for column in contract.columns)
+
+
+def width(contract: DataContract) -> int:
+    """The number of features after encoding: of a window, those of all its rows."""
+    return row_width(contract) * (contract.windows.length if contract.windows else 1)
+
+
+def shape(contract: DataContract) -> tuple[int, ...] | None:
+    """How the flat features of one row are to be read; None where they are just a list.
+
+    (length, features) for windows, whose rows follow each other; the declared shape, channels
+    first, where the only column is an array.
+    """
+    if contract.windows:
+        return contract.windows.length, row_width(contract)
+    only = contract.columns[0]
+    if len(contract.columns) == 1 and isinstance(only, ArrayColumn):
+        return tuple(only.shape)
+    return None
 
 
 def names(contract: DataContract) -> list[str]:
     """A readable name for each feature after encoding, in order."""
-    return [name for column in contract.columns for name in feature_names(column)]
+    found = [name for column in contract.columns for name in feature_names(column)]
+    if contract.windows is None:
+        return found
+    return [f"{name} (row {row + 1})" for row in range(contract.windows.length) for name in found]
 
 
 def outputs(contract: DataContract) -> int:
@@ -70,20 +113,8 @@ def outputs(contract: DataContract) -> int:
     return 1 if classes == 2 else classes
 
 
-def load(
-    path: Path, contract: DataContract, *, holdout: float, key: bytes
-) -> tuple[Encoded, Encoded]:
-    """The file's (training rows, hold-out rows). Raises ContractError as its three steps do."""
-    columns = read_csv(path, contract)
-    train, held = split_holdout(columns, contract, fraction=holdout, key=key)
-    return (
-        encode(train, contract, keyed_order=key),
-        encode(held, contract, keyed_order=key),
-    )
-
-
 def encode(columns: Columns, contract: DataContract, *, keyed_order: bytes | None) -> Encoded:
-    """Check every kept row against the contract and turn it into numbers.
+    """Check every kept row against the contract and turn it into numbers, all in memory.
 
     Rows that a column's rule drops go first; of each patient at most max_rows_per_patient rows
     stay, those with the smallest hash of their content under `keyed_order` (None: a public hash).
@@ -92,9 +123,79 @@ def encode(columns: Columns, contract: DataContract, *, keyed_order: bytes | Non
         ContractError: the column and the kind of fault.
     """
     columns = _select(columns, ~_dropped(columns, contract))
-    columns = _capped(columns, contract, keyed_order)
+    features, targets = _encoded(columns, contract)
+    if contract.patient_column is None:
+        return Encoded(features, targets, np.arange(len(targets)), len(targets))
+    codes = coded(_patients(columns, contract)).codes
+    order = _row_hashes(columns, contract, features, targets, keyed_order or b"", CAP)
+    if contract.windows is not None:
+        moments = times(columns, contract.windows)
+        series = _series(columns, contract, keyed_order or b"")
+        rows, lasts = windowed(series, moments, contract.windows)
+        features = features[rows].reshape(len(rows), width(contract))
+        targets, codes, order = targets[lasts], codes[rows[:, 0]], order[rows[:, 0]]
+    kept = rank_within(codes, order) < cap(contract)
+    present, units = np.unique(codes[kept], return_inverse=True)
+    return Encoded(features[kept], targets[kept], units.astype(np.int64), len(present))
+
+
+def encode_block(columns: Columns, contract: DataContract, *, holdout: float, key: bytes) -> Block:
+    """Check and encode one block of a source's rows; the cap needs all blocks and comes later.
+
+    The secret coin of each unit lands on "held out" with probability `holdout`, the same for
+    ever: it is a keyed hash of the patient's identifier, or, where the unit is the row, of the
+    row's content (its texts, or its numbers after encoding where the source has no texts).
+
+    Raises:
+        ContractError: the column and the kind of fault.
+        ValueError: holdout outside [0, 1), or a key shorter than 16 bytes.
+    """
+    if not 0 <= holdout < 1:
+        raise ValueError("holdout must be at least 0 and below 1")
+    if holdout and len(key) < SHORTEST_KEY:
+        raise ValueError("the hold-out needs a secret key of at least 16 bytes")
+    columns = _select(columns, ~_dropped(columns, contract))
+    features, targets = _encoded(columns, contract)
+    held = np.zeros(len(targets), dtype=bool)
+    if contract.patient_column is None:
+        if holdout:
+            coins = _row_hashes(columns, contract, features, targets, key, HOLDOUT)
+            held = coins < _share(holdout)
+        return Block(features, targets, held)
+    patients = {contract.patient_column: _patients(columns, contract)}
+    if holdout:
+        held = of_column(patients, contract.patient_column, key, HOLDOUT) < _share(holdout)
+    units = of_column(patients, contract.patient_column, key, UNIT)
+    order = _row_hashes(columns, contract, features, targets, key, CAP)
+    if contract.windows is None:
+        return Block(features, targets, held, units, order)
+    moments = times(columns, contract.windows)
+    return Block(features, targets, held, units, order, _series(columns, contract, key), moments)
+
+
+def cap(contract: DataContract) -> int:
+    """How many rows, or windows, one unit may have."""
+    return contract.max_rows_per_patient or 1
+
+
+def rank_within(groups: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """int64 [n]: each element's place, from 0, in its own group when sorted by `order`."""
+    by_group = np.lexsort((order, groups))
+    ordered = groups[by_group]
+    first = np.searchsorted(ordered, ordered, side="left")
+    ranks = np.empty(len(groups), dtype=np.int64)
+    ranks[by_group] = np.arange(len(groups)) - first
+    return ranks
+
+
+def _share(fraction: float) -> np.uint64:
+    return np.uint64(int(fraction * 2**64))
+
+
+def _encoded(columns: Columns, contract: DataContract) -> tuple[np.ndarray, np.ndarray]:
+    """(features, targets) of rows of which none is to be dropped."""
     count = len(columns[contract.target.column])
-    features = np.zeros((count, width(contract)), dtype=np.float32)
+    features = np.zeros((count, row_width(contract)), dtype=np.float32)
     start = 0
     for column in contract.columns:
         cells = columns[column.name]
@@ -102,58 +203,24 @@ def encode(columns: Columns, contract: DataContract, *, keyed_order: bytes | Non
         end = start + column_width(column)
         encode_column(column, cells, missing, features[:, start:end])
         start = end
-    units, n_units = _units(columns, contract)
-    return Encoded(features, _targets(columns, contract), units, n_units)
-
-
-def split_holdout(
-    columns: Columns, contract: DataContract, *, fraction: float, key: bytes
-) -> tuple[Columns, Columns]:
-    """(training, hold-out) columns: one secret coin per unit, the same for ever.
-
-    The coin is a keyed hash (BLAKE2b) of the patient's identifier, or of the row's content where
-    the unit is the row; it lands on hold-out with probability `fraction`.
-
-    Raises:
-        ContractError: a row without patient identifier.
-        ValueError: fraction outside [0, 1), or a key shorter than 16 bytes.
-    """
-    if not 0 <= fraction < 1:
-        raise ValueError("fraction must be at least 0 and below 1")
-    if fraction == 0:
-        return columns, _select(columns, np.zeros(_count(columns), dtype=bool))
-    if len(key) < SHORTEST_KEY:
-        raise ValueError("the hold-out needs a secret key of at least 16 bytes")
-    held = _coins(columns, contract, key) < np.uint64(int(fraction * 2**64))
-    return _select(columns, ~held), _select(columns, held)
-
-
-def _count(columns: Columns) -> int:
-    return len(next(iter(columns.values())))
+    return features, _targets(columns, contract)
 
 
 def _select(columns: Columns, chosen: np.ndarray) -> Columns:
-    if chosen.dtype == bool and chosen.all():
+    if chosen.all():
         return columns
     return {name: cells[chosen] for name, cells in columns.items()}
 
 
 def _dropped(columns: Columns, contract: DataContract) -> np.ndarray:
-    dropped = np.zeros(_count(columns), dtype=bool)
+    dropped = np.zeros(len(columns[contract.target.column]), dtype=bool)
     for column in contract.columns:
         if column.missing == "drop":
             dropped |= column_missing(column, columns[column.name], contract.missing_values)
     return dropped
 
 
-def _coins(columns: Columns, contract: DataContract, key: bytes) -> np.ndarray:
-    if contract.patient_column is None:
-        return _hashes(_row_texts(columns, contract), key, b"holdout")
-    patients, codes = distinct_texts(_patients(columns, contract))
-    return _hashes(iter(patients), key, b"holdout")[codes]
-
-
-def _patients(columns: Columns, contract: DataContract) -> np.ndarray:
+def _patients(columns: Columns, contract: DataContract) -> Cells:
     cells = columns[str(contract.patient_column)]
     if is_missing(cells, contract.missing_values).any():
         raise ContractError(
@@ -164,58 +231,34 @@ def _patients(columns: Columns, contract: DataContract) -> np.ndarray:
     return cells
 
 
-def _row_texts(columns: Columns, contract: DataContract) -> Iterator[str]:
-    """Each row's cells as one text. No cell contains the separator: `read_csv` refuses it."""
-    cells = [columns[name] for name in needed_columns(contract)]
-    for start in range(0, _count(columns), HASH_ROWS):
-        chunk = [column[start : start + HASH_ROWS].tolist() for column in cells]
-        yield from map("\0".join, zip(*chunk, strict=True))
+def _series(columns: Columns, contract: DataContract, key: bytes) -> Hashes:
+    """Which series each row belongs to: a name that two patients share is two series."""
+    found = of_column(columns, str(contract.patient_column), key, UNIT)
+    name = contract.windows.series_column if contract.windows else None
+    return found if name is None else found + of_column(columns, name, key, SERIES)
 
 
-def _hashes(texts: Iterator[str], key: bytes, purpose: bytes) -> np.ndarray:
-    """uint64 [n]: the first 8 bytes of keyed BLAKE2b (RFC 7693), personalised by `purpose`."""
-    secret = hashlib.sha256(key).digest()
-    digests = b"".join(
-        hashlib.blake2b(text.encode(), digest_size=8, key=secret, person=purpose).digest()
-        for text in texts
-    )
-    return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
-
-
-def _capped(columns: Columns, contract: DataContract, key: bytes | None) -> Columns:
-    most = contract.max_rows_per_patient
-    if contract.unit == "row" or most is None or _count(columns) == 0:
-        return columns
-    _, codes = distinct_texts(_patients(columns, contract))
-    over = np.flatnonzero(np.bincount(codes)[codes] > most)
-    order = _hashes(_row_texts(_select(columns, over), contract), key or b"", b"cap")
-    kept = np.ones(_count(columns), dtype=bool)
-    kept[over] = _rank_within(codes[over], order) < most
-    return _select(columns, kept)
-
-
-def _rank_within(groups: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """int64 [n]: each element's place, from 0, in its own group when sorted by `order`."""
-    by_group = np.lexsort((order, groups))
-    ordered = groups[by_group]
-    first = np.searchsorted(ordered, ordered, side="left")
-    ranks = np.empty(len(groups), dtype=np.int64)
-    ranks[by_group] = np.arange(len(groups)) - first
-    return ranks
-
-
-def _units(columns: Columns, contract: DataContract) -> tuple[np.ndarray, int]:
-    if contract.patient_column is None:
-        count = _count(columns)
-        return np.arange(count, dtype=np.int64), count
-    patients, codes = distinct_texts(_patients(columns, contract))
-    return codes, len(patients)
+def _row_hashes(
+    columns: Columns,
+    contract: DataContract,
+    features: np.ndarray,
+    targets: np.ndarray,
+    key: bytes,
+    purpose: bytes,
+) -> Hashes:
+    texts = row_texts(columns, needed_columns(contract))
+    if texts is not None:
+        return hashes(texts, key, purpose)
+    parts = [features, targets]
+    if contract.windows is not None:
+        parts.append(times(columns, contract.windows))
+    return hashes(row_bytes(*parts), key, purpose)
 
 
 def _targets(columns: Columns, contract: DataContract) -> np.ndarray:
     target = contract.target
     cells = columns[target.column]
-    index = class_index(cells, target.classes)
+    index = target_index(cells, target.classes)
     declared = [value for group in target.classes for value in group]
     if is_missing(cells, contract.missing_values, declared).any():
         raise ContractError(

@@ -2,20 +2,21 @@
 
 import csv
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
 import numpy as np
 from numpy.dtypes import StringDType
 
+from federation.protocol.cells import Columns
 from federation.protocol.document import DataContract
 
 DELIMITERS = (",", ";", "\t", "|")
 CHUNK_ROWS = 50_000
+CHUNK_CELLS = 2_000_000  # a cell is a Python text for a moment, of about 60 bytes
+LONGEST_LINE = 2**26
 TEXT = StringDType()
-
-Columns = dict[str, np.ndarray]
 
 
 class ContractError(ValueError):
@@ -36,13 +37,20 @@ class ContractError(ValueError):
 def needed_columns(contract: DataContract) -> list[str]:
     """Names of the columns that the contract reads, each once, the target last."""
     names = [column.name for column in contract.columns]
-    if contract.patient_column is not None and contract.patient_column not in names:
-        names.append(contract.patient_column)
-    return [*names, contract.target.column]
+    windows = contract.windows
+    sorting = [*windows.order, windows.series_column] if windows else []
+    names += [name for name in (contract.patient_column, *sorting) if name is not None]
+    return [*dict.fromkeys(names), contract.target.column]
 
 
 def read_csv(path: Path, contract: DataContract) -> Columns:
-    """The contract's columns of the file, each an array of text (`StringDType`) [n], stripped.
+    """All blocks of `csv_blocks` together. Raises as it does."""
+    parts = list(csv_blocks(path, needed_columns(contract)))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def csv_blocks(path: Path, names: Sequence[str]) -> Iterator[Columns]:
+    """The named columns of the file, block by block: each an array of text [n], stripped.
 
     The first line is the header; comma, semicolon, tab or bar separates. Other columns are
     ignored, empty lines too.
@@ -54,7 +62,7 @@ def read_csv(path: Path, contract: DataContract) -> Columns:
     try:
         # utf-8-sig drops the mark that spreadsheet programs put first.
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return _columns(file, needed_columns(contract))
+            yield from _blocks(file, names)
     except OSError:
         advice = "check that the file exists and that the site may read it"
         raise _fault("unreadable", advice) from None
@@ -70,7 +78,7 @@ def _fault(fault: str, advice: str) -> ContractError:
     return ContractError("", fault, advice)
 
 
-def _columns(file: TextIO, names: list[str]) -> Columns:
+def _blocks(file: TextIO, names: Sequence[str]) -> Iterator[Columns]:
     lines = _text_lines(file)
     first = next((line for line in lines if line.strip()), "")
     if not first:
@@ -80,20 +88,24 @@ def _columns(file: TextIO, names: list[str]) -> Columns:
     )
     header = [name.strip() for name in next(reader)]
     places = _places(header, names)
-    parts = list(_parts(reader, len(header), places))
-    if not parts:
+    empty = True
+    for part in _parts(reader, len(header), places):
+        empty = False
+        yield dict(zip(names, part, strict=True))
+    if empty:
         raise _fault("empty", "give a CSV file with at least one row below the header")
-    return {name: np.concatenate([part[i] for part in parts]) for i, name in enumerate(names)}
 
 
 def _text_lines(file: TextIO) -> Iterator[str]:
-    for line in file:
+    while line := file.readline(LONGEST_LINE):
         if "\0" in line:
             raise _fault("not UTF-8 text", "save it as CSV in UTF-8")
+        if len(line) == LONGEST_LINE:
+            raise _fault("malformed", "a line has no end; check that it was copied whole")
         yield line
 
 
-def _delimiter(header: str, names: list[str]) -> str:
+def _delimiter(header: str, names: Sequence[str]) -> str:
     """The separator under which most needed columns stand in the header line."""
 
     def found(delimiter: str) -> tuple[int, int]:
@@ -103,7 +115,7 @@ def _delimiter(header: str, names: list[str]) -> str:
     return max(DELIMITERS, key=found)
 
 
-def _places(header: list[str], names: list[str]) -> list[int]:
+def _places(header: list[str], names: Sequence[str]) -> list[int]:
     for name in names:
         if header.count(name) > 1:
             raise ContractError(name, "duplicate column", "keep one column of this name")
@@ -122,9 +134,10 @@ def _parts(
     reader: Iterator[list[str]], width: int, places: list[int]
 ) -> Iterator[list[np.ndarray]]:
     """Arrays of up to CHUNK_ROWS rows per needed column: a whole file of Python texts is large."""
+    most = max(1, min(CHUNK_ROWS, CHUNK_CELLS // width))
     # Spreadsheet programs end files with rows of nothing but separators.
     filled = (row for row in reader if row and (row[0] or any(row)))
-    while rows := list(itertools.islice(filled, CHUNK_ROWS)):
+    while rows := list(itertools.islice(filled, most)):
         if set(map(len, rows)) != {width}:
             raise _fault(
                 "truncated", "every line needs as many cells as the header; copy the file again"

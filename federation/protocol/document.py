@@ -4,6 +4,7 @@ The same document is written in a study file (TOML), kept at the hub, exported b
 approved by the institutions. Its SHA-256 over canonical JSON (RFC 8785) is the protocol digest.
 """
 
+import math
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -25,6 +26,7 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
+LARGEST_ARRAY = 2**22  # numbers in one row; 16 MiB
 
 
 class Section(BaseModel):
@@ -76,7 +78,49 @@ class CategoryColumn(Section):
         return self
 
 
-Column = Annotated[NumberColumn | CategoryColumn, Field(discriminator="kind")]
+class ArrayColumn(Section):
+    """An image, or another array of numbers of one shape (channels first), flattened row by row.
+
+    Without centre and spread the bounds are scaled to −1 … 1.
+    """
+
+    name: Name
+    kind: Literal["array"]
+    shape: Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(min_length=1, max_length=4)]
+    low: Finite = 0
+    high: Finite = 255
+    centre: Finite | None = None
+    spread: Positive | None = None
+    outside: Literal["refuse", "clip"] = "refuse"
+    other_sizes: Literal["refuse", "resize"] = "refuse"
+    missing: Literal["refuse"] = "refuse"
+
+    @model_validator(mode="after")
+    def _sizes(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"column {self.name!r}: low must be below high")
+        if (self.centre is None) != (self.spread is None):
+            raise ValueError(f"column {self.name!r}: give centre and spread together, or neither")
+        if math.prod(self.shape) > LARGEST_ARRAY:
+            raise ValueError(f"column {self.name!r}: the shape holds more than 2^22 numbers")
+        return self
+
+
+Column = Annotated[NumberColumn | CategoryColumn | ArrayColumn, Field(discriminator="kind")]
+
+
+class Windows(Section):
+    """Each row of training is a window over one series: `length` rows in their declared order.
+
+    Its class is that of the row `horizon` rows after its last one; the next window begins `step`
+    rows later. All windows of one patient are one privacy unit, however they overlap.
+    """
+
+    length: Annotated[int, Field(ge=1, le=10_000)]
+    horizon: Annotated[int, Field(ge=0, le=10_000)] = 0
+    step: Annotated[int, Field(ge=1, le=10_000)] = 1
+    order: Annotated[list[Name], Field(min_length=1, max_length=4)]
+    series_column: Name | None = None
 
 
 class Target(Section):
@@ -120,6 +164,7 @@ class DataContract(Section):
     missing_values: list[str] = ["", "?", "NA", "NaN", "nan"]
     columns: Annotated[list[Column], Field(min_length=1, max_length=10_000)]
     target: Target
+    windows: Windows | None = None
 
     @field_validator("columns", mode="before")
     @classmethod
@@ -133,14 +178,28 @@ class DataContract(Section):
         names = [column.name for column in self.columns]
         if len(set(names)) != len(names):
             raise ValueError("a column is declared twice")
-        if self.target.column in names:
+        forecast = self.windows is not None and self.windows.horizon > 0
+        if self.target.column in names and not forecast:
             raise ValueError(f"the target {self.target.column!r} is also declared as a feature")
         patient = self.unit == "patient"
         if patient != (self.patient_column is not None):
             raise ValueError("patient_column goes with unit = 'patient', and only with it")
         if patient and self.max_rows_per_patient is None:
             raise ValueError("unit = 'patient' needs max_rows_per_patient, the cap it is held to")
+        if self.windows and not patient:
+            raise ValueError(
+                "windows over a series need unit = 'patient': overlapping windows hold the same "
+                "rows, so whose series it is must be the unit"
+            )
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_empty(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Left out where absent: older digests stay what they are."""
+        document: dict[str, Any] = write(self)
+        if document.get("windows", ...) is None:
+            del document["windows"]
+        return document
 
 
 class Model(Section):

@@ -1,27 +1,55 @@
-"""How one declared column of text becomes numbers, by public constants alone."""
+"""How one declared column becomes numbers, by public constants alone."""
 
+import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
 
+from federation.protocol.cells import Arrays, Cells, Coded, Numbers, coded
 from federation.protocol.csv_file import TEXT, ContractError
-from federation.protocol.document import CategoryColumn, NumberColumn
+from federation.protocol.document import ArrayColumn, CategoryColumn, NumberColumn
 
-Column = NumberColumn | CategoryColumn
+RANGE = re.compile(r"\s*(<=|<|>=|>)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*")
+COMPARED = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
+Column = NumberColumn | CategoryColumn | ArrayColumn
 
 
-def is_missing(
-    cells: np.ndarray, tokens: Sequence[str], declared: Sequence[str] = ()
-) -> np.ndarray:
-    """bool [n]: cells that are one of the missing-value tokens and no declared category."""
+def is_missing(cells: Cells, tokens: Sequence[str], declared: Sequence[str] = ()) -> np.ndarray:
+    """bool [n]: cells that are one of the missing-value tokens and no declared category.
+
+    Where a source knows "no value" (NULL), that is missing whatever the tokens are; a number is
+    missing where a token is that number, and NaN where a token says so.
+    """
+    texts = [token.strip() for token in tokens if token.strip() not in declared]
+    if isinstance(cells, Arrays):
+        return np.zeros(len(cells), dtype=bool)
+    if isinstance(cells, Numbers):
+        return _numbers_missing(cells, texts)
+    if isinstance(cells, Coded):
+        return cells.cells_where([text in texts for text in cells.texts], null=True)
     missing = np.zeros(len(cells), dtype=bool)
-    for token in tokens:
-        if token.strip() not in declared:
-            missing |= cells == token.strip()
+    for text in texts:
+        missing |= cells == text
     return missing
 
 
-def column_missing(column: Column, cells: np.ndarray, tokens: Sequence[str]) -> np.ndarray:
+def _numbers_missing(cells: Numbers, texts: Sequence[str]) -> np.ndarray:
+    missing = cells.null.copy()
+    for value in {_number(text) for text in texts}:
+        if value is not None:
+            missing |= np.isnan(cells.values) if math.isnan(value) else cells.values == value
+    return missing
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def column_missing(column: Column, cells: Cells, tokens: Sequence[str]) -> np.ndarray:
     """bool [n]: where the column has no value."""
     declared = column.categories if isinstance(column, CategoryColumn) else ()
     return is_missing(cells, tokens, declared)
@@ -29,6 +57,8 @@ def column_missing(column: Column, cells: np.ndarray, tokens: Sequence[str]) -> 
 
 def column_width(column: Column) -> int:
     """How many features the column becomes."""
+    if isinstance(column, ArrayColumn):
+        return math.prod(column.shape)
     if isinstance(column, CategoryColumn):
         return len(column.categories) + (column.missing == "category")
     return 1 + (column.missing == "indicator")
@@ -36,13 +66,16 @@ def column_width(column: Column) -> int:
 
 def feature_names(column: Column) -> list[str]:
     """One readable name per feature of the column."""
+    if isinstance(column, ArrayColumn):
+        places = np.ndindex(*column.shape)
+        return [f"{column.name} [{', '.join(map(str, place))}]" for place in places]
     if isinstance(column, CategoryColumn):
         names = [f"{column.name} = {category}" for category in column.categories]
         return [*names, f"{column.name} missing"] if column.missing == "category" else names
     return [column.name, f"{column.name} missing"][: column_width(column)]
 
 
-def encode_column(column: Column, cells: np.ndarray, missing: np.ndarray, out: np.ndarray) -> None:
+def encode_column(column: Column, cells: Cells, missing: np.ndarray, out: np.ndarray) -> None:
     """Write the column's features, float32 [n, column_width], into `out` (zeros before).
 
     Raises ContractError: a value is missing, no number, not finite, out of bounds or undeclared.
@@ -51,14 +84,34 @@ def encode_column(column: Column, cells: np.ndarray, missing: np.ndarray, out: n
         raise ContractError(
             column.name, "missing value", "declare a missing rule for it, or complete the data"
         )
-    if isinstance(column, CategoryColumn):
+    if isinstance(column, ArrayColumn):
+        _encode_arrays(column, cells, out)
+    elif isinstance(column, CategoryColumn):
         _encode_categories(column, cells, missing, out)
     else:
         _encode_numbers(column, cells, missing, out)
 
 
+def _encode_arrays(column: ArrayColumn, cells: Cells, out: np.ndarray) -> None:
+    if not isinstance(cells, Arrays) or cells.values.shape[1:] != out.shape[1:]:
+        raise ContractError(
+            column.name, "another shape", "give arrays of the declared shape, channels first"
+        )
+    # Single precision, in place: a block of images is the largest thing that ingest holds.
+    np.copyto(out, cells.values, casting="unsafe")
+    if not np.isfinite(out).all():
+        raise _not_finite(column.name)
+    if column.outside == "clip":
+        np.clip(out, column.low, column.high, out=out)
+    elif ((out < np.float32(column.low)) | (out > np.float32(column.high))).any():
+        raise _out_of_bounds(column.name)
+    centre, spread = _scale(column)
+    out -= np.float32(centre)
+    out /= np.float32(spread)
+
+
 def _encode_numbers(
-    column: NumberColumn, cells: np.ndarray, missing: np.ndarray, out: np.ndarray
+    column: NumberColumn, cells: Cells, missing: np.ndarray, out: np.ndarray
 ) -> None:
     present = ~missing
     values = _within(column, _numbers(column.name, cells[present]))
@@ -69,9 +122,9 @@ def _encode_numbers(
         out[missing, 1] = 1.0
 
 
-def _numbers(name: str, cells: np.ndarray) -> np.ndarray:
+def _numbers(name: str, cells: Cells) -> np.ndarray:
     try:
-        values = cells.astype(np.float64)
+        values = _parsed(cells)
     except ValueError:
         # The original error quotes the cell.
         raise ContractError(
@@ -81,19 +134,38 @@ def _numbers(name: str, cells: np.ndarray) -> np.ndarray:
             "that stands for a missing value",
         ) from None
     if not np.isfinite(values).all():
-        raise ContractError(name, "not finite", "NaN and infinity are no values; mark as missing")
+        raise _not_finite(name)
     return values
+
+
+def _parsed(cells: Cells) -> np.ndarray:
+    """float64 [n]. Raises ValueError, whose text quotes a cell."""
+    if isinstance(cells, Numbers):
+        return cells.values
+    if isinstance(cells, Coded):
+        return np.array(cells.texts, dtype=TEXT).astype(np.float64)[cells.codes]
+    if isinstance(cells, Arrays):
+        raise ValueError("an array is no number")
+    return cells.astype(np.float64)
+
+
+def _not_finite(name: str) -> ContractError:
+    return ContractError(name, "not finite", "NaN and infinity are no values; mark as missing")
+
+
+def _out_of_bounds(name: str) -> ContractError:
+    return ContractError(
+        name,
+        "out of bounds",
+        "correct the data, or declare wider bounds or outside = 'clip' in the study",
+    )
 
 
 def _within(column: NumberColumn, values: np.ndarray) -> np.ndarray:
     if column.outside == "clip":
         return np.clip(values, column.low, column.high)
     if ((values < column.low) | (values > column.high)).any():
-        raise ContractError(
-            column.name,
-            "out of bounds",
-            "correct the data, or declare wider bounds or outside = 'clip' in the study",
-        )
+        raise _out_of_bounds(column.name)
     return values
 
 
@@ -103,8 +175,15 @@ def _scaled(column: NumberColumn, values: np.ndarray | np.float64) -> np.ndarray
     return 2.0 * (values - column.low) / (column.high - column.low) - 1.0
 
 
+def _scale(column: ArrayColumn) -> tuple[float, float]:
+    """The public centre and spread; by default the middle of the bounds and half their distance."""
+    if column.centre is not None and column.spread is not None:
+        return column.centre, column.spread
+    return (column.high + column.low) / 2, (column.high - column.low) / 2
+
+
 def _encode_categories(
-    column: CategoryColumn, cells: np.ndarray, missing: np.ndarray, out: np.ndarray
+    column: CategoryColumn, cells: Cells, missing: np.ndarray, out: np.ndarray
 ) -> None:
     groups = [[category] for category in column.categories]
     index = class_index(cells, groups)
@@ -121,7 +200,7 @@ def _encode_categories(
         out[missing, len(column.categories)] = 1.0
 
 
-def class_index(cells: np.ndarray, groups: Sequence[Sequence[str]]) -> np.ndarray:
+def class_index(cells: Cells, groups: Sequence[Sequence[str]]) -> np.ndarray:
     """int64 [n]: the group in which each cell's text stands, -1 for none.
 
     A text that is exactly declared comes first; else numbers are compared as numbers, so that
@@ -129,20 +208,37 @@ def class_index(cells: np.ndarray, groups: Sequence[Sequence[str]]) -> np.ndarra
     """
     exact = {text.strip(): place for place, group in enumerate(groups) for text in group}
     numeric = _by_number(exact)
-    distinct, codes = distinct_texts(cells)
-    places = [exact.get(text, numeric.get(plain_number(text), -1)) for text in distinct]
-    return np.array(places, dtype=np.int64)[codes]
+    found = coded(cells)
+    places = [exact.get(text, numeric.get(plain_number(text), -1)) for text in found.texts]
+    return np.array([*places, -1], dtype=np.int64)[found.codes]
 
 
-def distinct_texts(cells: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """The distinct texts, and int64 [n]: where each cell's text stands among them.
+def target_index(cells: Cells, groups: Sequence[Sequence[str]]) -> np.ndarray:
+    """int64 [n]: as `class_index`; further a class may declare a range: "< 2.5" or ">= 2.5".
 
-    `np.unique` sorts texts, which takes ten times as long.
+    A number that no class names is of the first class with a range that it lies in.
     """
-    places: dict[str, int] = {}
-    codes = (places.setdefault(text, len(places)) for text in cells.tolist())
-    numbers = np.fromiter(codes, dtype=np.int64, count=len(cells))
-    return list(places), numbers
+    index = class_index(cells, groups)
+    ranges = [
+        (place, RANGE.fullmatch(text)) for place, group in enumerate(groups) for text in group
+    ]
+    if not any(found for _, found in ranges):
+        return index
+    found = coded(cells)
+    values = np.array([_plain(text) for text in found.texts], dtype=np.float64)
+    places = np.full(len(values) + 1, -1, dtype=np.int64)  # the last: no value
+    for place, match in reversed(ranges):
+        if match:
+            within = COMPARED[match[1]](values, float(match[2]))
+            places[:-1][within] = place
+    return np.where(index < 0, places[found.codes], index)
+
+
+def _plain(text: str) -> float:
+    """The number that the text says; NaN, which lies in no range, for any other text."""
+    number = _number(text)
+    known = number is not None and math.isfinite(number) and "_" not in text
+    return number if known and number is not None else math.nan
 
 
 def _by_number(exact: dict[str, int]) -> dict[str, int]:
@@ -164,5 +260,5 @@ def plain_number(text: str) -> str:
 
 
 def text_array(values: Sequence[str]) -> np.ndarray:
-    """An array of text as `read_csv` makes it."""
+    """An array of text as a CSV file gives it."""
     return np.array(values, dtype=TEXT)

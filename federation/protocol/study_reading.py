@@ -119,15 +119,16 @@ def _check_shape(source: Source) -> None:
 
 def _check_columns(source: Source) -> None:
     target = at(source.raw, ("data", "target", "column"))
+    forecast = bool(at(source.raw, ("data", "windows", "horizon")))
     seen: set[Any] = set()
     for place in range(len(at(source.raw, ("data", "column")) or ())):
         kind = at(source.raw, ("data", "column", place, "kind"))
-        if kind not in (None, "number", "category"):
-            advice = f"must be 'number' or 'category', not {kind!r}"
+        if kind not in (None, "number", "category", "array"):
+            advice = f"must be 'number', 'category' or 'array', not {kind!r}"
             raise source.error(("data", "column", place, "kind"), advice)
         path = ("data", "column", place, "name")
         name = at(source.raw, path)
-        if name is not None and name == target:
+        if name is not None and name == target and not forecast:
             raise source.error(path, "is also the target; a study cannot learn from its answer")
         if isinstance(name, str) and name in seen:
             raise source.error(path, "stands twice; declare each column once")
@@ -244,6 +245,8 @@ def _data_file(source: Source, path: KeyPath, base: Path | None, need_data: bool
         raise source.error(path, "missing; name the institution's CSV file to run the study here")
     if value is None or base is None:
         return Path(value) if value else None
+    if (base / value).is_dir():
+        return (base / value).resolve()  # of images
     return _existing(source, path, base / value)
 
 

@@ -92,10 +92,13 @@ def known_keys(path: Sequence[str | int], kind: object = None) -> list[str]:
     if names == ("data",):
         return _renamed(_keys(document.DataContract), {"columns": "column"})
     if names == ("data", "column"):
-        column = document.CategoryColumn if kind == "category" else document.NumberColumn
+        column: type[BaseModel] = document.NumberColumn
+        if kind in ("category", "array"):
+            column = document.CategoryColumn if kind == "category" else document.ArrayColumn
         return _keys(column)
     inner: dict[tuple[str, ...], type[BaseModel]] = {
         ("data", "target"): document.Target,
+        ("data", "windows"): document.Windows,
         ("institution", "limits"): Limits,
     }
     if names == ("evaluation",):

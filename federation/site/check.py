@@ -1,9 +1,9 @@
 """`check`: what stands in the way of a round, one line for each thing, with advice."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from federation.protocol.contract import ContractError
@@ -12,7 +12,7 @@ from federation.protocol.keys import KeyFileError, SigningKey
 from federation.site.approvals import Approvals
 from federation.site.assembly import signed_client, utc_now
 from federation.site.config import ConfigError, Dataset, SiteConfig, read_config
-from federation.site.datasets import holdout_secret, read_split
+from federation.site.datasets import encoded_blocks, holdout_secret
 from federation.site.folder import Folder
 from federation.site.journal import JournalBroken, JournalFull, read_entries
 from federation.site.pin import NotEnrolled, Pin
@@ -119,19 +119,26 @@ def _datasets(config: SiteConfig, key: SigningKey, contracts: Contracts) -> Iter
 
 def _readable(dataset: Dataset) -> Finding:
     what = f"dataset {dataset.name}"
+    if dataset.file is not None:
+        try:
+            with dataset.file.open("rb") as file:
+                file.read(1)
+        except OSError as error:
+            advice = f"{dataset.file} cannot be opened ({type(error).__name__}); correct `file`"
+            return Finding(what, False, advice)
     try:
-        with Path(dataset.file).open("rb") as file:
-            file.read(1)
-    except OSError as error:
-        advice = f"{dataset.file} cannot be opened ({type(error).__name__}); correct `file`"
-        return Finding(what, False, advice)
-    return Finding(what, True, "the file can be opened")
+        dataset.version()
+    except ContractError as error:
+        return Finding(what, False, str(error))
+    return Finding(what, True, f"the source ({dataset.kind}) can be found")
 
 
 def _fits(dataset: Dataset, study: str, protocol: Protocol, secret: bytes) -> Finding:
     what = f"dataset {dataset.name} for study {study}"
     try:
-        read_split(dataset.file, protocol, secret)
+        with closing(encoded_blocks(dataset, protocol, secret)) as blocks:
+            for _ in blocks:
+                pass
     except ContractError as error:
         return Finding(what, False, str(error))
     return Finding(what, True, "fits the data contract")

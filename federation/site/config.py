@@ -1,12 +1,15 @@
 """The site's own settings (site.toml): what it lends and the limits that the hub cannot move."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from federation.protocol.contract import Columns
+from federation.protocol.document import DataContract
+from federation.site import sources
 from federation.site.folder import Folder
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -34,22 +37,67 @@ class HubSection(Section):
 
 
 class Dataset(Section):
-    """One data file that the institution lends, and how much of its privacy may ever be spent.
+    """One data source that the institution lends, and how much of its privacy may ever be spent.
 
-    `lineage` names the people in the file: a filtered or renamed copy keeps the lineage of its
-    origin, because it spends the same people's budget.
+    `lineage` names the people in the data: a filtered or renamed copy keeps the lineage of its
+    origin, because it spends the same people's budget. `file` alone names a CSV, Parquet or npz
+    file or a folder of images; all else is said in a `source` table, whose `kind` decides its keys.
     """
 
     name: Name
-    file: File
+    file: File | None = None
+    source: dict[str, Any] | None = None
     lineage: Name = ""
     lifetime_epsilon: Epsilon = 10.0
     lifetime_delta: Annotated[float, Field(ge=1e-10, lt=1)] = 1e-5
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.file is None) == (self.source is None):
+            raise ValueError("name the data: either by `file` or in a [dataset.source] table")
+        self.settings()  # raises where a key is wrong
+        return self
 
     @property
     def root(self) -> str:
         """The lineage that is charged."""
         return self.lineage or self.name
+
+    @property
+    def kind(self) -> str:
+        """Which kind of source it is: the name of a file in federation/site/sources."""
+        return str((self.source or {}).get("kind", "")) or sources.kind_of(self.file or Path())
+
+    def settings(self) -> sources.Settings:
+        """What the source is told. Raises ValueError naming the key that is wrong."""
+        if self.kind not in sources.kinds():
+            raise ValueError(f"source.kind: choose one of {', '.join(sources.kinds())}")
+        told = {"file": self.file} if self.source is None else dict(self.source)
+        told.pop("kind", None)
+        try:
+            return sources.get(self.kind).Settings.model_validate(told)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            key = ".".join(["source", *map(str, first["loc"])])
+            raise ValueError(f"{key}: {first['msg']}") from None
+
+    def version(self) -> str:
+        """A digest that changes when the rows may have changed. Raises ContractError."""
+        return sources.get(self.kind).version(self.settings())
+
+    def blocks(self, contract: DataContract) -> Generator[Columns]:
+        """The rows, block by block. Raises ContractError."""
+        return sources.get(self.kind).blocks(self.settings(), contract)
+
+    def within(self, folder: Path) -> Self:
+        """The same with relative paths taken from `folder`."""
+        if self.file is not None and (folder / self.file).is_dir():
+            found = {"kind": "images", "folder": folder / self.file}
+            return self.model_copy(update={"file": None, "source": found})
+        if self.file is not None:
+            return self.model_copy(update={"file": folder / self.file})
+        moved = self.settings().within(folder).model_dump()
+        return self.model_copy(update={"source": {**moved, "kind": self.kind}})
 
 
 class Limits(Section):
@@ -119,7 +167,8 @@ def _checked(path: Path, document: Mapping[str, Any]) -> SiteConfig:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"]) or "the file as a whole"
         advice = _ADVICE.get(first["type"], "correct the value")
-        raise ConfigError(f"{path}: {key}: {first['msg']}; {advice}") from error
+        # The original error quotes what stands there, which may be a password.
+        raise ConfigError(f"{path}: {key}: {first['msg']}; {advice}") from None
 
 
 _ADVICE = {
@@ -130,9 +179,7 @@ _ADVICE = {
 
 
 def _resolved(config: SiteConfig, base: Path) -> SiteConfig:
-    datasets = [
-        dataset.model_copy(update={"file": base / dataset.file}) for dataset in config.dataset
-    ]
+    datasets = [dataset.within(base) for dataset in config.dataset]
     hub = config.hub
     if hub.ca_file is not None:
         hub = hub.model_copy(update={"ca_file": base / hub.ca_file})
@@ -152,14 +199,24 @@ EXAMPLE = """\
 # proxy = "http://proxy.example.org:3128"   # no proxy is used unless named here
 # ca_file = "hospital-ca.pem"          # only where the hub's certificate is from your own authority
 
-# One table for each data file that you lend. `lineage` names the people in it: a filtered or
+# One table for each dataset that you lend. `lineage` names the people in it: a filtered or
 # renamed copy keeps the lineage of the original, because it spends the same people's privacy.
 # [[dataset]]
 # name = "heart"
-# file = "heart.csv"                   # relative to this folder, or absolute
+# file = "heart.csv"                   # .csv, .parquet or .npz, relative to this folder
 # lineage = "heart"                    # default: the name
 # lifetime_epsilon = 10.0              # all studies together, for the life of the data
 # lifetime_delta = 1e-5                # below one over the number of patients
+# Instead of `file`, a database or a folder of images is named in a table of its own:
+#   [dataset.source]
+#   kind = "sql"
+#   url = "postgresql://reader@db.example.org/hospital"   # never with the password
+#   password_file = "db.password"      # or password_env = "NAME" of an environment variable
+#   query = "SELECT age, chol, num FROM visits"
+# or
+#   kind = "images"
+#   folder = "x-rays"                  # one sub-folder for each label, or
+#   labels = "labels.csv"              # a line for each image: `file`, the label, the patient
 
 [limits]
 max_epsilon_per_study = 10.0           # computed here, from the protocol, never taken from the hub

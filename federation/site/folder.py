@@ -53,6 +53,11 @@ class Folder:
         """Coins of empirical audits, one file for each study; secret until revealed."""
         return self.path / "coins"
 
+    @property
+    def rows(self) -> Path:
+        """Encoded rows of the datasets, made anew from their sources whenever they are missing."""
+        return self.path / "rows"
+
     def create(self) -> None:
         """Make the folder, readable by its owner alone."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -37,6 +37,7 @@ from federation.site.outbox import Outbox
 from federation.site.phases import PHASES, TRAINING, Phase, Work, price
 from federation.site.pin import Pin
 from federation.site.refused import Refused
+from federation.site.rowstore import RowsUnwritable
 from federation.site.transport.client import RequestRejected
 from federation.site.transport.receiving import Receiving
 from federation.site.witness import ADVICE, LedgerForked, Witness
@@ -264,14 +265,14 @@ class Executor:
         charge = self._charged(job)
         parts = self._parts
         parts.gate.start_progress()
+        stop = _Stop(job, parts)
         try:
-            data = parts.datasets.read(
-                job.dataset.file, job.protocol, job.assignment.protocol_digest
-            )
+            data = parts.datasets.read(job.dataset, job.protocol, stop.asked)
         except ContractError as error:
             raise Refused(Reason.DATA_MISMATCH, str(error)) from error
+        except RowsUnwritable as error:
+            raise Refused(Reason.LOCAL_FAILURE, str(error)) from error
         data = parts.auditing.joined(data, job.assignment, job.protocol)
-        stop = _Stop(job, parts)
         work = Work(job.protocol, job.tensors, data, job.request.event, stop.step_done, stop.asked)
         priced = job.phase.run(work)
         permit = Permit(

@@ -49,7 +49,13 @@ MISTAKES = [
     ('"uniform"', '"linear"', '"linear"', "privacy.schedule", "'harmonic' or a list"),
     ('"uniform"', "[1, -1]", "[1, -1]", "privacy.schedule[2]", "greater than 0, not -1"),
     ('"indicator" ', '"mean" ', '"mean"', "data.column[2].missing", "a number, not 'mean'"),
-    ('kind = "category"', 'kind = "cat"', '"cat"', "data.column[3].kind", "'number' or 'category'"),
+    (
+        'kind = "category"',
+        'kind = "cat"',
+        '"cat"',
+        "data.column[3].kind",
+        "'number', 'category' or",
+    ),
     ('"cleveland"', '"Cleveland!"', '"Cleveland!"', "institution[1].slug", "pattern"),
     ("min_cohort = 2", "min_cohort = 0", "min_cohort", "institution[1].limits.min_cohort", "not 0"),
     ("hidden = [32]", "hidden = 1979-05-27", "hidden", "model.parameters.hidden", "a number, text"),
@@ -189,13 +195,13 @@ def _no_key(protocol: Protocol) -> None:
 @pytest.mark.parametrize(
     ("check", "message"),
     [
-        (_no_such_layer, "line 55: model.parameters.hidden[1]: too wide"),
-        (_no_such_model, "line 52: model.architecture: no architecture is called 'mlp'; choose o"),
+        (_no_such_layer, "line 64: model.parameters.hidden[1]: too wide"),
+        (_no_such_model, "line 61: model.architecture: no architecture is called 'mlp'; choose o"),
         (_no_key, "study file: it cannot be"),
     ],
 )
 def test_rules_of_other_packages_are_told_with_their_line(check: Check, message: str) -> None:
-    assert LINES[54].startswith("hidden")
+    assert LINES[63].startswith("hidden")
     with pytest.raises(StudyFileError) as caught:
         parse(TEXT, checks=(lambda protocol: None, check))
     assert message in str(caught.value)
@@ -204,7 +210,7 @@ def test_rules_of_other_packages_are_told_with_their_line(check: Check, message:
 
 def test_a_target_out_of_reach_is_told_with_its_line(tmp_path: Path) -> None:
     path = _study(tmp_path, TEXT.replace("noise_multiplier = 5.0", "noise_multiplier = 0.5"))
-    with pytest.raises(StudyFileError, match=r"line 73: privacy\.target_epsilon: the events that"):
+    with pytest.raises(StudyFileError, match=r"line 82: privacy\.target_epsilon: the events that"):
         read(path, checks=(plans.seal,))
 
 

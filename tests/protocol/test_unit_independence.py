@@ -5,10 +5,8 @@ which rows a patient keeps, and who is held out, must not depend on anybody else
 """
 
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,8 +16,7 @@ from federation.protocol.contract import (
     ContractError,
     Encoded,
     encode,
-    load,
-    split_holdout,
+    encode_block,
 )
 from federation.protocol.document import DataContract
 from federation.protocol.encoding import text_array
@@ -33,6 +30,8 @@ ROW = st.tuples(
     st.sampled_from(["1", "2", "x", ""]),
     st.sampled_from(["0", "1"]),
 )
+HELD_ROWS = [3, 4, 7, 8, 11, 17, 19, 21, 25, 26, 31, 35, 38]
+HELD_PATIENTS = ["p12", "p14", "p16", "p3", "p4"]
 ROWS = st.lists(ROW, min_size=1, max_size=30)
 Row = tuple[str, ...]
 
@@ -58,6 +57,15 @@ def _contents(encoded: Encoded) -> Counter[Any]:
 
 def _bag(columns: Columns) -> Counter[Row]:
     return Counter(zip(*(cells.tolist() for cells in columns.values()), strict=True))
+
+
+def split_holdout(
+    columns: Columns, agreed: DataContract, *, fraction: float, key: bytes
+) -> tuple[Columns, Columns]:
+    """The columns of the training rows, and of the rows held out."""
+    held = encode_block(columns, agreed, holdout=fraction, key=key).held
+    parts = [{name: cells[side] for name, cells in columns.items()} for side in (~held, held)]
+    return parts[0], parts[1]
 
 
 def _held(
@@ -185,7 +193,7 @@ def test_a_row_without_patient_is_an_error() -> None:
 def test_the_split_wants_a_fraction_and_a_key() -> None:
     columns = _people(3)
     for fraction in (-0.1, 1.0, float("nan")):
-        with pytest.raises(ValueError, match="fraction"):
+        with pytest.raises(ValueError, match="holdout must be"):
             split_holdout(columns, patients(1), fraction=fraction, key=SECRET)
     with pytest.raises(ValueError, match="16 bytes"):
         split_holdout(columns, patients(1), fraction=0.5, key=b"short")
@@ -193,12 +201,10 @@ def test_the_split_wants_a_fraction_and_a_key() -> None:
     assert (len(train["who"]), len(held["who"])) == (3, 0)
 
 
-def test_load_reads_splits_and_encodes(tmp_path: Path) -> None:
-    path = tmp_path / "data.csv"
-    lines = [f"p{i % 40},{i % 100},200,1,{i % 2}" for i in range(400)]
-    path.write_text("\n".join([",".join(HEADER), *lines]) + "\n")
-    train, held = load(path, patients(3), holdout=0.3, key=SECRET)
-    assert train.n_units + held.n_units == 40
-    assert len(train.targets) == 3 * train.n_units
-    assert 0 < held.n_units < 40
-    assert np.isfinite(train.features).all()
+def test_the_same_are_held_out_as_by_the_first_release() -> None:
+    """Known answers: a site that goes on with an old study must not swap its hold-out."""
+    rows = [(f"p{i % 17}", str(i), "200", "1", "0") for i in range(40)]
+    held = encode_block(_of_row_unit(rows), contract(), holdout=0.3, key=SECRET).held
+    assert held.nonzero()[0].tolist() == HELD_ROWS
+    held = encode_block(_columns(rows), patients(4), holdout=0.3, key=SECRET).held
+    assert sorted({rows[i][0] for i in held.nonzero()[0]}) == HELD_PATIENTS

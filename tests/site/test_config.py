@@ -49,7 +49,7 @@ def test_files_are_relative_to_the_folder(tmp_path: Path) -> None:
         ("[limits]\nmax_epsilon_per_study = inf\n", ["limits.max_epsilon_per_study", "finite"]),
         ("[limits]\nmin_noise_multiplier = -1\n", ["limits.min_noise_multiplier"]),
         ('[limits]\napproved_protocols = ["abc"]\n', ["limits.approved_protocols.0"]),
-        ('[[dataset]]\nname = "heart"\n', ["dataset.0.file", "add the key"]),
+        ('[[dataset]]\nname = "heart"\n', ["dataset.0", "`file`", "[dataset.source]"]),
         ('[[dataset]]\nname = "a"\nfile = "x"\nlifetime_delta = 1.0\n', ["lifetime_delta"]),
         ('[[dataset]]\nname="a"\nfile="x"\n[[dataset]]\nname="a"\nfile="y"\n', ["same name"]),
         (

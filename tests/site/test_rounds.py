@@ -75,7 +75,7 @@ def test_two_rounds_draw_different_noise_and_read_the_file_once(
     hub.approve(protocol)
     first, second = (hub.assign(protocol, model(), round=number) for number in (1, 2))
     assert play_one(site, hub, first)
-    monkeypatch.setattr("federation.site.datasets.read_split", None)
+    monkeypatch.setattr("federation.site.datasets.encoded_blocks", None)
     assert play_one(site, hub, second)
     assert hub.tasks[first].tensors != hub.tasks[second].tensors
     assert kinds(site).count("charged") == 2
@@ -87,7 +87,7 @@ def test_a_changed_file_is_read_again(site: Site, hub: Hub, folder: Folder) -> N
     assert play_one(site, hub, hub.assign(protocol, model()))
     (folder.path / "heart.csv").write_text(patients(20))
     assert play_one(site, hub, hub.assign(protocol, model(), round=2))
-    (rows,) = site.parts.datasets._kept.values()
+    (rows,) = site.parts.datasets._open.values()
     assert rows.train.n_units + rows.holdout.n_units == 20
 
 
@@ -99,7 +99,7 @@ def test_a_full_disk_computes_nothing_and_still_answers(
 
     monkeypatch.setattr(site.parts.journal, "_insert", full)
     monkeypatch.setattr(site.parts.outbox, "store", no_space)
-    monkeypatch.setattr("federation.site.datasets.read_split", None)  # opening data would fail
+    monkeypatch.setattr("federation.site.datasets.encoded_blocks", None)  # opening data would fail
     protocol = study()
     hub.approve(protocol)
     answer = refused(site, hub, hub.assign(protocol, model()))
@@ -127,7 +127,7 @@ def test_the_text_of_a_failure_stays_inside(
     def fail(*arguments: object, **options: object) -> None:
         raise RuntimeError("patient 4711 is missing")
 
-    monkeypatch.setattr("federation.site.datasets.read_split", fail)
+    monkeypatch.setattr("federation.site.datasets.encoded_blocks", fail)
     protocol = study()
     hub.approve(protocol)
     with capture_logs() as logs:

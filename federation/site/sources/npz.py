@@ -1,0 +1,142 @@
+"""Arrays in an `.npz` file, read row by row from the archive; nothing in it is ever unpickled."""
+
+import zipfile
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+from typing import IO
+
+import numpy as np
+from numpy.lib import format as npy
+
+from federation.protocol.cells import Arrays, Cells, Columns, Numbers, coded
+from federation.protocol.contract import ContractError, row_width
+from federation.protocol.csv_file import needed_columns
+from federation.protocol.document import ArrayColumn, DataContract, NumberColumn
+from federation.protocol.encoding import text_array
+from federation.site.sources import FileSettings, file_version, rows_per_block, unreadable
+
+READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+LONGEST_HEADER = 10_000
+
+
+class NpzSettings(FileSettings):
+    """`keys` names the array of the file for each column that is called otherwise there."""
+
+    keys: dict[str, str] = {}
+
+
+class NpzFile:
+    """One archive; each column is an array whose first axis counts the rows."""
+
+    Settings = NpzSettings
+
+    def version(self, settings: NpzSettings) -> str:
+        """By the file's size and times."""
+        return file_version(settings.file)
+
+    def blocks(self, settings: NpzSettings, contract: DataContract) -> Generator[Columns]:
+        """Blocks of numbers, coded texts and arrays."""
+        if not settings.file.is_file():
+            raise unreadable()
+        try:
+            with zipfile.ZipFile(settings.file) as archive, ExitStack() as stack:
+                names = needed_columns(contract)
+                members = {
+                    name: stack.enter_context(_Member.found(archive, name, settings.keys))
+                    for name in names
+                }
+                yield from _blocks(members, contract)
+        except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
+            if isinstance(error, ContractError):
+                raise
+            # The original errors' texts may quote the file.
+            advice = "check that it was copied whole and was written by numpy.savez"
+            raise ContractError("", "no readable npz file", advice) from None
+
+
+class _Member:
+    """One array of the archive, from its first row to its last."""
+
+    def __init__(self, name: str, file: IO[bytes]) -> None:
+        """Raises ValueError for what is no array, ContractError for one that has no rows."""
+        self.name, self._file = name, file
+        version = npy.read_magic(file)
+        self.shape, columnwise, self.kind = READERS[version](file, LONGEST_HEADER)
+        if self.kind.hasobject or self.kind.names:
+            raise ContractError(name, "wrong type", "give an array of numbers or texts")
+        if columnwise and len(self.shape) > 1:
+            raise ContractError(name, "wrong order", "save it in row order (numpy.ascontiguous)")
+        if not self.shape:
+            raise ContractError(name, "another shape", "the first axis must count the rows")
+
+    @classmethod
+    def found(cls, archive: zipfile.ZipFile, name: str, keys: dict[str, str]) -> "_Member":
+        """The array of column `name`. Raises ContractError where there is none."""
+        key = f"{keys.get(name, name)}.npy"
+        if archive.namelist().count(key) != 1:
+            advice = "the file must have an array of this name, or `keys` must say which it is"
+            raise ContractError(name, "missing column", advice)
+        return cls(name, archive.open(key))
+
+    def __enter__(self) -> "_Member":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def next(self, rows: int) -> np.ndarray:
+        """The next `rows` rows. Raises EOFError where the archive ends before."""
+        size = rows * int(np.prod(self.shape[1:])) * self.kind.itemsize
+        data = self._file.read(size)
+        if len(data) != size:
+            raise EOFError
+        return np.frombuffer(data, dtype=self.kind).reshape(rows, *self.shape[1:])
+
+
+def _blocks(members: dict[str, _Member], contract: DataContract) -> Iterator[Columns]:
+    count = members[contract.target.column].shape[0]
+    for name, member in members.items():
+        if member.shape[0] != count:
+            raise ContractError(name, "another number of rows", "give one row for each target")
+    if count == 0:
+        raise ContractError("", "empty", "give at least one row")
+    form = {column.name: column for column in contract.columns}
+    most = rows_per_block(row_width(contract))
+    for first in range(0, count, most):
+        rows = min(most, count - first)
+        yield {
+            name: _cells(name, member.next(rows), form.get(name))
+            for name, member in members.items()
+        }
+
+
+def _cells(name: str, array: np.ndarray, column: object) -> Cells:
+    if isinstance(column, ArrayColumn):
+        return Arrays(_channels_first(name, array, tuple(column.shape)))
+    flat = array.reshape(len(array), -1)
+    if flat.shape[1] != 1:
+        raise ContractError(name, "another shape", "give one value in each row")
+    cells = flat[:, 0]
+    if cells.dtype.kind == "U":
+        return coded(np.strings.strip(text_array(cells.tolist())))
+    if cells.dtype.kind not in "biuf":
+        raise ContractError(name, "wrong type", "give an array of numbers or texts")
+    numbers = Numbers(cells.astype(np.float64), np.zeros(len(cells), dtype=bool))
+    return numbers if isinstance(column, NumberColumn) else coded(numbers)
+
+
+def _channels_first(name: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """[n, size] in the order of `shape`; channels may come last, one channel may have no axis."""
+    found = array.shape[1:]
+    if array.dtype.kind not in "biuf":
+        raise ContractError(name, "wrong type", "give an array of numbers")
+    if found != shape and len(shape) > 1 and found == (*shape[1:], shape[0]):
+        array = np.moveaxis(array, -1, 1)
+    elif found != shape and not (shape[0] == 1 and found == shape[1:]):
+        raise ContractError(
+            name, "another shape", "give arrays of the declared shape, channels first or last"
+        )
+    return array.reshape(len(array), -1)
+
+
+SOURCE = NpzFile()

@@ -1,0 +1,118 @@
+"""Rows in a Parquet file, read page by page: numbers stay numbers, texts become coded texts."""
+
+from collections.abc import Generator, Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from federation.protocol.cells import Arrays, Cells, Coded, Columns, Numbers, number_text
+from federation.protocol.contract import ContractError, row_width
+from federation.protocol.csv_file import needed_columns
+from federation.protocol.document import ArrayColumn, DataContract, NumberColumn
+from federation.site.sources import FileSettings, file_version, rows_per_block, unreadable
+
+READ_AHEAD = 1 << 20  # bytes per column; without it a whole row group is read at once
+
+
+class ParquetFile:
+    """One Parquet file, of any number of row groups of any size."""
+
+    Settings = FileSettings
+
+    def version(self, settings: FileSettings) -> str:
+        """By the file's size and times."""
+        return file_version(settings.file)
+
+    def blocks(self, settings: FileSettings, contract: DataContract) -> Generator[Columns]:
+        """Blocks of numbers, coded texts and arrays."""
+        if not settings.file.is_file():
+            raise unreadable()
+        try:
+            with pq.ParquetFile(settings.file, buffer_size=READ_AHEAD, pre_buffer=False) as file:
+                yield from _blocks(file, contract)
+        except (pa.ArrowException, OSError):
+            # The original errors' texts may quote the file.
+            advice = "check that it was copied whole and that other programs can read it"
+            raise ContractError("", "no readable Parquet file", advice) from None
+
+
+def _blocks(file: pq.ParquetFile, contract: DataContract) -> Iterator[Columns]:
+    names = needed_columns(contract)
+    _check_names(file.schema_arrow.names, names)
+    if file.metadata.num_rows == 0:
+        raise ContractError("", "empty", "give a file with at least one row")
+    form = {column.name: column for column in contract.columns}
+    rows = rows_per_block(row_width(contract))
+    for batch in file.iter_batches(batch_size=rows, columns=names, use_threads=False):
+        yield {name: _cells(name, batch.column(name), form.get(name)) for name in names}
+
+
+def _check_names(found: list[str], names: list[str]) -> None:
+    for name in names:
+        if name not in found:
+            raise ContractError(name, "missing column", "the file must have a column of this name")
+        if found.count(name) > 1:
+            raise ContractError(name, "duplicate column", "keep one column of this name")
+
+
+def _cells(name: str, array: pa.Array, column: object) -> Cells:
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if isinstance(column, ArrayColumn):
+        return _arrays(name, array)
+    if pa.types.is_boolean(array.type):
+        array = array.cast(pa.int8())
+    if isinstance(column, NumberColumn) and _is_number(array.type):
+        return _numbers(array)
+    if pa.types.is_floating(array.type) or pa.types.is_decimal(array.type):
+        return _numbers(array)
+    return _coded(name, array)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return any(
+        test(kind) for test in (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
+    )
+
+
+def _numbers(array: pa.Array) -> Numbers:
+    null = array.is_null().to_numpy(zero_copy_only=False)
+    values = array.cast(pa.float64(), safe=False)
+    return Numbers(pc.fill_null(values, 0.0).to_numpy(zero_copy_only=False), null)
+
+
+def _coded(name: str, array: pa.Array) -> Coded:
+    if pa.types.is_temporal(array.type):
+        array = array.cast(pa.string())
+    if not (_is_number(array.type) or _is_text(array.type) or pa.types.is_null(array.type)):
+        raise ContractError(name, "wrong type", "give plain numbers or texts in this column")
+    found = array.dictionary_encode()
+    texts = [
+        value.strip() if isinstance(value, str) else number_text(value)
+        for value in found.dictionary.to_pylist()
+        if value is not None
+    ]
+    codes = pc.fill_null(found.indices, -1).to_numpy(zero_copy_only=False)
+    return Coded(texts, codes.astype(np.int64))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _arrays(name: str, array: pa.Array) -> Arrays:
+    """Lists of numbers; that each has the declared length is seen by who encodes them."""
+    kind = array.type
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    if not (lists or pa.types.is_fixed_size_list(kind)) or not _is_number(kind.value_type):
+        raise ContractError(name, "wrong type", "give a list of numbers in each row")
+    lengths = pc.list_value_length(array).to_numpy(zero_copy_only=False)
+    flat = array.flatten()
+    if len(set(lengths.tolist())) != 1 or array.null_count or flat.null_count:
+        raise ContractError(name, "another shape", "give lists of the declared length, all full")
+    return Arrays(flat.to_numpy(zero_copy_only=False).reshape(len(array), -1))
+
+
+SOURCE = ParquetFile()
