@@ -17,7 +17,7 @@ MOST_MAPPED = 64 << 20  # bytes of the file that may stay in this process's memo
 
 
 class Rows(Protocol):
-    """What an array of rows must do for training: `rows[indices]` and `rows[first:last]`."""
+    """What arrays of rows must do for training: `take(indices, axis=0)` and `rows[first:last]`."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -28,8 +28,23 @@ class Rows(Protocol):
 
     def __getitem__(self, chosen: Any, /) -> NDArray[Any]: ...
 
+    def take(self, indices: Any, /, axis: Any = 0) -> NDArray[Any]:
+        """The rows of these numbers, a copy; `axis` is 0."""
+        ...
 
-class Mapped:
+
+class _Taken:
+    """Chosen rows by the name that numpy gives it; along the first axis, the only one."""
+
+    def take(self, indices: Any, /, axis: Any = 0) -> NDArray[Any]:
+        """The rows of these numbers. Raises ValueError for another axis."""
+        if axis != 0:
+            raise ValueError("only whole rows can be taken")
+        found: NDArray[Any] = self[indices]  # type: ignore[index]
+        return found
+
+
+class Mapped(_Taken):
     """Numbers in a file, [n] or [n, width], given out as `gives` and by copy.
 
     Chosen rows are read through a memory map, page by page and never ahead; pages that were read
@@ -87,7 +102,7 @@ class Mapped:
 
 
 @dataclass(frozen=True)
-class EachRow:
+class EachRow(_Taken):
     """The `starts` of units that are one row each: unit u begins at row u."""
 
     n_units: int
@@ -107,7 +122,7 @@ class EachRow:
 
 
 @dataclass(frozen=True)
-class Joined:
+class Joined(_Taken):
     """Two arrays of rows as one, the second after the first, without copying either."""
 
     first: Rows
