@@ -1,0 +1,202 @@
+"""The data contract: what each site's data must look like. Every preprocessing constant is public."""
+
+import math
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Fraction = Annotated[float, Field(gt=0, le=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+LARGEST_ARRAY = 2**22  # numbers in one row; 16 MiB
+
+
+class Section(BaseModel):
+    """A part of the document: unknown keys are refused, nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NumberColumn(Section):
+    """A numeric feature, scaled by declared bounds or by a declared public centre and spread."""
+
+    name: Name
+    kind: Literal["number"] = "number"
+    unit: str = ""
+    low: Finite
+    high: Finite
+    centre: Finite | None = None
+    spread: Positive | None = None
+    outside: Literal["refuse", "clip"] = "refuse"
+    missing: Literal["refuse", "drop", "indicator"] | Finite = "refuse"
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"column {self.name!r}: low must be below high")
+        if (self.centre is None) != (self.spread is None):
+            raise ValueError(f"column {self.name!r}: give centre and spread together, or neither")
+        return self
+
+
+class CategoryColumn(Section):
+    """A categorical feature, encoded as one indicator per declared category."""
+
+    name: Name
+    kind: Literal["category"]
+    categories: Annotated[list[str], Field(min_length=2, max_length=1000)]
+    outside: Literal["refuse", "ignore"] = "refuse"
+    missing: Literal["refuse", "drop", "category"] = "refuse"
+
+    @field_validator("categories", mode="before")
+    @classmethod
+    def _texts(cls, values: Any) -> Any:
+        return [_text(value) for value in values] if isinstance(values, list) else values
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.categories)) != len(self.categories):
+            raise ValueError(f"column {self.name!r}: a category is named twice")
+        return self
+
+
+class ArrayColumn(Section):
+    """An image, or another array of numbers of one shape (channels first), flattened row by row.
+
+    Without centre and spread the bounds are scaled to −1 … 1.
+    """
+
+    name: Name
+    kind: Literal["array"]
+    shape: Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(min_length=1, max_length=4)]
+    low: Finite = 0
+    high: Finite = 255
+    centre: Finite | None = None
+    spread: Positive | None = None
+    outside: Literal["refuse", "clip"] = "refuse"
+    other_sizes: Literal["refuse", "resize"] = "refuse"
+    missing: Literal["refuse"] = "refuse"
+
+    @model_validator(mode="after")
+    def _sizes(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"column {self.name!r}: low must be below high")
+        if (self.centre is None) != (self.spread is None):
+            raise ValueError(f"column {self.name!r}: give centre and spread together, or neither")
+        if math.prod(self.shape) > LARGEST_ARRAY:
+            raise ValueError(f"column {self.name!r}: the shape holds more than 2^22 numbers")
+        return self
+
+
+Column = Annotated[NumberColumn | CategoryColumn | ArrayColumn, Field(discriminator="kind")]
+
+
+class Windows(Section):
+    """Each row of training is a window over one series: `length` rows in their declared order.
+
+    Its class is that of the row `horizon` rows after its last one; the next window begins `step`
+    rows later. All windows of one patient are one privacy unit, however they overlap.
+    """
+
+    length: Annotated[int, Field(ge=1, le=10_000)]
+    horizon: Annotated[int, Field(ge=0, le=10_000)] = 0
+    step: Annotated[int, Field(ge=1, le=10_000)] = 1
+    order: Annotated[list[Name], Field(min_length=1, max_length=4)]
+    series_column: Name | None = None
+
+
+class Target(Section):
+    """The column to predict; each class lists the raw values that mean it."""
+
+    column: Name
+    classes: Annotated[list[list[str]], Field(min_length=2, max_length=100)]
+    names: list[str] = []
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _lists(cls, values: Any) -> Any:
+        if not isinstance(values, list):
+            return values
+        return [
+            [_text(item) for item in value] if isinstance(value, list) else [_text(value)]
+            for value in values
+        ]
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        flat = [value for group in self.classes for value in group]
+        if len(set(flat)) != len(flat):
+            raise ValueError("a target value stands in two classes")
+        if self.names and len(self.names) != len(self.classes):
+            raise ValueError("give one name per target class")
+        return self
+
+    @property
+    def labels(self) -> list[str]:
+        """One readable name per class."""
+        return self.names or [" or ".join(values) for values in self.classes]
+
+
+class DataContract(Section):
+    """What each site's data must look like; every preprocessing constant is public."""
+
+    unit: Literal["row", "patient"] = "row"
+    patient_column: Name | None = None
+    max_rows_per_patient: Count | None = None
+    missing_values: list[str] = ["", "?", "NA", "NaN", "nan"]
+    columns: Annotated[list[Column], Field(min_length=1, max_length=10_000)]
+    target: Target
+    windows: Windows | None = None
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _kinds(cls, columns: Any) -> Any:
+        if not isinstance(columns, list):
+            return columns
+        return [{"kind": "number", **c} if isinstance(c, dict) else c for c in columns]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [column.name for column in self.columns]
+        if len(set(names)) != len(names):
+            raise ValueError("a column is declared twice")
+        forecast = self.windows is not None and self.windows.horizon > 0
+        if self.target.column in names and not forecast:
+            raise ValueError(f"the target {self.target.column!r} is also declared as a feature")
+        patient = self.unit == "patient"
+        if patient != (self.patient_column is not None):
+            raise ValueError("patient_column goes with unit = 'patient', and only with it")
+        if patient and self.max_rows_per_patient is None:
+            raise ValueError("unit = 'patient' needs max_rows_per_patient, the cap it is held to")
+        if self.windows and not patient:
+            raise ValueError(
+                "windows over a series need unit = 'patient': overlapping windows hold the same "
+                "rows, so whose series it is must be the unit"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_empty(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Left out where absent: older digests stay what they are."""
+        document: dict[str, Any] = write(self)
+        if document.get("windows", ...) is None:
+            del document["windows"]
+        return document
+
+
+def _text(value: Any) -> Any:
+    """A category as the text that stands in a CSV cell (TOML numbers are allowed)."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    return str(int(value)) if float(value).is_integer() else repr(value)
