@@ -1,4 +1,4 @@
-"""The data contract: what each site's data must look like. Every preprocessing constant is public."""
+"""The data contract: what each site's data must look like; every constant in it is public."""
 
 import math
 from typing import Annotated, Any, Literal, Self
