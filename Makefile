@@ -54,6 +54,7 @@ check: $(VENV)/installed-dev ## lint, types on the pure packages, import contrac
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/djlint templates --lint --quiet
 	$(MANAGE) makemigrations --check --dry-run
+	$(MANAGE) generate --check
 	CLOISTER_PUBLIC_URL=https://hub.example $(MANAGE) check --deploy --fail-level WARNING
 
 lock: ## pin and hash again after a change of requirements

@@ -21,6 +21,15 @@ class StudyStatus(models.TextChoices):
     FAILED = "failed"
 
 
+ALIVE = (StudyStatus.RUNNING, StudyStatus.PAUSED)
+ENDED = (
+    StudyStatus.COMPLETED,
+    StudyStatus.WITHDRAWN,
+    StudyStatus.EXHAUSTED,
+    StudyStatus.FAILED,
+)
+
+
 class ParticipationStatus(models.TextChoices):
     """Where an institution stands towards a study."""
 

@@ -1,6 +1,6 @@
 """The JSON Schema (draft 2020-12) that every report keeps to, preview or issued.
 
-`manage.py report_schema` writes it to docs/report.schema.json, and the hub serves it. Every key is
+`manage.py generate` writes it to docs/report.schema.json, and the hub serves it. Every key is
 listed and none besides is allowed, so a report cannot say something that nobody described.
 """
 

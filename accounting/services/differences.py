@@ -84,15 +84,7 @@ def hold(found: Iterable[SiteDifference]) -> None:
             participations__status=ParticipationStatus.APPROVED,
         )
         for study in running.filter(slug=row.study) if row.study else running:
-            stop(study, reconciliation.sentence(row, str(house)))
-
-
-@transaction.atomic
-def stop(study: Study, reason: str) -> None:
-    """Hold the study if it still runs."""
-    fresh = Study.objects.select_for_update(no_key=True).get(pk=study.pk)
-    if fresh.status == StudyStatus.RUNNING:
-        studies.hold(fresh, reason=reason)
+            studies.hold_if_running(study.pk, reason=reconciliation.sentence(row, str(house)))
 
 
 @transaction.atomic

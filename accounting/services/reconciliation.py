@@ -19,8 +19,8 @@ from accounting.services import differences, statements
 from accounting.services.statements import Kept, Told
 from federation.protocol.messages import timestamp
 from studies.models import Event, Institution, Study
-from studies.services import events
-from studies.states import ParticipationStatus, StudyStatus
+from studies.services import events, studies
+from studies.states import ALIVE, ParticipationStatus
 
 SILENT_AFTER = timedelta(minutes=10)
 LISTENED = timedelta(days=1)  # for what the sites have yet to tell of a study that ended
@@ -70,12 +70,12 @@ def review(study: Study, *, now: datetime | None = None) -> list[SiteDifference]
 def sweep(*, now: datetime | None = None) -> None:
     """By the clock: review the studies that live, stop those that must not run, tell silence."""
     now = now or timezone.now()
-    for study in Study.objects.filter(status__in=(StudyStatus.RUNNING, StudyStatus.PAUSED)):
+    for study in Study.objects.filter(status__in=ALIVE):
         differences.hold(review(study, now=now))
         parts = study.participations.filter(status=ParticipationStatus.APPROVED)
         parts = list(parts.select_related("institution"))
         if reason := reconciliation.obstacle(study, parts):
-            differences.stop(study, reason)
+            studies.hold_if_running(study.pk, reason=reason)
     for study in Study.objects.filter(_told_of(now)):
         for part in study.participations.select_related("institution"):
             _tell_silence(study, part.institution, now)
@@ -83,7 +83,7 @@ def sweep(*, now: datetime | None = None) -> None:
 
 def _told_of(now: datetime) -> Q:
     """Studies that live, and those that ended so lately that their last word may still come."""
-    alive = Q(status__in=(StudyStatus.RUNNING, StudyStatus.PAUSED))
+    alive = Q(status__in=ALIVE)
     return alive | Q(ended_at__gt=now - LISTENED)
 
 

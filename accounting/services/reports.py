@@ -10,11 +10,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-import celery
-import structlog
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 
 from accounting.canonical import canonical_json
 from accounting.dp.events import PrivacyEvent, merged
@@ -25,12 +22,10 @@ from accounting.reports.scopes import Scope
 from accounting.services import checkpoints
 from accounting.services.hub_key import hub_key
 from studies.models import Institution, Person, Study
-from studies.services import events
+from studies.services import engine, events
 from studies.services.errors import Refused
 
-log = structlog.get_logger(__name__)
 TASK = "accounting.issue_report"
-ONCE_MORE = {"max_retries": 1, "interval_start": 0.0}
 SILENT = timedelta(seconds=90)  # a request that nobody touched for so long is taken up again
 OPEN = (RequestStatus.WAITING, RequestStatus.COMPUTING)
 _TRIES = 3
@@ -53,10 +48,7 @@ def ask(scope: Scope, by: Person) -> ReportRequest:
 
 def send(request_id: int) -> None:
     """Tell a worker of the hub; a broker that is away is no error, see `unattended`."""
-    try:
-        celery.current_app.send_task(TASK, [request_id], retry_policy=ONCE_MORE)
-    except OperationalError as error:
-        log.warning("report_not_sent", request=request_id, error=type(error).__name__)
+    engine.send(TASK, request_id)
 
 
 def unattended(now: datetime | None = None) -> list[int]:

@@ -11,15 +11,9 @@ from federation.protocol.study_file import StudyFile
 from studies.models import Person, Study
 from studies.services import participations, studies
 from studies.services.errors import NotReady
-from studies.states import StudyStatus
+from studies.states import ENDED, StudyStatus
 
-ENDED = (
-    StudyStatus.COMPLETED,
-    StudyStatus.EXHAUSTED,
-    StudyStatus.FAILED,
-    StudyStatus.WITHDRAWN,
-    StudyStatus.PAUSED,  # without a person nobody resumes it: the reason is shown instead
-)
+STOPPED = (*ENDED, StudyStatus.PAUSED)  # without a person nobody resumes it; its reason is shown
 
 
 def write_study(file: StudyFile, by: Person) -> Study:
@@ -61,7 +55,7 @@ def follow(study: Study, tick: Callable[[], None]) -> None:
     """Return when the study has ended; `tick` runs between two looks at its row."""
     while True:
         study.refresh_from_db()
-        if study.status in ENDED:
+        if study.status in STOPPED:
             return
         tick()
         time.sleep(0.05)

@@ -2,28 +2,20 @@
 
 from config.launch import conduct
 from config.launch.installation import Installation
-from config.launch.people import LEAD, LogIns, create_people, create_site_admins
+from config.launch.people import LogIns
 from config.launch.processes import Supervisor
+from config.launch.setting_up import set_up
 from config.launch.simulation import OFFER_SECONDS
-from config.launch.sites import enrol_sites, register_institutions, wait_for_offers, write_site_file
-from federation.protocol import plans
+from config.launch.sites import wait_for_offers
 from federation.protocol.study_file import StudyFile
-from studies.models import Person, Study
+from studies.models import Study
 
 
 def prepare(
     installation: Installation, file: StudyFile, supervisor: Supervisor
 ) -> tuple[LogIns, Study]:
     """Create what is not there yet, start the sites; the study then waits for approvals."""
-    logins = create_people(installation.folder)
-    lead = Person.objects.get(username=LEAD)
-    create_site_admins(register_institutions(file.institutions, lead), logins.password)
-    sealed = plans.seal(file.protocol)
-    for entry in file.institutions:
-        write_site_file(installation, entry, sealed)
-    enrol_sites(installation, file.institutions, lead)
-    for entry in file.institutions:
-        installation.start_site(supervisor, entry.slug)
+    logins, lead = set_up(installation, file, supervisor)
     study = Study.objects.filter(lead=lead).order_by("id").first()
     study = study or conduct.write_study(file, lead)
     wait_for_offers([e.slug for e in file.institutions], OFFER_SECONDS, supervisor.watch)

@@ -9,14 +9,12 @@ from pathlib import Path
 from accounting.dp import doubts as rules
 from config.launch import conduct, outcome
 from config.launch.installation import Installation
-from config.launch.people import LEAD, create_people, create_site_admins
 from config.launch.results import write_files
 from config.launch.session import running_hub
-from config.launch.sites import enrol_sites, register_institutions, wait_for_offers, write_site_file
-from federation.protocol import plans
+from config.launch.setting_up import set_up
+from config.launch.sites import wait_for_offers
 from federation.protocol.document import Protocol
 from federation.protocol.study_file import StudyFile
-from studies.models import Person
 
 OFFER_SECONDS = 120.0
 
@@ -38,15 +36,7 @@ def simulate(request: Request, say: Callable[[str], None]) -> bool:
     for doubt in doubts(file.protocol):
         say(f"warning: {doubt}")
     with running_hub(installation, say) as supervisor:
-        logins = create_people(installation.folder)
-        lead = Person.objects.get(username=LEAD)
-        create_site_admins(register_institutions(file.institutions, lead), logins.password)
-        sealed = plans.seal(file.protocol)
-        for entry in file.institutions:
-            write_site_file(installation, entry, sealed)
-        enrol_sites(installation, file.institutions, lead)
-        for entry in file.institutions:
-            installation.start_site(supervisor, entry.slug)
+        _, lead = set_up(installation, file, supervisor)
         study = conduct.write_study(file, lead)
         slugs = [entry.slug for entry in file.institutions]
         wait_for_offers(slugs, OFFER_SECONDS, supervisor.watch)

@@ -10,8 +10,7 @@ from accounting.selectors import shown
 from federation.protocol.audit import REVEAL
 from studies.models import Event, Institution, Study
 from studies.selectors.protocols import protocol_of
-from studies.services.studies import ENDED
-from studies.states import StudyStatus
+from studies.states import ENDED, StudyStatus
 
 EARLY = (StudyStatus.WITHDRAWN, StudyStatus.EXHAUSTED, StudyStatus.FAILED)
 

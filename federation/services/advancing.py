@@ -45,11 +45,10 @@ from studies.models import Participation, Study
 from studies.selectors.protocols import protocol_of
 from studies.selectors.readiness import active_participations
 from studies.services import events, studies
-from studies.states import StudyStatus
+from studies.states import ALIVE, StudyStatus
 
 log = structlog.get_logger(__name__)
 MAX_STEPS = 64  # a bound, not a plan: each step changes rows or another worker did
-ALIVE = (StudyStatus.RUNNING, StudyStatus.PAUSED)
 Step = Callable[[Study, Round | None, datetime], None]
 
 

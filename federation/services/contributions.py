@@ -24,9 +24,8 @@ from federation.services.settling import UNSETTLED
 from studies.models import Institution
 from studies.selectors.protocols import protocol_of
 from studies.services import engine, events
-from studies.states import StudyStatus
+from studies.states import ALIVE
 
-ALIVE = (StudyStatus.RUNNING, StudyStatus.PAUSED)
 HEADER_ROOM = 64 * 1024  # safetensors' own header, beside the numbers
 LONGEST_REASON = 200
 

@@ -16,7 +16,7 @@ from federation.services.facts import keys_of
 from federation.services.settling import UNSETTLED
 from studies.models import Approval, Institution
 from studies.services import events
-from studies.states import ParticipationStatus, StudyStatus
+from studies.states import ALIVE, ParticipationStatus
 
 NEWS_PER_PHASE = 8  # progress bars move in eighths; every step itself is only a row
 
@@ -58,7 +58,7 @@ def _answerable(institution: Institution, now: datetime) -> QuerySet[Assignment]
 
     An institution that withdrew gets nothing more, whether the engine has heard of it or not.
     """
-    alive = Q(round__study__status__in=(StudyStatus.RUNNING, StudyStatus.PAUSED))
+    alive = Q(round__study__status__in=ALIVE)
     return Assignment.objects.filter(
         alive | Q(phase=phases.REVEAL.name),
         round__study__participations__institution=F("institution"),

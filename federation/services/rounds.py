@@ -39,7 +39,7 @@ def close_with(study: Study, *, by: Person, reason: str) -> Round:
     The engine then aggregates; nobody is charged again. The decision is an event with its reason,
     and the checkpoint records who contributed. Raises CannotClose, IllegalMove, NotReady.
     """
-    study.refresh_from_db(from_queryset=Study.objects.select_for_update())
+    study.refresh_from_db(from_queryset=Study.objects.select_for_update(no_key=True))
     round_ = study.rounds.order_by("-number", "-attempt").first()
     if round_ is None or round_.status != RoundStatus.FAILED or study.status != StudyStatus.PAUSED:
         raise CannotClose("only the newest round, failed, of a study on hold can be closed so")

@@ -15,7 +15,6 @@ from accounting.services.hub_key import hub_key
 from federation.models import Assignment
 from studies.models import Event, Study
 from studies.services import events, studies
-from studies.states import StudyStatus
 
 FRESH = timedelta(seconds=1)
 log = structlog.get_logger(__name__)
@@ -70,10 +69,9 @@ def failed(row: Assignment) -> None:
         attempt=row.round.attempt,
         phase=row.phase,
     )
-    if study.status == StudyStatus.RUNNING:
-        studies.hold(
-            study,
-            reason=f"The site of {row.institution} refuses to go on: the hub's ledger does not "
-            "continue what the site saw of it. The site keeps both signed checkpoints; its admin "
-            "and the operator of the hub compare them before anybody resumes this study.",
-        )
+    studies.hold_if_running(
+        study.pk,
+        reason=f"The site of {row.institution} refuses to go on: the hub's ledger does not "
+        "continue what the site saw of it. The site keeps both signed checkpoints; its admin "
+        "and the operator of the hub compare them before anybody resumes this study.",
+    )

@@ -1,4 +1,4 @@
-"""Asking the round engine, which lies above this package, to look at a study after commit."""
+"""Asking for work of tasks that lie above this package: first of all, to look at a study."""
 
 from functools import partial
 
@@ -19,11 +19,12 @@ def wake(study: Study) -> None:
 
     A broker that is away is no error: the engine's sweeper finds the study from the rows alone.
     """
-    transaction.on_commit(partial(_send, study.pk))
+    transaction.on_commit(partial(send, ADVANCE, study.pk))
 
 
-def _send(study_id: int) -> None:
+def send(task: str, number: int) -> None:
+    """Ask a worker of the hub for `task`, which finds what it missed by itself: never raises."""
     try:
-        celery.current_app.send_task(ADVANCE, [study_id], retry_policy=ONCE_MORE)
+        celery.current_app.send_task(task, [number], retry_policy=ONCE_MORE)
     except OperationalError as error:
-        log.warning("engine_not_woken", study=study_id, error=type(error).__name__)
+        log.warning("task_not_sent", task=task, number=number, error=type(error).__name__)

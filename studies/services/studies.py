@@ -15,14 +15,8 @@ from studies.selectors.protocols import protocol_of
 from studies.selectors.readiness import active_participations, obstacles
 from studies.services import documents, engine, events, participations
 from studies.services.errors import ChangedMeanwhile, NotReady
-from studies.states import STUDY_MOVES, StudyStatus, destination
+from studies.states import ENDED, STUDY_MOVES, StudyStatus, destination
 
-ENDED = (
-    StudyStatus.COMPLETED,
-    StudyStatus.WITHDRAWN,
-    StudyStatus.EXHAUSTED,
-    StudyStatus.FAILED,
-)
 SLUG_LENGTH = 70  # leaves room for a number: names may repeat, slugs may not
 SLUG_TRIES = 10
 
@@ -148,6 +142,14 @@ def hold(study: Study, *, reason: str) -> Study:
     _lock(study)
     _move(study, "hold", reason)
     return _tell("study_held", study, None, reason)
+
+
+@transaction.atomic
+def hold_if_running(study_id: int, *, reason: str) -> None:
+    """Pause it for a person's decision unless it has stopped by itself meanwhile."""
+    row = Study.objects.select_for_update(no_key=True).get(pk=study_id)
+    if row.status == StudyStatus.RUNNING:
+        hold(row, reason=reason)
 
 
 @transaction.atomic

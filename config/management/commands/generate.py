@@ -1,10 +1,12 @@
 """Writes the files that are derived from code; --check says whether they are current."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from accounting.reports.schema import schema
 from accounting.verifier import assembling
 from config.launch.installation import ROOT
 from federation.protocol.study_file import example
@@ -35,8 +37,14 @@ def pages() -> dict[Path, str]:
     return {
         ROOT / "docs" / "states.md": states_page(),
         ROOT / "docs" / "study-file.md": study_file_page(),
+        ROOT / "docs" / "report.schema.json": schema_text(),
         assembling.FILE: assembling.assembled(),
     }
+
+
+def schema_text() -> str:
+    """The JSON Schema of the ε report."""
+    return f"{json.dumps(schema(), indent=2, ensure_ascii=False)}\n"
 
 
 def states_page() -> str:
