@@ -2,6 +2,8 @@
 
 import tomllib
 from collections.abc import Generator, Mapping
+from filecmp import cmp
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -157,7 +159,28 @@ def read_config(folder: Folder) -> SiteConfig:
         raise ConfigError(f"{path} cannot be read ({type(error).__name__}); fix it") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not TOML: {error}; correct that line") from error
-    return _resolved(_checked(path, document), folder.path)
+    config = _resolved(_checked(path, document), folder.path)
+    _check_copies(path, config.dataset)
+    return config
+
+
+def _check_copies(path: Path, datasets: list[Dataset]) -> None:
+    """Refuse one file, or two equal ones, under two lineages: one budget for the same people."""
+    for one, other in combinations(datasets, 2):
+        if one.root != other.root and _same_bytes(one.file, other.file):
+            raise ConfigError(
+                f"{path}: datasets {one.name!r} and {other.name!r} hold the same rows and name two "
+                f"lineages, {one.root!r} and {other.root!r}: the same people would have two "
+                "budgets; give both the lineage that was used first"
+            )
+
+
+def _same_bytes(one: Path, other: Path) -> bool:
+    """Links are followed; bytes are read only where the sizes are equal."""
+    try:
+        return one.samefile(other) or (one.stat().st_size > 0 and cmp(one, other, shallow=False))
+    except OSError:
+        return False  # what is missing is told by whoever reads it
 
 
 def _checked(path: Path, document: Mapping[str, Any]) -> SiteConfig:

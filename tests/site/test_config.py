@@ -77,3 +77,33 @@ def test_lent_finds_by_name_only() -> None:
     config = SiteConfig.model_validate({"dataset": [{"name": "a", "file": "a.csv"}]})
     assert config.lent("a") is not None
     assert config.lent("b") is None
+
+
+def two(tmp_path: Path, first: str, second: str, lineages: tuple[str, str]) -> Folder:
+    tables = (
+        f'[[dataset]]\nname="{name}"\nfile="{file}"\nlineage="{lineage}"\n'
+        for name, file, lineage in zip("ab", (first, second), lineages, strict=True)
+    )
+    return written(tmp_path, "".join(tables))
+
+
+@pytest.mark.parametrize("second", ["heart.csv", "./heart.csv", "copy.csv", "soft.csv", "hard.csv"])
+def test_the_same_rows_have_one_lineage(tmp_path: Path, second: str) -> None:
+    rows = tmp_path / "heart.csv"
+    rows.write_text("age\n40\n")
+    (tmp_path / "copy.csv").write_bytes(rows.read_bytes())
+    (tmp_path / "soft.csv").symlink_to(rows)
+    (tmp_path / "hard.csv").hardlink_to(rows)
+    with pytest.raises(ConfigError, match="the same people would have two budgets"):
+        read_config(two(tmp_path, "heart.csv", second, ("heart-1988", "heart-2024")))
+    assert len(read_config(two(tmp_path, "heart.csv", second, ("heart", "heart"))).dataset) == 2
+
+
+def test_other_rows_may_have_another_lineage(tmp_path: Path) -> None:
+    for name, text in (("one.csv", "age\n40\n"), ("two.csv", "age\n41\n")):
+        (tmp_path / name).write_text(text)
+    assert read_config(two(tmp_path, "one.csv", "two.csv", ("one", "two")))
+
+
+def test_a_missing_file_is_told_by_who_reads_it(tmp_path: Path) -> None:
+    assert read_config(two(tmp_path, "absent.csv", "gone.csv", ("one", "two")))
