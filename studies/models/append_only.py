@@ -1,5 +1,6 @@
 """Rows that are written once: Django refuses to change them here, the database by its triggers."""
 
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from django.db import models
@@ -19,6 +20,15 @@ class AppendOnlyQuerySet(models.QuerySet):
     def bulk_update(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuse."""
         raise Written(f"{self.model.__name__} rows are never changed; write a new one")
+
+    def bulk_create(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> list[Any]:
+        """Insert; a row that is there already is an error on every engine, never passed over.
+
+        PostgreSQL would ignore it, and SQLite's guard refuse the whole statement.
+        """
+        if kwargs.get("ignore_conflicts") or kwargs.get("update_conflicts"):
+            raise Written(f"{self.model.__name__} rows are written once; look first what is there")
+        return super().bulk_create(objs, *args, **kwargs)
 
     def delete(self) -> NoReturn:
         """Refuse."""

@@ -55,6 +55,13 @@ def test_django_refuses_to_change_them(name, rows):
         type(row).objects.filter(pk=row.pk).delete()
 
 
+@pytest.mark.parametrize("how", ["ignore_conflicts", "update_conflicts"])
+@pytest.mark.parametrize("name", sorted(WRITTEN_ONCE))
+def test_no_conflict_is_passed_over(name, how, rows):
+    with pytest.raises(Written, match="look first what is there"):
+        type(rows[name]).objects.bulk_create([rows[name]], **{how: True})
+
+
 @pytest.mark.parametrize("verb", ["UPDATE {table} SET id = id", "DELETE FROM {table}"])
 @pytest.mark.parametrize("name", sorted(WRITTEN_ONCE))
 def test_the_database_refuses_too(name, verb, rows):
