@@ -167,12 +167,23 @@ def read_config(folder: Folder) -> SiteConfig:
 def _check_copies(path: Path, datasets: list[Dataset]) -> None:
     """Refuse one file, or two equal ones, under two lineages: one budget for the same people."""
     for one, other in combinations(datasets, 2):
-        if one.root != other.root and _same_bytes(one.file, other.file):
+        if one.root != other.root and _same_rows(one, other):
             raise ConfigError(
                 f"{path}: datasets {one.name!r} and {other.name!r} hold the same rows and name two "
                 f"lineages, {one.root!r} and {other.root!r}: the same people would have two "
                 "budgets; give both the lineage that was used first"
             )
+
+
+def _same_rows(one: Dataset, other: Dataset) -> bool:
+    """Whether two sources are the same place, or their (first) files hold the same bytes."""
+    if one.settings() == other.settings():
+        return True
+    files = [
+        next((value for value in vars(each.settings()).values() if isinstance(value, Path)), None)
+        for each in (one, other)
+    ]
+    return files[0] is not None and files[1] is not None and _same_bytes(files[0], files[1])
 
 
 def _same_bytes(one: Path, other: Path) -> bool:

@@ -107,3 +107,11 @@ def test_other_rows_may_have_another_lineage(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_told_by_who_reads_it(tmp_path: Path) -> None:
     assert read_config(two(tmp_path, "absent.csv", "gone.csv", ("one", "two")))
+
+
+def test_the_same_source_has_one_lineage_however_it_is_named(tmp_path: Path) -> None:
+    (tmp_path / "heart.csv").write_text("age\n40\n")
+    plain = '[[dataset]]\nname="a"\nfile="heart.csv"\n'
+    table = '[[dataset]]\nname="b"\n[dataset.source]\nkind="csv"\nfile="heart.csv"\n'
+    with pytest.raises(ConfigError, match="the same people would have two budgets"):
+        read_config(written(tmp_path, plain + table))
