@@ -6,7 +6,10 @@ and its unit; every metric says on whose rows it was measured.
 
 from typing import Any
 
-from accounting.selectors import spending
+from accounting.dp.figures import Figure
+from accounting.keys import Limit
+from accounting.selectors import claims, shown
+from federation.protocol import plans
 from federation.protocol.document import Protocol
 from federation.selectors import models
 from studies.models import Study
@@ -88,24 +91,41 @@ def _training(protocol: Protocol, row: models.ModelRow) -> str:
 
 
 def _privacy(study: Study, protocol: Protocol) -> str:
-    delta = protocol.privacy.target_delta
-    rows = []
-    for member in protocol.cohort:
-        figure = spending.study_loss(study.slug, member.institution, delta)
-        source = f"{figure.accountant} {figure.version}"
-        rows.append([member.institution, figure.shown(), f"{delta:g}", source])
+    limit = Limit(plans.epsilon_budget(protocol), protocol.privacy.target_delta)
+    books = claims.of(study.slug)
+    found = {m.institution: books.study(study.slug, m.institution, limit) for m in protocol.cohort}
+    rows = [[name, *_priced(claim.claimed)] for name, claim in found.items()]
+    odometers = [
+        f"{name} ε = {claim.spent.shown()} ({', '.join(_priced(claim.spent)[1:])})"
+        for name, claim in found.items()
+        if claim.is_odometer
+    ]
     return "\n".join(
         [
             "## Privacy",
             "",
-            _table(["institution", "ε spent", "δ", "accountant"], rows),
+            _table(["institution", "ε", "δ", "accountant"], rows),
             "",
+            *([f"{_ON_THE_WAY} {'; '.join(odometers)}.", ""] if odometers else []),
             f"For {UNITS[protocol.data.unit]} added or removed, against everybody who sees what "
             "left the institution, the hub included; it assumes honest site software. Every site "
             "added its full noise itself. ε is composed over all rounds and site evaluations of "
             "this study, lost attempts included; other studies on the same rows add to it.",
         ]
     )
+
+
+_ON_THE_WAY = (
+    "Noise was chosen after looking at results, so the ε above is the bound that the Rényi filter "
+    f"enforces. The sum so far is {shown.ODOMETER}:"
+)
+
+
+def _priced(figure: Figure) -> list[str]:
+    """ε, δ and accountant; where a filter judged, its order."""
+    order = f", {figure.discretisation}" if "sealed" in figure.discretisation else ""
+    source = f"{figure.accountant} {figure.version}{order}"
+    return [figure.shown(), f"{figure.delta:g}", source]
 
 
 def _utility(row: models.ModelRow) -> str:

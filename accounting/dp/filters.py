@@ -56,11 +56,21 @@ def fits_adaptively(
     """
     check_delta(delta)
     _check_limit(epsilon_limit)
-    losses = rdp.to_epsilons(rdp.composed(merged(events)), delta)
-    epsilon = bounded(float(losses[_place(order)]), "rdp")
-    version = rdp.RdpAccountant.version
-    figure = Figure(epsilon, delta, "rdp", version, f"order {order:g}, sealed in advance")
-    return Verdict(epsilon <= epsilon_limit, figure, epsilon_limit)
+    spent = float(rdp.composed(merged(events))[_place(order)])
+    figure = proved(spent, delta, order)
+    return Verdict(figure.epsilon <= epsilon_limit, figure, epsilon_limit)
+
+
+def proved(divergence: float, delta: float, order: float) -> Figure:
+    """The ε that a Rényi divergence of at most `divergence` at one `order` proves at `delta`.
+
+    Raises ValueError for an order that is not on the grid.
+    """
+    check_delta(delta)
+    place = _place(order)
+    epsilon = float(rdp.to_epsilons(np.full_like(rdp.ORDERS, divergence), delta)[place])
+    words = f"order {order:g}, sealed in advance"
+    return Figure(bounded(epsilon, "rdp"), delta, "rdp", rdp.RdpAccountant.version, words)
 
 
 def room(events: Iterable[PrivacyEvent], epsilon_limit: float, delta: float, order: float) -> float:

@@ -1,23 +1,38 @@
-"""What several sites cost together: the worst of them, or all composed.
+"""What several places cost one privacy unit together: the dearest of them, or all composed.
 
-Under adding or removing one unit, a unit that is at one site only is touched by that site's
-releases only: the maximum holds. It is the attestation that nobody is at two sites which carries
+Under adding or removing one unit, a unit that is at one place only is touched by that place's
+releases only: the maximum holds. It is the attestation that nobody is at two places which carries
 it; without one, the same unit may have been in all, and everything composes.
+
+Places with δ of their own are judged at one common δ: an ε says nothing about another δ.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from accounting.dp.accountants import epsilon
+from accounting.dp.claims import Filter, claim, passed
+from accounting.dp.currency import renyi
 from accounting.dp.events import PrivacyEvent
 from accounting.dp.figures import Figure
+from accounting.dp.filters import proved
+
+
+@dataclass(frozen=True)
+class Place:
+    """One history; `by` where its parameters were chosen on the way."""
+
+    name: str
+    unit: str
+    events: tuple[PrivacyEvent, ...]
+    by: Filter | None = None
 
 
 @dataclass(frozen=True)
 class Across:
-    """Both readings of one set of sites; `worst_site` is the one that costs most."""
+    """Both readings of some places at one δ; `dearest` names the one that costs most."""
 
-    worst_site: str
+    dearest: str
     if_disjoint: Figure
     if_not: Figure
 
@@ -26,29 +41,44 @@ class Across:
         return self.if_disjoint if attested_disjoint else self.if_not
 
 
-def across(
-    histories: Mapping[str, Sequence[PrivacyEvent]], delta: float, accountant: str = "pld"
-) -> Across:
-    """Compose the sites' histories both ways.
+def across(places: Sequence[Place], delta: float) -> Across:
+    """Judge the places at `delta` both ways.
 
     Raises:
-        ValueError: no site is given, delta is out of range, or the sites protect different units.
-        UnknownAccountant: no such accountant.
-        Unbounded: the accountant found no finite bound.
+        ValueError: no place is given, delta is out of range, or they protect different units.
+        Unbounded: an accountant found no finite bound.
     """
-    if not histories:
-        raise ValueError("no site is given; name at least one, with its events")
-    everything = [event for events in histories.values() for event in events]
-    _check_units(everything)
-    figures = {site: epsilon(events, delta, accountant) for site, events in histories.items()}
-    worst = max(figures, key=lambda site: figures[site].epsilon)
-    return Across(worst, figures[worst], epsilon(everything, delta, accountant))
+    _check(places)
+    figures = {place.name: claim(place.events, delta, place.by).claimed for place in places}
+    dearest = max(figures, key=lambda name: figures[name].epsilon)
+    return Across(dearest, figures[dearest], _composed(places, delta))
 
 
-def _check_units(events: Sequence[PrivacyEvent]) -> None:
-    units = sorted({event.unit for event in events})
+def _composed(places: Sequence[Place], delta: float) -> Figure:
+    """All places together; by filters as soon as one of them is kept by one.
+
+    A Rényi divergence never falls with its order, so what each filter let pass at its own order
+    bounds the lowest of them, too; there divergences add up, and so do those of sealed histories.
+    """
+    orders = [place.by.order for place in places if place.by and place.events]
+    if not orders:
+        return epsilon([event for place in places for event in place.events], delta)
+    if sum(bool(place.events) for place in places) == 1:
+        return next(claim(p.events, delta, p.by).claimed for p in places if p.events)
+    lowest = min(orders)
+    spent = (
+        passed(place.events, place.by) if place.by else renyi(place.events, lowest)
+        for place in places
+    )
+    return proved(sum(spent), delta, lowest)
+
+
+def _check(places: Sequence[Place]) -> None:
+    if not places:
+        raise ValueError("no place is given; name at least one, with its events")
+    units = sorted({place.unit for place in places})
     if len(units) > 1:
         raise ValueError(
             f"costs per {' and per '.join(units)} cannot be composed: one does not follow from the "
-            "other; take the sites of one privacy unit"
+            "other; take the places of one privacy unit"
         )

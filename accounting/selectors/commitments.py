@@ -24,6 +24,9 @@ _STANDING = (
 )
 
 
+_SEALED = "SELECT id, digest FROM accounting_entry WHERE kind = 'sealed'"
+
+
 class Unreadable(Exception):
     """A row that says what is committed cannot be read: the ledger is broken there."""
 
@@ -99,6 +102,19 @@ def standing(
     """
     found = _plans(dict(select(_STANDING, institution=institutions, study=studies)))
     return Commitments({plan.name: plan for plan in found})
+
+
+def sealed(
+    institutions: Collection[str] | None = None, studies: Collection[str] | None = None
+) -> dict[tuple[str, str], list[histories.Steps]]:
+    """Every plan that was ever sealed, by (study, institution), whether it stands or was returned.
+
+    Raises Unreadable.
+    """
+    found: dict[tuple[str, str], list[histories.Steps]] = {}
+    for plan in _plans(dict(select(_SEALED, institution=institutions, study=studies))):
+        found.setdefault((plan.study, plan.institution), []).append(plan.steps)
+    return found
 
 
 def commitment(body: dict[str, Any]) -> Commitment:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from accounting.dp.accountants import epsilon
+from accounting.dp.claims import Claim
 from accounting.dp.figures import Figure
+from accounting.keys import Limit
 from accounting.models import Entry, EntryKind
-from accounting.selectors import histories, shown
+from accounting.selectors import claims, shown, spending
 from federation.protocol import plans
 from federation.protocol.document import Protocol
 from studies.models import Event, Institution, Study
@@ -56,14 +57,29 @@ class Loss:
     """What one study spent at one institution, beside its budget."""
 
     institution: Institution
-    figure: Figure
+    claim: Claim
     budget: float | None
     unit: str
 
     @property
+    def figure(self) -> Figure:
+        """What may be claimed."""
+        return self.claim.claimed
+
+    @property
+    def spent(self) -> Figure:
+        """The sum so far: an odometer where `odometer` says so."""
+        return self.claim.spent
+
+    @property
+    def odometer(self) -> str:
+        """What must stand beside `spent` where it may not be claimed; else empty."""
+        return spending.odometer(self.claim)
+
+    @property
     def left(self) -> float | None:
-        """What remains of the budget; None before there is one."""
-        return None if self.budget is None else max(0.0, self.budget - self.figure.epsilon)
+        """What remains of the budget, as the one counts who keeps it; None before there is one."""
+        return None if self.budget is None else self.claim.left(self.budget)
 
     @property
     def shown_left(self) -> str:
@@ -73,7 +89,7 @@ class Loss:
     @property
     def share(self) -> float:
         """Spent part of the budget."""
-        return self.figure.epsilon / self.budget if self.budget else 0.0
+        return self.spent.epsilon / self.budget if self.budget else 0.0
 
 
 def lines(rows: Iterable[Entry]) -> list[Line]:
@@ -84,10 +100,10 @@ def lines(rows: Iterable[Entry]) -> list[Line]:
 def losses(study: Study, institutions: Iterable[Institution]) -> list[Loss]:
     """One loss per institution, at the study's δ."""
     protocol = protocol_of(study)
-    delta, budget = protocol.privacy.target_delta, study_budget(protocol)
-    spent = histories.load(study=study.slug)
+    budget, books = study_budget(protocol), claims.of(study.slug)
+    limit = Limit(budget or 0.0, protocol.privacy.target_delta)
     return [
-        Loss(house, epsilon(spent.study(study.slug, house.slug), delta), budget, protocol.data.unit)
+        Loss(house, books.study(study.slug, house.slug, limit), budget, protocol.data.unit)
         for house in institutions
     ]
 

@@ -2,6 +2,7 @@
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
+ODOMETER = "an odometer: it may be shown, not claimed"
 _STEP = Decimal("0.001")
 
 

@@ -7,19 +7,22 @@ from dataclasses import dataclass
 
 from django.db.models import QuerySet
 
-from accounting.dp.accountants import epsilon
+from accounting.dp.claims import Claim, Filter, claim
 from accounting.dp.events import PrivacyEvent
 from accounting.dp.figures import Figure
 from accounting.models import DatasetBudget, Entry, EntryKind
-from accounting.selectors import commitments, histories, shown
+from accounting.selectors import claims, commitments, histories, shown
 from accounting.selectors.plain import select
+
+NOBODY: Mapping[str, Filter | None] = {}
 
 
 @dataclass(frozen=True)
 class Remaining:
-    """One dataset's lifetime budget: `spent` + `reserved` is `figure`.
+    """One dataset's lifetime budget: `spent` + `reserved` is `claim.spent`.
 
-    `committed` is what running studies' plans add to it, the rest is `left`.
+    `committed` is what running studies' plans add to it, the rest is `left`: all by the accountant
+    of `claim`, so where a filter keeps the budget, as the filter counts it.
     """
 
     number: int  # of the budget's row
@@ -27,12 +30,22 @@ class Remaining:
     lineage: str
     limit: float
     site_cap: float
-    figure: Figure
+    claim: Claim
     spent: float
     reserved: float
     committed: float
     left: float
     unit: str  # what its charges protect; empty before the first
+
+    @property
+    def figure(self) -> Figure:
+        """Charged and reserved together."""
+        return self.claim.spent
+
+    @property
+    def odometer(self) -> str:
+        """What must stand beside the figures where a filter keeps the budget; else empty."""
+        return odometer(self.claim)
 
     @property
     def shown_spent(self) -> str:
@@ -58,6 +71,16 @@ class Remaining:
     def share(self) -> float:
         """The part of the budget that is gone, 0 to 1 and above where it was lowered since."""
         return self.figure.epsilon / self.limit
+
+
+def odometer(found: Claim) -> str:
+    """The words beside a sum so far that may not be claimed; empty where it may."""
+    if found.by is None:
+        return ""
+    return (
+        f"so far, {shown.ODOMETER}; the filter at Rényi order {found.by.order:g} counts, and "
+        f"{found.divergence_left:.4g} of its {found.by.divergence:.4g} is left"
+    )
 
 
 @dataclass(frozen=True)
@@ -107,27 +130,23 @@ def event_of(row: Entry) -> PrivacyEvent:
     return PrivacyEvent.from_json(json.loads(row.body)["event"])
 
 
-def study_loss(study: str, institution: str, delta: float, accountant: str = "pld") -> Figure:
-    """What one study spent at one institution. One grouped query, one remembered figure."""
-    spent = histories.load([institution], study)
-    return epsilon(spent.study(study, institution), delta, accountant)
-
-
-def dataset_loss(institution: str, lineage: str, delta: float, accountant: str = "pld") -> Figure:
-    """What one dataset lineage spent over its lifetime, across all studies."""
-    spent = histories.load([institution])
-    return epsilon(spent.dataset(institution, lineage), delta, accountant)
-
-
-def burn_down(study: str, institution: str, delta: float) -> list[tuple[int, Figure]]:
+def burn_down(
+    study: str, institution: str, delta: float, by: Filter | None = None
+) -> list[tuple[int, Figure]]:
     """(round, ε composed after that round), over everything that still counts as spent."""
-    return burn_downs(study, delta, institution).get(institution, [])
+    return burn_downs(study, delta, {institution: by}, institution).get(institution, [])
 
 
 def burn_downs(
-    study: str, delta: float, institution: str | None = None
+    study: str,
+    delta: float,
+    kept: Mapping[str, Filter | None] = NOBODY,
+    institution: str | None = None,
 ) -> dict[str, list[tuple[int, Figure]]]:
-    """The burn-down of every institution in a study, in one query, round by round."""
+    """The burn-down of every institution in a study, in one query, round by round.
+
+    `kept` names the filters of those that chose on the way: their figures are odometers.
+    """
     listed: dict[str, list[PrivacyEvent]] = {}
     ends: dict[str, dict[int, int]] = {}
     for row in sorted(counted(reservations(study, institution)), key=lambda row: row.round):
@@ -135,7 +154,10 @@ def burn_downs(
         history.append(event_of(row))
         ends.setdefault(row.institution, {})[row.round] = len(history)
     return {
-        slug: [(number, epsilon(listed[slug][:end], delta)) for number, end in after.items()]
+        slug: [
+            (number, claim(listed[slug][:end], delta, kept.get(slug)).spent)
+            for number, end in after.items()
+        ]
         for slug, after in ends.items()
     }
 
@@ -157,9 +179,8 @@ def remaining_all(budgets: Iterable[DatasetBudget]) -> list[Remaining]:
     """
     rows = list(budgets)
     houses = {row.institution for row in rows}
-    spent, standing = histories.load(houses), commitments.standing(houses)
-    opened = _open(houses)
-    return [_remaining(row, spent, standing, opened) for row in rows]
+    books, opened = claims.read(houses), _open(houses)
+    return [_remaining(row, books, opened) for row in rows]
 
 
 def readable(budgets: Iterable[DatasetBudget]) -> Budgets:
@@ -172,23 +193,23 @@ def readable(budgets: Iterable[DatasetBudget]) -> Budgets:
 
 def _remaining(
     budget: DatasetBudget,
-    spent: histories.Histories,
-    standing: commitments.Commitments,
+    books: claims.Books,
     opened: Mapping[commitments.Place, histories.Steps],
 ) -> Remaining:
     delta, limit = float(budget.delta), float(budget.epsilon)
     where = (budget.institution, budget.lineage)
-    history = spent.dataset(*where)
-    settled = commitments.steps_of(history) - opened.get(where, Counter())
-    figure, charged = (epsilon(h, delta) for h in (history, histories.events([settled])))
-    planned = epsilon(standing.demand(spent, where), delta)
+    found, spent, standing = books.dataset(budget), books.spent, books.standing
+    settled = commitments.steps_of(spent.dataset(*where)) - opened.get(where, Counter())
+    by, figure = books.filter_on(budget), found.spent
+    charged = claim(histories.events([settled]), delta, by).spent
+    planned = claim(standing.demand(spent, where), delta, by).spent
     return Remaining(
         budget.pk,
         budget.institution,
         budget.lineage,
         limit,
         float(budget.site_cap),
-        figure,
+        found,
         spent=charged.epsilon,
         reserved=figure.epsilon - charged.epsilon,
         committed=planned.epsilon - figure.epsilon,

@@ -21,7 +21,8 @@ def budget(request: HttpRequest, slug: str) -> HttpResponse:
     study = access.study_or_404(request.user, slug)
     protocol = protocol_of(study)
     losses = overview.losses(study, access.institutions_in(request.user, study))
-    spent = spending.burn_downs(study.slug, protocol.privacy.target_delta)
+    kept = {loss.institution.slug: loss.claim.by for loss in losses}
+    spent = spending.burn_downs(study.slug, protocol.privacy.target_delta, kept)
     curves = [
         charts.Curve(
             loss.institution.name,

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from accounting.selectors import shown, spending
+from accounting.dp.claims import Claim
+from accounting.keys import Limit
+from accounting.selectors import claims, shown, spending
 from accounting.services import verification
 from federation.models import Assignment, Checkpoint
 from federation.protocol import plans
@@ -47,7 +49,8 @@ def summary(outcome: Outcome) -> dict[str, Any]:
     protocol, study = outcome.protocol, outcome.study
     delta, budget = protocol.privacy.target_delta, plans.epsilon_budget(protocol)
     slugs = [member.institution for member in protocol.cohort]
-    losses = {slug: spending.study_loss(study.slug, slug, delta) for slug in slugs}
+    losses = _claims(outcome, slugs)
+    accountants = {f"{c.claimed.accountant}: {c.claimed.version}" for c in losses.values()}
     last = study.checkpoints.last()
     metrics = _metrics(last)
     return {
@@ -57,12 +60,13 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "accuracy": metrics.get("accuracy"),
         "auc": metrics.get("auc"),
         "metrics": last.metrics if last else {},
-        "epsilon": {slug: loss.epsilon for slug, loss in losses.items()},
-        "remaining": {slug: max(0.0, budget - loss.epsilon) for slug, loss in losses.items()},
+        "epsilon": {slug: found.claimed.epsilon for slug, found in losses.items()},
+        "odometer": {s: c.spent.epsilon for s, c in losses.items() if c.is_odometer},
+        "remaining": {slug: found.left(budget) for slug, found in losses.items()},
         "epsilon_budget": budget,
         "delta": delta,
         "unit": protocol.data.unit,
-        "accountant": next((f"{loss.accountant}: {loss.version}" for loss in losses.values()), ""),
+        "accountant": "; ".join(sorted(accountants)),
         "noise_multipliers": protocol.plan.noise_multipliers if protocol.plan else [],
         "rounds": last.number if last else 0,
         "seconds": round(outcome.seconds, 2),
@@ -80,7 +84,11 @@ def table(outcome: Outcome) -> str:
     protocol = outcome.protocol
     delta, budget = protocol.privacy.target_delta, plans.epsilon_budget(protocol)
     slugs = [member.institution for member in protocol.cohort]
-    curves = {slug: dict(spending.burn_down(outcome.study.slug, slug, delta)) for slug in slugs}
+    losses = _claims(outcome, slugs)
+    curves = {
+        slug: dict(spending.burn_down(outcome.study.slug, slug, delta, losses[slug].by))
+        for slug in slugs
+    }
     heads = ["round", "sites", "accuracy", "AUC", *(f"ε {s}" for s in slugs), "ε left"]
     rows = [heads]
     for point in outcome.study.checkpoints.filter(number__gt=0):
@@ -97,7 +105,8 @@ def table(outcome: Outcome) -> str:
                 shown.down(budget - worst),
             ]
         )
-    notes = (*_withheld(outcome), _scope(protocol, budget), *_audited(outcome))
+    kept = any(found.is_odometer for found in losses.values())
+    notes = (*_withheld(outcome), _scope(protocol, budget, kept=kept), *_audited(outcome))
     return "\n".join((_aligned(rows), *notes))
 
 
@@ -125,9 +134,19 @@ def _withheld(outcome: Outcome) -> list[str]:
     return [f"accuracy and AUC withheld: {why}"]
 
 
-def _scope(protocol: Protocol, budget: float) -> str:
+def _claims(outcome: Outcome, slugs: list[str]) -> dict[str, Claim]:
+    """What may be claimed of the study at each institution."""
+    protocol, slug = outcome.protocol, outcome.study.slug
+    limit = Limit(plans.epsilon_budget(protocol), protocol.privacy.target_delta)
+    books = claims.of(slug)
+    return {house: books.study(slug, house, limit) for house in slugs}
+
+
+def _scope(protocol: Protocol, budget: float, *, kept: bool) -> str:
     plan = protocol.plan
     accountant = f"{plan.accountant} ({plan.version})" if plan else "no accountant"
+    if kept:
+        accountant = f"rdp, the study's filter, which allows that budget; so far {shown.ODOMETER}"
     return (
         f"ε per site, composed over all rounds, of {budget:g} at δ = "
         f"{protocol.privacy.target_delta:g}; accountant {accountant}; unit: one "

@@ -7,7 +7,7 @@ from hypothesis.extra.django import TestCase
 
 from accounting.dp.accountants import epsilon
 from accounting.models import Entry
-from accounting.selectors import spending
+from accounting.selectors import claims, spending
 from accounting.services import ledger
 from accounting.services.ledger import BudgetExceeded, IllegalTransition, Limit
 from accounting.services.verification import verify
@@ -54,7 +54,7 @@ class Sequences(TestCase):
         assert verdict.ok, verdict.sentence()
         for site in ("cleveland", "zurich"):
             history = spending.events_of("heart", site)
-            loss = spending.study_loss("heart", site, 1e-3)
+            loss = claims.of("heart").study("heart", site, Limit(0.9, 1e-3)).spent
             assert loss == epsilon(history, 1e-3)
             assert loss.epsilon <= 0.9
             curve = [figure.epsilon for _, figure in spending.burn_down("heart", site, 1e-3)]

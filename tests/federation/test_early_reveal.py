@@ -5,6 +5,7 @@ import json
 import pytest
 from django.utils import timezone
 
+from accounting.dp.accountants import epsilon
 from accounting.models import Entry
 from accounting.selectors import spending
 from accounting.services.verification import verify
@@ -73,7 +74,7 @@ def test_every_early_end_reveals(audited, sites, lead, how):
     assert study.status == how
     assert {row.state for row in audits(study)} == {"measured"}
     for row in revealed():
-        spent = spending.study_loss(study.slug, row["institution"], 1e-5)
+        spent = epsilon(spending.events_of(study.slug, row["institution"]), 1e-5)
         assert float(row["result"]["figure"]["epsilon"]) == pytest.approx(spent.epsilon)
     assert len(revealed()) == 3
     assert verify().ok
