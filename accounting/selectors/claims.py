@@ -72,11 +72,8 @@ def read(institutions: Collection[str] | None = None, study: str | None = None) 
     Raises commitments.Unreadable. With `study`, `dataset` and `filter_on` know no other study.
     """
     studies = None if study is None else (study,)
-    return Books(
-        histories.load(institutions, study),
-        commitments.sealed(institutions, studies),
-        commitments.standing(institutions, studies),
-    )
+    standing, ever = commitments.sealed(institutions, studies)
+    return Books(histories.load(institutions, study), ever, standing)
 
 
 def of(study: str) -> Books:

@@ -22,9 +22,11 @@ _STANDING = (
     "(SELECT 1 FROM accounting_entry AS back WHERE back.idempotency_key = "
     "REPLACE(plan.idempotency_key, '/sealed/', '/returned/'))"
 )
-
-
-_SEALED = "SELECT id, digest FROM accounting_entry WHERE kind = 'sealed'"
+_SEALED = (
+    "SELECT id, digest, NOT EXISTS (SELECT 1 FROM accounting_entry AS back WHERE "
+    "back.idempotency_key = REPLACE(plan.idempotency_key, '/sealed/', '/returned/')) "
+    "FROM accounting_entry AS plan WHERE kind = 'sealed'"
+)
 
 
 class Unreadable(Exception):
@@ -106,15 +108,21 @@ def standing(
 
 def sealed(
     institutions: Collection[str] | None = None, studies: Collection[str] | None = None
-) -> dict[tuple[str, str], list[histories.Steps]]:
-    """Every plan that was ever sealed, by (study, institution), whether it stands or was returned.
+) -> tuple[Commitments, dict[tuple[str, str], list[histories.Steps]]]:
+    """The plans that stand, and every plan ever sealed by (study, institution), in one query.
 
     Raises Unreadable.
     """
-    found: dict[tuple[str, str], list[histories.Steps]] = {}
-    for plan in _plans(dict(select(_SEALED, institution=institutions, study=studies))):
-        found.setdefault((plan.study, plan.institution), []).append(plan.steps)
-    return found
+    rows = select(_SEALED, institution=institutions, study=studies)
+    read = _read_all({number: digest for number, digest, _ in rows})
+    standing = Commitments()
+    ever: dict[tuple[str, str], list[histories.Steps]] = {}
+    for _, digest, stands in rows:
+        plan = read[digest]
+        ever.setdefault((plan.study, plan.institution), []).append(plan.steps)
+        if stands:
+            standing.plans[plan.name] = plan
+    return standing, ever
 
 
 def commitment(body: dict[str, Any]) -> Commitment:
@@ -139,7 +147,12 @@ _MOST = 4096
 
 
 def _plans(rows: dict[int, str]) -> list[Commitment]:
-    """The plans of rows given by number and digest; a long plan is long to read, so once only."""
+    """The plans of rows given by number and digest."""
+    return list(_read_all(rows).values())
+
+
+def _read_all(rows: dict[int, str]) -> dict[str, Commitment]:
+    """The plans of rows by their digest; a long plan is long to read, so once only."""
     found = {digest: _known.get(digest) for digest in rows.values()}
     fresh = [number for number, digest in rows.items() if found[digest] is None]
     bodies = Entry.objects.filter(pk__in=fresh) if fresh else Entry.objects.none()
@@ -147,7 +160,7 @@ def _plans(rows: dict[int, str]) -> list[Commitment]:
     if len(_known) + len(read) > _MOST:
         _known.clear()
     _known.update(read)
-    return [plan for plan in (found | read).values() if plan is not None]
+    return {digest: plan for digest, plan in (found | read).items() if plan is not None}
 
 
 def _read(row: Entry) -> Commitment:

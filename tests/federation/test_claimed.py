@@ -14,9 +14,7 @@ from studies.models import Institution
 from tests.federation.conftest import advance
 from tests.federation.test_adaptive import ADAPTIVE
 
-BOUND = (
-    "| zurich | 3.000 | 0.001 | rdp cloister 1 (RDP, exact moments), order {}, sealed in advance"
-)
+BOUND = "| zurich | 3.000 | 0.001 | rdp cloister 1 (RDP, exact moments), order {}, sealed"
 
 
 @pytest.fixture
