@@ -1,10 +1,12 @@
 """A site's CSV file as columns of text; faults are named, the file's content never is."""
 
 import csv
+import io
 import itertools
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.dtypes import StringDType
@@ -60,9 +62,9 @@ def csv_blocks(path: Path, names: Sequence[str]) -> Iterator[Columns]:
             that is missing or stands twice.
     """
     try:
-        # utf-8-sig drops the mark that spreadsheet programs put first.
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from _blocks(file, names)
+        with path.open("rb", buffering=0) as raw, io.BufferedReader(_AsOpened(raw)) as data:
+            # utf-8-sig drops the mark that spreadsheet programs put first.
+            yield from _blocks(io.TextIOWrapper(data, encoding="utf-8-sig", newline=""), names)
     except OSError:
         advice = "check that the file exists and that the site may read it"
         raise _fault("unreadable", advice) from None
@@ -72,6 +74,24 @@ def csv_blocks(path: Path, names: Sequence[str]) -> Iterator[Columns]:
         # The original errors' texts may quote the file.
         advice = "check its quotation marks, and that it was copied whole"
         raise _fault("malformed", advice) from None
+
+
+class _AsOpened(io.RawIOBase):
+    """A file up to the end that it had when it was opened: it may grow faster than it is read."""
+
+    def __init__(self, raw: io.FileIO) -> None:
+        self._raw, self._left = raw, os.fstat(raw.fileno()).st_size
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """As of any raw file."""
+        view = memoryview(buffer)[: self._left]
+        count = self._raw.readinto(view) if len(view) else 0
+        self._left -= count or 0
+        return count or 0
 
 
 def _fault(fault: str, advice: str) -> ContractError:

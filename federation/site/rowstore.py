@@ -143,10 +143,7 @@ class _Side:
     def close(self) -> None:
         """Let go of the files, even where the last bytes find no room."""
         for file in (self._features, self._targets, self._starts):
-            try:
-                file.close()
-            except OSError:  # said already by the write that failed
-                continue
+            _closed(file)
 
 
 def _created(path: Path) -> BinaryIO:
@@ -166,21 +163,20 @@ class _Buckets:
 
     def fill(self, blocks: Iterable[Block]) -> "_Buckets":
         """Deal all rows out."""
-        files = [_created(self._path(place)) for place in range(BUCKETS)]
+        files: dict[int, BinaryIO] = {}
         try:
             for block in blocks:
                 self._deal(block, files)
-            for file in files:
+            for file in files.values():
                 file.flush()
         finally:
-            for file in files:
+            for file in files.values():
                 _closed(file)
         return self
 
     def pour(self, sides: list[_Side]) -> None:
         """Each bucket's units, in order, to the side that they belong to."""
-        for place in range(BUCKETS):
-            path = self._path(place)
+        for path in sorted(self._folder.glob("bucket.*")):
             units, features, targets, held = self._bucket(path)
             path.unlink()
             for number, side in enumerate(sides):
@@ -191,7 +187,7 @@ class _Buckets:
     def _path(self, place: int) -> Path:
         return self._folder / f"bucket.{place:03d}"
 
-    def _deal(self, block: Block, files: list[BinaryIO]) -> None:
+    def _deal(self, block: Block, files: dict[int, BinaryIO]) -> None:
         rows = np.empty(len(block.targets), self._kind)
         rows["unit"], rows["order"] = block.units, block.order
         rows["held"], rows["target"] = block.held, block.targets
@@ -201,9 +197,11 @@ class _Buckets:
         places = (rows["unit"] >> np.uint64(56)).astype(np.int64)
         rows = rows[np.argsort(places, kind="stable")]
         ends = np.cumsum(np.bincount(places, minlength=BUCKETS)).tolist()
-        for file, first, last in zip(files, [0, *ends[:-1]], ends, strict=True):
+        for place, (first, last) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
+            if last > first and place not in files:
+                files[place] = _created(self._path(place))
             if last > first:
-                file.write(rows[first:last].data)
+                files[place].write(rows[first:last].data)
 
     def _bucket(self, path: Path) -> tuple[np.ndarray, ...]:
         """(units, features, targets, held) of one bucket, sorted by unit, at most `cap` of each."""

@@ -101,7 +101,9 @@ def test_a_file_that_was_not_copied_whole_is_refused(tmp_path: Path) -> None:
         assert caught.value.__cause__ is None
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(place=st.integers(4, 3000), byte=st.integers(0, 255))
 def test_any_broken_byte_is_refused_or_harmless(tmp_path: Path, place: int, byte: int) -> None:
     """Whatever pyarrow makes of it, nothing but a ContractError comes out."""
