@@ -42,7 +42,7 @@ class NpzFile:
             with zipfile.ZipFile(settings.file) as archive, ExitStack() as stack:
                 names = needed_columns(contract)
                 members = {
-                    name: stack.enter_context(_Member.found(archive, name, settings.keys))
+                    name: _Member(name, stack.enter_context(_opened(archive, name, settings.keys)))
                     for name in names
                 }
                 yield from _blocks(members, contract)
@@ -54,35 +54,31 @@ class NpzFile:
             raise ContractError("", "no readable npz file", advice) from None
 
 
+def _opened(archive: zipfile.ZipFile, name: str, keys: dict[str, str]) -> IO[bytes]:
+    """The array of column `name`. Raises ContractError where there is none."""
+    key = f"{keys.get(name, name)}.npy"
+    if archive.namelist().count(key) != 1:
+        advice = "the file must have an array of this name, or `keys` must say which it is"
+        raise ContractError(name, "missing column", advice)
+    return archive.open(key)
+
+
 class _Member:
     """One array of the archive, from its first row to its last."""
 
     def __init__(self, name: str, file: IO[bytes]) -> None:
         """Raises ValueError for what is no array, ContractError for one that has no rows."""
         self.name, self._file = name, file
-        version = npy.read_magic(file)
-        self.shape, columnwise, self.kind = READERS[version](file, LONGEST_HEADER)
+        reader = READERS.get(npy.read_magic(file))
+        if reader is None:
+            raise ValueError("a later version of the format")
+        self.shape, columnwise, self.kind = reader(file, LONGEST_HEADER)
         if self.kind.hasobject or self.kind.names:
             raise ContractError(name, "wrong type", "give an array of numbers or texts")
         if columnwise and len(self.shape) > 1:
             raise ContractError(name, "wrong order", "save it in row order (numpy.ascontiguous)")
         if not self.shape:
             raise ContractError(name, "another shape", "the first axis must count the rows")
-
-    @classmethod
-    def found(cls, archive: zipfile.ZipFile, name: str, keys: dict[str, str]) -> "_Member":
-        """The array of column `name`. Raises ContractError where there is none."""
-        key = f"{keys.get(name, name)}.npy"
-        if archive.namelist().count(key) != 1:
-            advice = "the file must have an array of this name, or `keys` must say which it is"
-            raise ContractError(name, "missing column", advice)
-        return cls(name, archive.open(key))
-
-    def __enter__(self) -> "_Member":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
 
     def next(self, rows: int) -> np.ndarray:
         """The next `rows` rows. Raises EOFError where the archive ends before."""

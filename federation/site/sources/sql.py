@@ -6,6 +6,7 @@ cursor on the server, so that neither side holds more than a block of them.
 
 import os
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -165,18 +166,18 @@ def _blocks(
     with connection:
         # Without parameters a "%" in the query is just that.
         options = {"stream_results": True, "max_row_buffer": BLOCK_ROWS, "no_parameters": True}
-        result = connection.exec_driver_sql(query, execution_options=options)
-        if not result.returns_rows:
-            raise _fault("the query gives no rows", "write one SELECT")
-        places = _places(list(result.keys()), names)
-        empty = True
-        for rows in result.partitions(BLOCK_ROWS):
-            empty = False
-            columns = list(zip(*rows, strict=True))
-            yield {
-                name: _cells(name, columns[place], form.get(name))
-                for name, place in zip(names, places, strict=True)
-            }
+        with closing(connection.exec_driver_sql(query, execution_options=options)) as result:
+            if not result.returns_rows:
+                raise _fault("the query gives no rows", "write one SELECT")
+            places = _places(list(result.keys()), names)
+            empty = True
+            for rows in result.partitions(BLOCK_ROWS):
+                empty = False
+                columns = list(zip(*rows, strict=True))
+                yield {
+                    name: _cells(name, columns[place], form.get(name))
+                    for name, place in zip(names, places, strict=True)
+                }
         if empty:
             raise _fault("empty", "write a query that gives at least one row")
 
