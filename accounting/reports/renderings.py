@@ -8,6 +8,7 @@ from accounting.reports.build import Report
 from accounting.reports.pdf.document import pdf_bytes
 from accounting.reports.stamps import Stamp
 from accounting.reports.table import csv_text
+from accounting.selectors import naming
 
 FORMS = {"json": "application/json", "csv": "text/csv; charset=utf-8", "pdf": "application/pdf"}
 
@@ -24,14 +25,14 @@ def rendered(report: Report, form: str, stamp: Stamp | None = None) -> bytes:
 def page_context(report: Report, stamp: Stamp | None = None) -> dict[str, Any]:
     """What the page's template needs besides the reader's rights."""
     document = report.document
-    groups = summary.mechanisms(document["mechanisms"])
-    few = len(document["mechanisms"]) <= summary.READABLE
+    groups = summary.condensed(document["mechanisms"])
     return {
         "report": report,
         "stamp": stamp,
         "figure": burn_down(document),
-        "groups": None if few else groups[: summary.READABLE],
-        "more_groups": 0 if few else max(0, len(groups) - summary.READABLE),
+        "groups": groups and groups[: summary.READABLE],
+        "more_groups": max(0, len(groups or ()) - summary.READABLE),
+        "names": naming.of_report(document, known=naming.load()),
         "incidents": condensed(document["incidents"]),
     }
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 READABLE = 60  # rows of one table that a person will read
+SHORT = 12  # events that are listed one by one even where some are equal
 _SAME = ("study", "phase", "noise_multiplier", "sample_rate", "steps", "max_grad_norm")
 _SAME += ("batch_denominator",)
 Rows = Sequence[dict[str, Any]]
@@ -24,9 +25,15 @@ class Group:
 
     @property
     def where(self) -> str:
-        """One name, or how many."""
+        """One slug, or how many institutions."""
         many = len(self.institutions)
         return self.institutions[0] if many == 1 else f"{many} institutions"
+
+
+def condensed(rows: Rows) -> list[Group] | None:
+    """The mechanisms with equal ones together; None where one row for each is as short."""
+    groups = mechanisms(rows) if len(rows) > SHORT else []
+    return groups if 0 < len(groups) < len(rows) else None
 
 
 def mechanisms(rows: Rows) -> list[Group]:

@@ -12,7 +12,7 @@ from django.utils.text import capfirst
 from django.views.decorators.http import require_GET, require_POST
 
 from accounting.models import Entry, LedgerHead
-from accounting.selectors import overview, raises, spending, verdicts, visible
+from accounting.selectors import naming, overview, raises, spending, verdicts, visible
 from accounting.selectors.export import ledger_text
 from accounting.services import checkpoints
 from accounting.services.verification import verify
@@ -40,6 +40,7 @@ def index(request: HttpRequest) -> HttpResponse:
             for study in studies
         ],
         "lines": verdicts.lines(visible.entries(request.user).order_by("-sequence")[:LATEST]),
+        "names": naming.load(),
         "head": LedgerHead.objects.filter(pk=1).first(),
         "verdict": overview.last_verdict(),
         "checkpoint": checkpoints.latest(),
@@ -62,6 +63,7 @@ def study(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "study": found,
         "page": page,
+        "names": naming.load(),
         "lines": verdicts.lines(page.object_list),
         "losses": overview.losses(found, access.institutions_in(request.user, found)),
         "may_export": visible.may_export(request.user, found),

@@ -12,6 +12,8 @@ from accounting.reports.pdf import style
 from accounting.reports.pdf.blocks import bullets, facts, table, text
 from accounting.reports.pdf.drawings import qr_code
 from accounting.reports.stamps import Stamp
+from accounting.selectors import naming
+from accounting.selectors.naming import Names
 
 _CODE = 34 * mm
 _WORDS = {
@@ -23,7 +25,7 @@ _WORDS = {
 
 def story(document: dict[str, Any]) -> Iterator[Flowable]:
     """Audit and utility; what is not claimed."""
-    yield from _audit(document["audit"])
+    yield from _audit(document["audit"], naming.of_report(document))
     yield text("Utility", style.SECTION)
     pairs = [(name.replace("_", " "), _flat(value)) for name, value in document["utility"].items()]
     yield facts(pairs)
@@ -31,7 +33,7 @@ def story(document: dict[str, Any]) -> Iterator[Flowable]:
     yield KeepTogether([heading, *bullets(document["limits"])])
 
 
-def _audit(audit: dict[str, Any]) -> Iterator[Flowable]:
+def _audit(audit: dict[str, Any], names: Names) -> Iterator[Flowable]:
     yield text("Empirical audit", style.SECTION)
     yield facts([("Method", audit["method"]), ("Meaning", audit["meaning"])])
     if not audit["runs"]:
@@ -40,8 +42,8 @@ def _audit(audit: dict[str, Any]) -> Iterator[Flowable]:
     heads = ("Institution", "Study", "Canaries", "Right of guesses", "Confidence", "Result")
     rows = [
         (
-            run["institution"],
-            run["study"],
+            names.house(run["institution"]),
+            names.study(run["study"]),
             run["canaries"],
             f"{run['correct']} of {run['guesses']}",
             run["confidence"],

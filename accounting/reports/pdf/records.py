@@ -8,6 +8,8 @@ from reportlab.platypus import CondPageBreak, Flowable, KeepTogether, Spacer
 from accounting.reports import summary
 from accounting.reports.pdf import style
 from accounting.reports.pdf.blocks import bullets, table, text
+from accounting.selectors import naming
+from accounting.selectors.naming import Names
 
 Document = dict[str, Any]
 READABLE = 40  # releases and incidents; more are counted, and stand in the JSON
@@ -21,14 +23,14 @@ def story(document: Document) -> Iterator[Flowable]:
 
 
 def _mechanisms(document: Document) -> Iterator[Flowable]:
-    rows = document["mechanisms"]
-    if len(rows) <= summary.READABLE:
+    rows, names = document["mechanisms"], naming.of_report(document)
+    groups = summary.condensed(rows)
+    if groups is None:
         yield from _begin("Mechanisms: one row per event")
-        yield _each(rows)
+        yield _each(rows, names)
     else:
-        groups = summary.mechanisms(rows)
         yield from _begin(f"Mechanisms: {len(rows)} events, equal ones together")
-        yield _grouped(groups[:MOST_GROUPS])
+        yield _grouped(groups[:MOST_GROUPS], names)
         if len(groups) > MOST_GROUPS:
             more = len(groups) - MOST_GROUPS
             yield text(f"… and {more} more kinds of event; the CSV has every one.", style.SMALL)
@@ -51,13 +53,13 @@ def _begin(heading: str) -> Iterator[Flowable]:
     yield text(heading, style.SECTION_BEFORE_TABLE)
 
 
-def _each(rows: list[dict[str, Any]]) -> Flowable:
+def _each(rows: list[dict[str, Any]], names: Names) -> Flowable:
     heads = ("Entry", "Institution", "Round", "Phase", "Noise", "q", "Steps", "Clip")
     heads += ("Denom.", "State", "ε after")
     cells = [
         (
             row["entry"],
-            row["institution"],
+            names.house(row["institution"]),
             f"{row['round']}.{row['attempt']}",
             row["phase"],
             *_numbers(row),
@@ -70,12 +72,12 @@ def _each(rows: list[dict[str, Any]]) -> Flowable:
     return table(heads, cells or none, (7, 17, 8, 10, 9, 8, 7, 7, 9, 15, 11), "r r rrrrr r")
 
 
-def _grouped(groups: list[summary.Group]) -> Flowable:
+def _grouped(groups: list[summary.Group], names: Names) -> Flowable:
     heads = ("Where", "Rounds", "Phase", "Events", "Noise", "q", "Steps", "Clip")
     heads += ("Denom.", "State", "ε after")
     cells = [
         (
-            group.where,
+            names.house(group.where),
             group.rounds,
             group.like["phase"],
             group.events,
@@ -103,22 +105,22 @@ def _short(value: Any) -> str:
 
 
 def _releases(document: Document) -> Iterator[Flowable]:
-    left = document["releases"]
+    left, names = document["releases"], naming.of_report(document)
     yield from _begin("What left the sites")
     many = len(left["released"]) > READABLE
-    yield _counted(left["released"]) if many else _listed(left["released"])
+    yield (_counted if many else _listed)(left["released"], names)
     yield Spacer(1, 3)
     yield text(f"Left without noise: {left['not_private']}.", style.SMALL)
     heading = text("Unprotected quantities, public by declaration", style.SECTION)
     yield KeepTogether([heading, *bullets(left["unprotected"])])
 
 
-def _listed(rows: list[dict[str, Any]]) -> Flowable:
+def _listed(rows: list[dict[str, Any]], names: Names) -> Flowable:
     heads = ("Entry", "Institution", "Round", "Phase", "SHA-256 of what left", "Model")
     cells = [
         (
             row["entry"],
-            row["institution"],
+            names.house(row["institution"]),
             row["round"],
             row["phase"],
             row["sha256"],
@@ -129,12 +131,12 @@ def _listed(rows: list[dict[str, Any]]) -> Flowable:
     return table(heads, cells or [("", "nothing left", "", "", "", "")], (6, 13, 7, 9, 52, 14))
 
 
-def _counted(rows: list[dict[str, Any]]) -> Flowable:
+def _counted(rows: list[dict[str, Any]], names: Names) -> Flowable:
     heads = ("Institution", "Study", "Releases", "Rounds", "First (UTC)", "Last (UTC)")
     cells = [
         (
-            row["institution"],
-            row["study"],
+            names.house(row["institution"]),
+            names.study(row["study"]),
             row["count"],
             row["rounds"],
             row["from"].replace("T", " "),
@@ -146,7 +148,7 @@ def _counted(rows: list[dict[str, Any]]) -> Flowable:
 
 
 def _incidents(document: Document) -> Iterator[Flowable]:
-    rows = document["incidents"]
+    rows, names = document["incidents"], naming.of_report(document)
     yield text("Incidents, retries and overrides", style.SECTION)
     if not rows:
         yield text("None.")
@@ -158,7 +160,7 @@ def _incidents(document: Document) -> Iterator[Flowable]:
     cells = [
         (
             row["at"][:19].replace("T", " ") if "to" not in row["at"] else row["at"],
-            row["institution"],
+            names.house(row["institution"]),
             row["round"],
             row["what"],
             row["reason"],

@@ -10,6 +10,7 @@ from accounting.reports import wording
 from accounting.reports.pdf import style
 from accounting.reports.pdf.blocks import facts, table, text
 from accounting.reports.pdf.drawings import burn_down
+from accounting.selectors import naming
 
 Document = dict[str, Any]
 MANY = 4  # equal rows that are named together, not one by one
@@ -189,8 +190,9 @@ def _by_study(document: Document) -> Iterator[Flowable]:
     if not parts:
         return
     yield text("By study", style.SECTION)
+    names = naming.of_report(document)
     rows = [
-        (name(document, part), row["study"], row["shown"], row["delta"])
+        (name(document, part), names.study(row["study"]), row["shown"], row["delta"])
         for part in parts
         for row in part["by_study"]
     ]
@@ -215,11 +217,12 @@ def _budgets(document: Document) -> Iterator[Flowable]:
     if not rows:
         return
     yield text("How the lifetime budgets came to be", style.SECTION)
+    names = naming.of_report(document)
     heads = ("When", "Dataset", "What", "ε", "Reason", "Approved by")
     found = [
         (
             row["at"][:10],
-            f"{row['lineage']}, {row['institution']}",
+            f"{row['lineage']}, {names.house(row['institution'])}",
             row["what"],
             row["epsilon"],
             row["reason"],
