@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from dp_accounting import GaussianDpEvent, NeighboringRelation, PoissonSampledDpEvent
 from dp_accounting.pld import PLDAccountant
-from playwright.sync_api import Error, Page, expect, sync_playwright
+from playwright.sync_api import Error, Page, expect
 from pypdf import PdfReader
 
 from tests.system.running import ROOT, environment
@@ -25,15 +25,6 @@ HEART = ROOT / "demo" / "heart_disease"
 HOSPITALS = ("cleveland", "budapest", "zurich", "long-beach")
 NAME, ROUNDS = "A second look at hearts", 5
 SLUG = "a-second-look-at-hearts"
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
 
 
 @dataclass
@@ -67,14 +58,6 @@ def demonstration(tmp_path_factory):
     process.terminate()
     rest = process.communicate(timeout=30)[0]
     assert process.returncode == 0, rest
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=QUIET)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
