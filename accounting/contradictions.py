@@ -14,7 +14,8 @@ these states are legal, on the way and for good:
 | charged, refused | charged, refused | the site failed after access |
 | charged, refused | charged, released | what came was not used, or came after a refusal |
 
-In short: the hub never knows of fewer charges than the site, and of no other release.
+In short: the hub never knows of fewer charges than the site, and of no other release. Where it
+does, as after a restored backup, what its signed journal proves is booked (services/booking).
 """
 
 import json
@@ -35,7 +36,9 @@ class Side:
 
     kinds: list[str] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
-    charges: set[str] = field(default_factory=set)  # digests of the site's charges
+    charges: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # site's, by digest
+    releases: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # site's, by digest
+    booked: set[str] = field(default_factory=set)  # digests of the site's rows that the hub booked
 
     def to_json(self) -> dict[str, str]:
         """For people: the rows in order, and every known field."""
@@ -54,6 +57,8 @@ def hub_side(bodies: Iterable[Mapping[str, Any]]) -> Side:
                 "lineage": body["lineage"],
                 "protocol_digest": body["protocol_digest"],
             }
+        if body["kind"] == EntryKind.BOOKED:
+            side.booked.add(body["journal"]["digest"])
         if body["kind"] == EntryKind.RELEASED:
             side.facts["tensors_digest"] = body["tensors_digest"]
             side.facts["charge"] = body.get("journal", {}).get("digest", "")
@@ -66,11 +71,48 @@ def site_side(rows: Iterable[Mapping[str, Any]]) -> Side:
     for row in rows:
         side.kinds.append(row["kind"])
         if row["kind"] == "charged":
-            side.charges.add(row["digest"])
+            side.charges[row["digest"]] = row
             side.facts |= {name: row[name] for name in SHARED} | {"charge": row["digest"]}
         if row["kind"] == "released":
+            side.releases[row["digest"]] = row
             side.facts["tensors_digest"] = row["tensors_digest"]
     return side
+
+
+def uncounted(hub: Side, site: Side) -> list[Mapping[str, Any]]:
+    """The site's charges that nothing at the hub counts yet, in the journal's order.
+
+    A reservation that was not given back counts one charge: of the same event on the same dataset,
+    and the one that the site's answer named, where it named one.
+    """
+    own = [digest for digest, row in site.charges.items() if _counts(hub, row)]
+    named = hub.facts.get("charge", "")
+    covered = {named} if named else set(own[:1])
+    return [
+        row
+        for digest, row in site.charges.items()
+        if digest not in hub.booked and not (digest in covered and digest in own)
+    ]
+
+
+def unlisted(hub: Side, site: Side) -> list[Mapping[str, Any]]:
+    """What the site's journal says that left and the hub never heard of, in the journal's order.
+
+    Not what came too late: the hub holds that, and its loss is charged.
+    """
+    booked = {row["assignment"] for digest, row in site.charges.items() if digest in hub.booked}
+    refused = EntryKind.REFUSED in hub.kinds and EntryKind.RELEASED not in hub.kinds
+    return [
+        row
+        for digest, row in site.releases.items()
+        if digest not in hub.booked and (refused or row["assignment"] in booked)
+    ]
+
+
+def _counts(hub: Side, charge: Mapping[str, Any]) -> bool:
+    """Whether the hub's reservation stands, and is about the same as a charge of the site."""
+    stands = EntryKind.RESERVED in hub.kinds and EntryKind.ABORTED not in hub.kinds
+    return stands and all(hub.facts[name] == charge[name] for name in ("event", "lineage"))
 
 
 def contradiction(hub: Side, site: Side, *, covered: bool) -> Differs | None:

@@ -51,6 +51,8 @@ KINDS: dict[str, str] = {
     "journal_mismatch": "The ledger of the hub and the journal of {institution} do not agree",
     "journal_acknowledged": "{by} explained a difference in the journal of {institution}",
     "journal_silent": "The site of {institution} answers rounds and does not tell its journal",
+    "charge_booked": "The hub booked a charge that only the journal of {institution} proves",
+    "budget_exhausted": "What the journal of {institution} proves passes the budget of {what}",
     "witness_failed": "The site of {institution} found that the hub's ledger was rewritten",
     "alert_explained": "{by} explained an alert ({alert})",
     "budget_low": "{percent} % of the privacy budget of {what} is {how}",

@@ -15,6 +15,7 @@ class EntryKind(models.TextChoices):
     LOST = "lost"  # taken and never answered: stays charged
     REFUSED = "refused"  # a contribution the hub would not use: stays charged
     ABORTED = "aborted"  # provably never computed: the reservation is given back
+    BOOKED = "booked"  # what only the site's signed journal proves: charged, or left; for good
     RAISED = "raised"  # a lifetime budget, by two people and with a reason
     RETURNED = "returned"  # what a study that ended had sealed and never reserved
     ATTESTED = "attested"  # somebody answers for it that no patient is at two institutions
@@ -26,8 +27,8 @@ class EntryKind(models.TextChoices):
 class Entry(models.Model):
     """Append-only. `body` is the canonical JSON that is hashed; columns repeat it for queries.
 
-    `steps` is +K where K steps were reserved and −K where a reservation was given back, so one
-    grouped sum over rows is the merged history that ε is derived from; 0 in every other row.
+    `steps` is +K where K steps were reserved or booked, −K where a reservation was given back, so
+    one grouped sum over rows is the merged history that ε is derived from; 0 in every other row.
     digest = SHA-256(previous digest as bytes ‖ body); the first row's previous is 64 zeros.
     `subtrees` holds the roots of the complete Merkle subtrees that end at this entry, one of 64
     hex digits per level, level 0 (the entry's own leaf) first; accounting.log.merkle.

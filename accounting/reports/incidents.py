@@ -14,6 +14,7 @@ from studies.models import Event
 _LEDGER = {
     EntryKind.LOST: "no answer came; it stays charged",
     EntryKind.REFUSED: "not used; it stays charged",
+    EntryKind.BOOKED: "booked from the site's signed journal; it stays charged",
     EntryKind.ABORTED: "never computed; the reservation was given back",
 }
 _TIMELINE = (
@@ -26,12 +27,19 @@ _TIMELINE = (
     "participation_withdrawn",
     "study_withdrawn",
     "journal_mismatch",
+    "charge_booked",
     "witness_failed",
     "audit_failed",
     "audit_missing",
     "disjoint_withdrawn",
 )
-_OF_A_HOUSE = ("budget_raised", "budget_lowered", "journal_mismatch", "witness_failed")
+_OF_A_HOUSE = (
+    "budget_raised",
+    "budget_lowered",
+    "budget_exhausted",
+    "journal_mismatch",
+    "witness_failed",
+)
 _OF_ALL = ("ledger_broken",)
 
 

@@ -119,7 +119,10 @@ def _study_order(deeds: Sequence[Deed]) -> float | None:
     """The order of the study's own filter, where the ledger's check of it needed one."""
     if not _chosen_on_the_way(deeds):
         return None
-    check = deeds[-1].reserved["checks"][0]  # of the study; the other one is of the dataset
+    checked = [deed.reserved["checks"] for deed in deeds if deed.reserved["checks"]]
+    if not checked:
+        return None  # all of it was booked: no budget was ever asked
+    check = checked[-1][0]  # of the study; the other one is of the dataset
     return filter_order(Limit(float(check["limit"]), float(check["delta"])))
 
 

@@ -26,8 +26,8 @@ class Deed:
 
     @property
     def reserved(self) -> Body:
-        """The body of the reservation."""
-        return self.rows[EntryKind.RESERVED]
+        """The body of the reservation, or of what was booked from a site's journal."""
+        return self.rows.get(EntryKind.RESERVED) or self.rows[EntryKind.BOOKED]
 
     @property
     def state(self) -> str:
@@ -91,13 +91,16 @@ def _is_at(deed: Deed, institution: str, lineage: str) -> bool:
 
 def read(scope: Scope) -> Trail:
     """The trail of a scope; one query. Entries after the period are left out altogether."""
-    trail, deeds = Trail(), {}
+    trail = Trail()
+    deeds: dict[Any, Deed] = {}
     for row, body in _bodies(scope):
         _count(trail, row, body)
         if row.kind == EntryKind.SEALED:
             trail.plans[row.study, row.institution] = body
         elif row.kind in transitions.KEYED:
             deeds.setdefault(place(row), Deed()).rows[row.kind] = body
+        elif row.kind == EntryKind.BOOKED and row.steps:
+            deeds[row.idempotency_key] = Deed({row.kind: body})  # beside what else is known there
         else:
             trail.others.setdefault(row.kind, []).append(body)
     for deed in deeds.values():

@@ -26,6 +26,7 @@ OUTCOMES = {
     EntryKind.LOST: "no answer: stays charged",
     EntryKind.REFUSED: "not used: stays charged",
     EntryKind.ABORTED: "never computed: given back",
+    EntryKind.BOOKED: "only the site's signed journal proves it: counts for good",
     EntryKind.RAISED: "budget raised by two people",
     EntryKind.RETURNED: "what was committed and never used",
     EntryKind.ATTESTED: "no patient is at two institutions",
@@ -142,6 +143,12 @@ def _reserved(body: dict[str, Any]) -> str:
     return f"noise {noise:.5g}, sample rate {rate:.5g}, {event['steps']} steps"
 
 
+def _booked(body: dict[str, Any]) -> str:
+    told = f"the site's journal, entry {body['journal']['sequence']}"
+    what = _reserved(body) if "event" in body else f"SHA-256 {body['tensors_digest'][:12]}…"
+    return f"{what}; {told}"
+
+
 def _returned(body: dict[str, Any]) -> str:
     steps = sum(event["steps"] for event in body["plan_left"])
     if not steps:
@@ -173,6 +180,7 @@ def _proposed(body: dict[str, Any]) -> str:
 
 _DETAILS: dict[str, Callable[[dict[str, Any]], str]] = {
     EntryKind.RESERVED: _reserved,
+    EntryKind.BOOKED: _booked,
     EntryKind.RETURNED: _returned,
     EntryKind.ATTESTED: _attested,
     EntryKind.RAISED: _raised,

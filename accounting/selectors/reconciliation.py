@@ -198,17 +198,25 @@ def _hub_charges(
     kinds = (EntryKind.RESERVED, EntryKind.CHARGED, EntryKind.ABORTED)
     events: dict[Where, dict[str, Any]] = {}
     newest: dict[Where, str] = {}
+    total = _booked_charges(study)
     for row in Entry.objects.filter(study=study, kind__in=kinds).order_by("sequence"):
         if row.kind == EntryKind.RESERVED:
             events[_where(row)] = parsed(row.body)["event"]
         newest[_where(row)] = row.kind
-    total: Counter[tuple[str, Price]] = Counter()
     unread: Counter[tuple[str, Price]] = Counter()
     for where in (where for where, kind in newest.items() if kind == EntryKind.CHARGED):
         key, steps = (where[0], price(events[where])), events[where]["steps"]
         total[key] += steps
         unread[key] += 0 if where in at_sites else steps
     return total, unread
+
+
+def _booked_charges(study: str) -> Counter[tuple[str, Price]]:
+    """Steps that only the sites' journals prove."""
+    total: Counter[tuple[str, Price]] = Counter()
+    for row in Entry.objects.filter(study=study, kind=EntryKind.BOOKED, steps__gt=0):
+        total[row.institution, price(parsed(row.body)["event"])] += row.steps
+    return total
 
 
 def _where(row: Entry | SiteEntry) -> Where:

@@ -68,6 +68,11 @@ class Remaining:
         return shown.down(self.left)
 
     @property
+    def exhausted(self) -> bool:
+        """Whether it is passed, as by what only a site's journal proved: nothing more fits."""
+        return self.figure.epsilon > self.limit
+
+    @property
     def share(self) -> float:
         """The part of the budget that is gone, 0 to 1 and above where it was lowered since."""
         return self.figure.epsilon / self.limit
@@ -94,15 +99,17 @@ class Budgets:
 def reservations(
     study: str | None = None, institution: str | None = None, lineage: str | None = None
 ) -> QuerySet[Entry]:
-    """The `reserved` rows in ledger order; see `counted` for those that were given back."""
+    """The rows that spend, `reserved` or `booked`; see `counted` for those given back."""
     scope = {"study": study, "institution": institution, "lineage": lineage}
     return Entry.objects.filter(
-        kind=EntryKind.RESERVED, **{name: value for name, value in scope.items() if value}
+        kind__in=(EntryKind.RESERVED, EntryKind.BOOKED),
+        steps__gt=0,
+        **{name: value for name, value in scope.items() if value},
     )
 
 
 def counted(rows: QuerySet[Entry]) -> list[Entry]:
-    """`rows` less those whose reservation was aborted."""
+    """`rows` less those whose reservation was aborted; what was booked stays."""
     returned = set(
         Entry.objects.filter(
             kind=EntryKind.ABORTED,
@@ -110,7 +117,9 @@ def counted(rows: QuerySet[Entry]) -> list[Entry]:
             institution__in=rows.values("institution"),
         ).values_list("study", "institution", "round", "attempt", "phase")
     )
-    return [row for row in rows if place(row) not in returned] if returned else list(rows)
+    if not returned:
+        return list(rows)
+    return [row for row in rows if row.kind == EntryKind.BOOKED or place(row) not in returned]
 
 
 def place(row: Entry) -> tuple[str, str, int, int, str]:
@@ -126,7 +135,7 @@ def events_of(
 
 
 def event_of(row: Entry) -> PrivacyEvent:
-    """The event that a `reserved` row holds."""
+    """The event that a row which spends holds."""
     return PrivacyEvent.from_json(json.loads(row.body)["event"])
 
 

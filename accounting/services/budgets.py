@@ -101,7 +101,7 @@ def reorder(budget: DatasetBudget) -> None:
     """
     spent = histories.load([budget.institution])
     plans = commitments.standing([budget.institution])
-    if plans.users(spent, (budget.institution, budget.lineage)):
+    if budget.filter_order and plans.users(spent, (budget.institution, budget.lineage)):
         return
     limit = Limit(float(budget.epsilon), float(budget.delta))
     budget.filter_order = repr(filter_order(limit))

@@ -12,6 +12,7 @@ from accounting.contradictions import Place, contradiction, core
 from accounting.models import DifferenceNote, Differs, LedgerCheckpoint, LedgerHead, SiteDifference
 from accounting.selectors import reconciliation
 from accounting.selectors.reconciliation import Copy
+from accounting.services import booking
 from accounting.services.statements import Told
 from studies.models import Institution, Person, Study
 from studies.services import events, studies
@@ -27,9 +28,14 @@ class NotExplained(ValueError):
 def compare(
     house: Institution, places: Collection[Place], covered: Collection[Place], now: datetime
 ) -> list[SiteDifference]:
-    """Compare both sides at `places`; the new differences. See accounting.contradictions."""
-    found = []
-    for place, (hub, site) in reconciliation.both_sides(house.slug, places).items():
+    """Compare both sides at `places`; the new differences. See accounting.contradictions.
+
+    What the site's journal proves and the ledger lacks is booked at once, explained or not.
+    """
+    found, sides = [], reconciliation.both_sides(house.slug, places)
+    if owing := booking.owing(sides):
+        booking.book(house, owing, now=now)
+    for place, (hub, site) in sides.items():
         what = contradiction(hub, site, covered=place in covered)
         if what is not None:
             found.append(_found(house, what, hub.to_json(), site.to_json(), now, place=place))
@@ -101,6 +107,7 @@ def explain(
     house = Institution.objects.select_for_update(no_key=True).get(slug=difference.institution)
     if DifferenceNote.objects.filter(difference=difference).exists():
         raise NotExplained("somebody explained this difference already")
+    _book(difference, house, now or timezone.now())
     note = DifferenceNote.objects.create(
         difference=difference, by=by, reason=reason.strip(), at=now or timezone.now()
     )
@@ -113,6 +120,18 @@ def explain(
         reason=reason.strip(),
     )
     return note
+
+
+def _book(row: SiteDifference, house: Institution, now: datetime) -> None:
+    """Nothing is explained before it counts: what older software found may not be booked yet."""
+    if not row.round:
+        return
+    place = (row.study, row.round, row.attempt, row.phase)
+    try:
+        booking.check(house, place)
+    except booking.Unbookable as error:
+        raise NotExplained(str(error)) from error
+    booking.book(house, {place}, now=now)
 
 
 def _found(

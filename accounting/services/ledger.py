@@ -251,7 +251,7 @@ def _about(keys: set[Key]) -> dict[tuple[str, str, int, int, str], Rows]:
         study__in={k.study for k in keys},
         institution__in={k.institution for k in keys},
         round__in={k.round for k in keys},
-    )
+    ).exclude(kind=EntryKind.BOOKED)  # which stands beside these lives
     wanted = {key.place for key in keys}
     found: dict[tuple[str, str, int, int, str], Rows] = {}
     for row in rows:

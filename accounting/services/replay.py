@@ -81,6 +81,30 @@ class Replay:
         rounds = ((study, number, attempt) for study, _, number, attempt, _ in self.states)
         self.choices.propose(body, began=place in rounds)
 
+    def _booked(self, body: dict[str, Any]) -> None:
+        """What only a site's journal proves: it spends, whatever any budget says."""
+        key, study = _key(body), (body["study"], body["institution"])
+        expected = f"{key.idempotency(body['kind'])}/{body['journal']['digest']}"
+        if body["idempotency_key"] != expected or len(body["evidence"]) != 64:
+            raise Wrong("it does not name the row of the site's journal, or who signed that")
+        if "event" in body:
+            event = written.event(body["event"])
+            self._keep_unit(key, event)
+            self.spent.add(*study, key.lineage, event)
+        history = self.spent.merged_study(*study).key()
+        same_figure(body["figure"], priced.figure(history, float(body["figure"]["delta"])))
+        if "event" in body:
+            self._check_sealed(body, history)
+
+    def _check_sealed(self, body: dict[str, Any], history: priced.Items) -> bool:
+        """Whether a study's history is within its plan, as the row says. Raises Wrong."""
+        name = (body["study"], body["institution"], body["protocol_digest"])
+        own = self.standing.plans.get(name)
+        sealed = gate.within(history, own.steps if own else gate.NO_PLAN)
+        if body["sealed"] is not sealed:
+            raise Wrong(f"it says sealed: {body['sealed']}, but the sealed plan says {sealed}")
+        return sealed
+
     def _keyed(self, body: dict[str, Any]) -> None:
         key = _key(body)
         if body["idempotency_key"] != key.idempotency(body["kind"]):
@@ -106,10 +130,7 @@ class Replay:
         self.spent.add(key.study, key.institution, key.lineage, event)
         history = self.spent.merged_study(key.study, key.institution).key()
         same_figure(body["figure"], priced.figure(history, float(body["figure"]["delta"])))
-        own = self.standing.plans.get((key.study, key.institution, body["protocol_digest"]))
-        sealed = gate.within(history, own.steps if own else gate.NO_PLAN)
-        if body["sealed"] is not sealed:
-            raise Wrong(f"it says sealed: {body['sealed']}, but the sealed plan says {sealed}")
+        sealed = self._check_sealed(body, history)
         alone = self.spent.alone(key.study, key.institution, key.lineage)
         study, dataset = body["checks"]
         if study["delta"] != body["figure"]["delta"]:
@@ -156,6 +177,7 @@ _STEPS: dict[str, Callable[[Replay, dict[str, Any]], None]] = {
     EntryKind.COMMITTED: Replay._committed,
     EntryKind.REVEALED: Replay._revealed,
     EntryKind.PROPOSED: Replay._proposed,
+    EntryKind.BOOKED: Replay._booked,
 }
 
 

@@ -116,7 +116,7 @@ def _put_in_force(state: Replay, body: Body) -> None:
     place = _place(body)
     if Decimal(body["epsilon"]) > Decimal(body["site_cap"]):
         raise Wrong(f"it lends ε = {body['epsilon']}, above the site's cap {body['site_cap']}")
-    if not state.bound(place):
+    if place not in state.orders or not state.bound(place):
         state.orders[place] = body["filter_order"]
     if body["filter_order"] != state.orders[place]:
         raise Wrong(f"it changes the order of the RDP filter from {state.orders[place]}")

@@ -110,7 +110,10 @@ def joined(roots: Iterable[bytes]) -> str:
 
 def columns(body: dict[str, Any]) -> dict[str, Any]:
     """The values that a row's columns repeat from its body; verification compares them."""
-    event, sign = body.get("event"), {"reserved": 1, "aborted": -1}.get(body["kind"], 0)
+    event, sign = (
+        body.get("event"),
+        {"reserved": 1, "booked": 1, "aborted": -1}.get(body["kind"], 0),
+    )
     repeated = {name: body[name] for name in _REPEATED}
     return repeated | {
         "noise_multiplier": event["noise_multiplier"] if event else "",

@@ -1435,6 +1435,7 @@ class Signed:
         self.document, self.entries, self.key, self.verdict = document, entries, key, verdict
         self.roots: dict[int, bytes] = {}
         self._hub: dict[tuple[str, ...], dict[str, Any]] = {}
+        self._booked: set[str] = set()  # digests of rows of sites' journals
 
     def check_checkpoints(self) -> None:
         """Each signed by the hub, growing, over these entries; the last one covers them all."""
@@ -1549,15 +1550,23 @@ class Signed:
             raise Wrong(f"it saw another history: its root over {size} entries is {root.hex()}")
         return f"{who} ({size} entries)"
 
+    def _index(self) -> None:
+        for body in self.entries.bodies.values() if not self._hub else ():
+            self._hub[tuple(str(body.get(name)) for name in (*PLACE, "kind"))] = body
+            if body.get("kind") == "booked":
+                self._booked.add(str(pick(body, "journal", dict).get("digest")))
+
     def _reconcile(self, statement: dict[str, Any], who: str) -> None:
         """What the site's own journal says of a place must not contradict the ledger."""
-        if not self._hub:
-            for body in self.entries.bodies.values():
-                self._hub[tuple(str(body.get(name)) for name in (*PLACE, "kind"))] = body
+        self._index()
         for row in statement["entries"]:
             place = (str(row.get("study")), who, *(str(row.get(name)) for name in PLACE[2:]))
             reserved, released = (self._hub.get((*place, k), {}) for k in ("reserved", "released"))
             kind, text = row.get("kind"), row.get("event")
+            if row["digest"] in self._booked:
+                continue
+            if kind == "charged" and self._uncounted(place):
+                raise Wrong(f"its journal's entry {row['sequence']} charged what nothing counts")
             if kind == "charged" and reserved and parse(str(text)) != reserved.get("event"):
                 raise Wrong(f"its journal charged another event than entry {reserved['sequence']}")
             digest = released.get("tensors_digest")
@@ -1565,6 +1574,11 @@ class Signed:
                 raise Wrong(
                     f"its journal released something else than entry {released['sequence']}"
                 )
+
+    def _uncounted(self, place: tuple[str, ...]) -> bool:
+        """Whether the whole ledger has no reservation there that stands."""
+        stands = (*place, "reserved") in self._hub and (*place, "aborted") not in self._hub
+        return self.entries.complete and not stands
 
 
 def opened(envelope: str, key: str) -> dict[str, Any]:
@@ -1669,6 +1683,7 @@ class Lives:
         self.spent = Spent()
         self.units: dict[Dataset, str] = {}
         self.counts: dict[str, int] = {}
+        self.booked = 0
 
     def step(self, body: dict[str, Any]) -> None:
         """Take one row about a place. Raises Wrong where it may not follow, but goes on."""
@@ -1684,6 +1699,14 @@ class Lives:
             _check_given_back(body, reservation)
         if kind in ("charged", "released") and body["lineage"] != reservation["lineage"]:
             raise Wrong(f"it is about the dataset {body['lineage']!r}, the reservation is not")
+
+    def book(self, body: dict[str, Any]) -> None:
+        """Count what a site's journal proves beside what the hub knew. Raises Wrong."""
+        self.booked += 1
+        if "event" in body:
+            self.spent.add(body, event(pick(body, "event", dict)), 1)
+        elif len(pick(body, "tensors_digest", str)) != 64:
+            raise Wrong("it books neither a charge nor a release")
 
     def keep_unit(self, body: dict[str, Any]) -> None:
         """One privacy unit for a dataset, as long as anything of it is spent. Raises Wrong."""
@@ -1861,10 +1884,7 @@ class Budgets:
     def questions(self, body: dict[str, Any], *, complete: bool) -> list[Question]:
         """The two checks that a reservation records. Raises Wrong where one was not passed."""
         place, study = _dataset(body), self.spent.study(body["study"], body["institution"])
-        plan = self.plans.get(_sealing(body))
-        sealed = plan is not None and _within(study, plan.steps)
-        if pick(body, "sealed", bool) is not sealed:
-            raise Wrong(f"it says sealed: {body['sealed']}, the sealed plan says {sealed}")
+        plan, sealed = self.plans.get(_sealing(body)), self.check_sealed(body)
         checks = pick(body, "checks", list)
         if [pick(check, "scope", str) for check in checks] != ["study", "dataset"]:
             raise Wrong("it was not checked against the study's and the dataset's budget")
@@ -1881,6 +1901,15 @@ class Budgets:
             demand = self.spent.dataset(place) if sealed else self._demand(place, body["study"])
             asked.append(Question(checks[1], demand, order))
         return asked
+
+    def check_sealed(self, body: dict[str, Any]) -> bool:
+        """Whether all that the study spent is of its sealed plan, as the row says. Raises Wrong."""
+        study = self.spent.study(body["study"], body["institution"])
+        plan = self.plans.get(_sealing(body))
+        sealed = plan is not None and _within(study, plan.steps)
+        if pick(body, "sealed", bool) is not sealed:
+            raise Wrong(f"it says sealed: {body['sealed']}, the sealed plan says {sealed}")
+        return sealed
 
     def _demand(self, place: Dataset, without: str) -> History:
         """Spent and committed: of each study the larger of both, of `without` what it spent."""
@@ -2174,6 +2203,7 @@ class Replay:
             "committed": self._committed,
             "revealed": self._revealed,
             "proposed": self._proposed,
+            "booked": self._booked,
         }
 
     def step(self, number: int, body: dict[str, Any]) -> None:
@@ -2209,6 +2239,8 @@ class Replay:
         if kind == "proposed":
             digest = pick(body, "protocol_digest", str)
             return f"{body['study']}//proposed/{body['round']}.{body['attempt']}/{digest}"
+        if kind == "booked":
+            return f"{key_of(body)}/{hexadecimal(pick(body, 'journal', dict), 'digest')}"
         if kind in ("declared", "raised"):
             return self.budgets.key_of(body) if self.complete else ""
         if kind not in ("sealed", "returned", "attested", "committed", "revealed"):
@@ -2283,6 +2315,18 @@ class Replay:
         if body["kind"] == "reserved":
             self._reserved(body)
 
+    def _booked(self, body: dict[str, Any]) -> None:
+        """What only a site's signed journal proves: it counts, whatever any budget says."""
+        with self._asking("charges"):
+            hexadecimal(body, "evidence")
+            self.lives.book(body)
+        with self._asking("epsilon"):
+            self._compare(body, self.lives.spent.study(body["study"], body["institution"]))
+        with self._asking("budgets"):
+            if "event" in body:
+                self.lives.keep_unit(body)
+                self.budgets.check_sealed(body)
+
     def _reserved(self, body: dict[str, Any]) -> None:
         with self._asking("choices"):
             self.choices.reserve(body)
@@ -2330,8 +2374,11 @@ class Replay:
             self.verdict.good("choices", f"{count} made before their rounds, and kept to")
         if self.complete:
             sealed, lent = self.budgets.sealed, len(self.budgets.lifetime)
+            passed = (
+                "passed by nothing but what was booked" if self.lives.booked else "never passed"
+            )
             self.verdict.good(
-                "budgets", f"{lent} lifetime budgets and {sealed} sealed plans, never passed"
+                "budgets", f"{lent} lifetime budgets and {sealed} sealed plans, {passed}"
             )
         elif not self.verdict.states("budgets"):
             self.verdict.skip(
@@ -2348,7 +2395,11 @@ class Replay:
                 "charges", f"{released} releases, {charged} charges: see transitions"
             )
         else:
-            self.verdict.good("charges", f"{charged} charges, {released} releases, none before its")
+            booked = self.lives.booked
+            more = f"; {booked} rows booked from sites' journals" if booked else ""
+            self.verdict.good(
+                "charges", f"{charged} charges, {released} releases, none before its{more}"
+            )
 
 
 # ==================================================================================================
@@ -2448,7 +2499,7 @@ class Report:
         self._check_complete()
         released = pick(pick(self.document, "releases", dict), "released", list)
         for row in released:
-            body = self._body(row, "released")
+            body = self._body(row, "released", "booked")
             if row.get("sha256") != body.get("tensors_digest"):
                 raise Wrong(f"entry {body['sequence']} released something else than it says")
         parts = pick(pick(self.document, "parameters", dict), "institutions", list)
@@ -2468,21 +2519,21 @@ class Report:
                 states[place_of(body)] = body["kind"]
         return states
 
-    def _body(self, row: Any, kind: str) -> dict[str, Any]:
+    def _body(self, row: Any, *kinds: str) -> dict[str, Any]:
         number = pick(row, "entry", int)
         body = self.entries.bodies.get(number)
-        if body is None or body.get("kind") != kind or number > self.head:
-            raise Wrong(f"it names entry {number} as {kind}, and this bundle has no such entry")
+        if body is None or body.get("kind") not in kinds or number > self.head:
+            raise Wrong(f"it names entry {number} as {kinds[0]}, and this bundle has no such entry")
         return body
 
     def _check_mechanism(self, row: Any) -> None:
-        body = self._body(row, "reserved")
+        body = self._body(row, "reserved", "booked")
         number, figure = body["sequence"], pick(body, "figure", dict)
         expected = {name: body[name] for name in SAME}
         expected.update(pick(body, "event", dict))
         expected.update({name: figure.get(name) for name in ("delta", "accountant")})
         expected["epsilon_after"] = figure.get("epsilon")
-        state = self.states[place_of(body)]
+        state = "booked" if body["kind"] == "booked" else self.states[place_of(body)]
         expected.update(state=state, counted=state != "aborted")
         for name, value in expected.items():
             if row.get(name) != value:
@@ -2500,8 +2551,8 @@ class Report:
         told |= {row["entry"] for row in self.document["releases"]["released"]}
         for number, body in self.entries.bodies.items():
             mine = all(body.get(name) == value for name, value in wanted.items())
-            about = body.get("kind") in ("reserved", "released") and mine and number <= self.head
-            if about and number not in told:
+            told_of = body.get("kind") in ("reserved", "released", "booked")
+            if told_of and mine and number <= self.head and number not in told:
                 raise Wrong(f"it leaves out entry {number}, which it is about")
 
     def _check_part(self, part: Any) -> None:

@@ -1,6 +1,7 @@
 """What an institution's own people and the officers read at home: what is left, and the verdict."""
 
 from django.contrib.auth.decorators import login_required
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
@@ -21,7 +22,9 @@ def house(request: HttpRequest, slug: str) -> HttpResponse:
         raise Http404
     rows = DatasetBudget.objects.filter(institution=institution.slug)
     budgets = spending.readable(rows)
-    released = Entry.objects.filter(institution=institution.slug, kind=EntryKind.RELEASED)
+    booked = Q(kind=EntryKind.BOOKED, steps=0)  # what left by the site's own word
+    released = Entry.objects.filter(booked | Q(kind=EntryKind.RELEASED))
+    released = released.filter(institution=institution.slug)
     context = {
         "institution": institution,
         "budgets": budgets.rows,

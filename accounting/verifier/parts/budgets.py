@@ -145,10 +145,7 @@ class Budgets:
     def questions(self, body: dict[str, Any], *, complete: bool) -> list[Question]:
         """The two checks that a reservation records. Raises Wrong where one was not passed."""
         place, study = _dataset(body), self.spent.study(body["study"], body["institution"])
-        plan = self.plans.get(_sealing(body))
-        sealed = plan is not None and _within(study, plan.steps)
-        if pick(body, "sealed", bool) is not sealed:
-            raise Wrong(f"it says sealed: {body['sealed']}, the sealed plan says {sealed}")
+        plan, sealed = self.plans.get(_sealing(body)), self.check_sealed(body)
         checks = pick(body, "checks", list)
         if [pick(check, "scope", str) for check in checks] != ["study", "dataset"]:
             raise Wrong("it was not checked against the study's and the dataset's budget")
@@ -165,6 +162,15 @@ class Budgets:
             demand = self.spent.dataset(place) if sealed else self._demand(place, body["study"])
             asked.append(Question(checks[1], demand, order))
         return asked
+
+    def check_sealed(self, body: dict[str, Any]) -> bool:
+        """Whether all that the study spent is of its sealed plan, as the row says. Raises Wrong."""
+        study = self.spent.study(body["study"], body["institution"])
+        plan = self.plans.get(_sealing(body))
+        sealed = plan is not None and _within(study, plan.steps)
+        if pick(body, "sealed", bool) is not sealed:
+            raise Wrong(f"it says sealed: {body['sealed']}, the sealed plan says {sealed}")
+        return sealed
 
     def _demand(self, place: Dataset, without: str) -> History:
         """Spent and committed: of each study the larger of both, of `without` what it spent."""

@@ -72,6 +72,7 @@ class Lives:
         self.spent = Spent()
         self.units: dict[Dataset, str] = {}
         self.counts: dict[str, int] = {}
+        self.booked = 0
 
     def step(self, body: dict[str, Any]) -> None:
         """Take one row about a place. Raises Wrong where it may not follow, but goes on."""
@@ -87,6 +88,14 @@ class Lives:
             _check_given_back(body, reservation)
         if kind in ("charged", "released") and body["lineage"] != reservation["lineage"]:
             raise Wrong(f"it is about the dataset {body['lineage']!r}, the reservation is not")
+
+    def book(self, body: dict[str, Any]) -> None:
+        """Count what a site's journal proves beside what the hub knew. Raises Wrong."""
+        self.booked += 1
+        if "event" in body:
+            self.spent.add(body, event(pick(body, "event", dict)), 1)
+        elif len(pick(body, "tensors_digest", str)) != 64:
+            raise Wrong("it books neither a charge nor a release")
 
     def keep_unit(self, body: dict[str, Any]) -> None:
         """One privacy unit for a dataset, as long as anything of it is spent. Raises Wrong."""

@@ -59,6 +59,7 @@ class Replay:
             "committed": self._committed,
             "revealed": self._revealed,
             "proposed": self._proposed,
+            "booked": self._booked,
         }
 
     def step(self, number: int, body: dict[str, Any]) -> None:
@@ -94,6 +95,8 @@ class Replay:
         if kind == "proposed":
             digest = pick(body, "protocol_digest", str)
             return f"{body['study']}//proposed/{body['round']}.{body['attempt']}/{digest}"
+        if kind == "booked":
+            return f"{key_of(body)}/{hexadecimal(pick(body, 'journal', dict), 'digest')}"
         if kind in ("declared", "raised"):
             return self.budgets.key_of(body) if self.complete else ""
         if kind not in ("sealed", "returned", "attested", "committed", "revealed"):
@@ -168,6 +171,18 @@ class Replay:
         if body["kind"] == "reserved":
             self._reserved(body)
 
+    def _booked(self, body: dict[str, Any]) -> None:
+        """What only a site's signed journal proves: it counts, whatever any budget says."""
+        with self._asking("charges"):
+            hexadecimal(body, "evidence")
+            self.lives.book(body)
+        with self._asking("epsilon"):
+            self._compare(body, self.lives.spent.study(body["study"], body["institution"]))
+        with self._asking("budgets"):
+            if "event" in body:
+                self.lives.keep_unit(body)
+                self.budgets.check_sealed(body)
+
     def _reserved(self, body: dict[str, Any]) -> None:
         with self._asking("choices"):
             self.choices.reserve(body)
@@ -215,8 +230,11 @@ class Replay:
             self.verdict.good("choices", f"{count} made before their rounds, and kept to")
         if self.complete:
             sealed, lent = self.budgets.sealed, len(self.budgets.lifetime)
+            passed = (
+                "passed by nothing but what was booked" if self.lives.booked else "never passed"
+            )
             self.verdict.good(
-                "budgets", f"{lent} lifetime budgets and {sealed} sealed plans, never passed"
+                "budgets", f"{lent} lifetime budgets and {sealed} sealed plans, {passed}"
             )
         elif not self.verdict.states("budgets"):
             self.verdict.skip(
@@ -233,4 +251,8 @@ class Replay:
                 "charges", f"{released} releases, {charged} charges: see transitions"
             )
         else:
-            self.verdict.good("charges", f"{charged} charges, {released} releases, none before its")
+            booked = self.lives.booked
+            more = f"; {booked} rows booked from sites' journals" if booked else ""
+            self.verdict.good(
+                "charges", f"{charged} charges, {released} releases, none before its{more}"
+            )

@@ -114,7 +114,7 @@ class Report:
         self._check_complete()
         released = pick(pick(self.document, "releases", dict), "released", list)
         for row in released:
-            body = self._body(row, "released")
+            body = self._body(row, "released", "booked")
             if row.get("sha256") != body.get("tensors_digest"):
                 raise Wrong(f"entry {body['sequence']} released something else than it says")
         parts = pick(pick(self.document, "parameters", dict), "institutions", list)
@@ -134,21 +134,21 @@ class Report:
                 states[place_of(body)] = body["kind"]
         return states
 
-    def _body(self, row: Any, kind: str) -> dict[str, Any]:
+    def _body(self, row: Any, *kinds: str) -> dict[str, Any]:
         number = pick(row, "entry", int)
         body = self.entries.bodies.get(number)
-        if body is None or body.get("kind") != kind or number > self.head:
-            raise Wrong(f"it names entry {number} as {kind}, and this bundle has no such entry")
+        if body is None or body.get("kind") not in kinds or number > self.head:
+            raise Wrong(f"it names entry {number} as {kinds[0]}, and this bundle has no such entry")
         return body
 
     def _check_mechanism(self, row: Any) -> None:
-        body = self._body(row, "reserved")
+        body = self._body(row, "reserved", "booked")
         number, figure = body["sequence"], pick(body, "figure", dict)
         expected = {name: body[name] for name in SAME}
         expected.update(pick(body, "event", dict))
         expected.update({name: figure.get(name) for name in ("delta", "accountant")})
         expected["epsilon_after"] = figure.get("epsilon")
-        state = self.states[place_of(body)]
+        state = "booked" if body["kind"] == "booked" else self.states[place_of(body)]
         expected.update(state=state, counted=state != "aborted")
         for name, value in expected.items():
             if row.get(name) != value:
@@ -166,8 +166,8 @@ class Report:
         told |= {row["entry"] for row in self.document["releases"]["released"]}
         for number, body in self.entries.bodies.items():
             mine = all(body.get(name) == value for name, value in wanted.items())
-            about = body.get("kind") in ("reserved", "released") and mine and number <= self.head
-            if about and number not in told:
+            told_of = body.get("kind") in ("reserved", "released", "booked")
+            if told_of and mine and number <= self.head and number not in told:
                 raise Wrong(f"it leaves out entry {number}, which it is about")
 
     def _check_part(self, part: Any) -> None:

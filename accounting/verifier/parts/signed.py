@@ -37,6 +37,7 @@ class Signed:
         self.document, self.entries, self.key, self.verdict = document, entries, key, verdict
         self.roots: dict[int, bytes] = {}
         self._hub: dict[tuple[str, ...], dict[str, Any]] = {}
+        self._booked: set[str] = set()  # digests of rows of sites' journals
 
     def check_checkpoints(self) -> None:
         """Each signed by the hub, growing, over these entries; the last one covers them all."""
@@ -151,15 +152,23 @@ class Signed:
             raise Wrong(f"it saw another history: its root over {size} entries is {root.hex()}")
         return f"{who} ({size} entries)"
 
+    def _index(self) -> None:
+        for body in self.entries.bodies.values() if not self._hub else ():
+            self._hub[tuple(str(body.get(name)) for name in (*PLACE, "kind"))] = body
+            if body.get("kind") == "booked":
+                self._booked.add(str(pick(body, "journal", dict).get("digest")))
+
     def _reconcile(self, statement: dict[str, Any], who: str) -> None:
         """What the site's own journal says of a place must not contradict the ledger."""
-        if not self._hub:
-            for body in self.entries.bodies.values():
-                self._hub[tuple(str(body.get(name)) for name in (*PLACE, "kind"))] = body
+        self._index()
         for row in statement["entries"]:
             place = (str(row.get("study")), who, *(str(row.get(name)) for name in PLACE[2:]))
             reserved, released = (self._hub.get((*place, k), {}) for k in ("reserved", "released"))
             kind, text = row.get("kind"), row.get("event")
+            if row["digest"] in self._booked:
+                continue
+            if kind == "charged" and self._uncounted(place):
+                raise Wrong(f"its journal's entry {row['sequence']} charged what nothing counts")
             if kind == "charged" and reserved and parse(str(text)) != reserved.get("event"):
                 raise Wrong(f"its journal charged another event than entry {reserved['sequence']}")
             digest = released.get("tensors_digest")
@@ -167,6 +176,11 @@ class Signed:
                 raise Wrong(
                     f"its journal released something else than entry {released['sequence']}"
                 )
+
+    def _uncounted(self, place: tuple[str, ...]) -> bool:
+        """Whether the whole ledger has no reservation there that stands."""
+        stands = (*place, "reserved") in self._hub and (*place, "aborted") not in self._hub
+        return self.entries.complete and not stands
 
 
 def opened(envelope: str, key: str) -> dict[str, Any]:
