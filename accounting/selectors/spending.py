@@ -13,6 +13,7 @@ from accounting.dp.figures import Figure
 from accounting.models import DatasetBudget, Entry, EntryKind
 from accounting.selectors import claims, commitments, histories, shown
 from accounting.selectors.plain import select
+from accounting.services.gate import SLACK
 
 NOBODY: Mapping[str, Filter | None] = {}
 
@@ -70,7 +71,7 @@ class Remaining:
     @property
     def exhausted(self) -> bool:
         """Whether it is passed, as by what only a site's journal proved: nothing more fits."""
-        return self.figure.epsilon > self.limit
+        return self.figure.epsilon > self.limit * (1 + SLACK)
 
     @property
     def share(self) -> float:

@@ -199,9 +199,8 @@ def _tell(claim: _Claim, entry: Entry) -> None:
 
 def _tell_exhausted(house: Institution, budget: DatasetBudget) -> None:
     """Once for each limit that is passed."""
-    spent = spending.dataset_loss(house.slug, budget.lineage, float(budget.delta))
     about = {"what": f"dataset {budget.lineage}", "limit": budget.epsilon}
     told = Event.objects.filter(kind="budget_exhausted", institution=house)
     told = told.filter(payload__what=about["what"], payload__limit=about["limit"])
-    if spent.epsilon > float(budget.epsilon) and not told.exists():
+    if spending.remaining_of(budget).exhausted and not told.exists():
         events.record("budget_exhausted", institution=house, **about)
