@@ -9,16 +9,13 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from federation.learning.faults import Unfit
 from federation.learning.losses import Loss
 from federation.learning.rules import Part, rule_for
 from federation.learning.rules.linear import RowsPart
 
 Pass = Callable[[torch.Tensor, torch.Tensor], list[Part]]
 Slope = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-
-
-class Unfit(ValueError):
-    """The module does something in its pass that the rules cannot follow; says what."""
 
 
 def _relu(g: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -95,11 +92,9 @@ class Tapped:
     def __init__(self, module: nn.Module, loss: Loss) -> None:
         self._module, self._loss = module, loss
         module.requires_grad_(False)
-        for layer in module.modules():
-            if getattr(layer, "inplace", False):
-                # It would overwrite the output whose gradient a rule needs.
-                layer.inplace = False  # type: ignore[assignment]
-        found = [(rule_for(layer), layer) for layer in module.modules()]
+        never_in_place(module)
+        weighty = [layer for layer in module.modules() if list(layer.parameters(recurse=False))]
+        found = [(rule_for(layer), layer) for layer in weighty]
         self._taps = [rule.tap(layer) for rule, layer in found if rule is not None]
 
     def __call__(self, features: torch.Tensor, targets: torch.Tensor) -> list[Part]:
@@ -121,6 +116,8 @@ class Tapped:
                 raise Unfit("the output of a layer is changed in place")
 
 
-def tapped(module: nn.Module, loss: Loss) -> Pass:
-    """A pass by hooks; see `Tapped`."""
-    return Tapped(module, loss)
+def never_in_place(module: nn.Module) -> None:
+    """Activations keep their inputs: they are the outputs whose gradients an engine needs."""
+    for layer in module.modules():
+        if getattr(layer, "inplace", False):
+            layer.inplace = False  # type: ignore[assignment]

@@ -12,10 +12,14 @@ from torch import nn
 
 from federation.learning import rules
 from federation.learning.clipping import single_factors
+from federation.learning.faults import Unfit
 from federation.learning.layout import Layout
 from federation.learning.losses import Loss
-from federation.learning.passes import Pass, Tapped, Unfit, straight
+from federation.learning.passes import Pass, Tapped, straight
 from federation.learning.rules import Part
+
+# Rows of larger numbers count as not finite: up to here products of two stay within float32.
+_LARGEST = 1e15
 
 
 class RuleGradients:
@@ -35,10 +39,8 @@ class RuleGradients:
         if len(targets) == 0:
             return torch.zeros(self._size, dtype=torch.float64, device=targets.device)
         parts = self._run(features, targets)
+        _drop(parts)
         squares = _squares(parts, layout)
-        if not bool(squares.isfinite().all()):
-            _drop(parts)
-            squares = _squares(parts, layout)
         factors = single_factors(squares, max_grad_norm, max(part.slack for part in parts))
         found = [part.weighted(factors, layout) for part in parts]
         return torch.cat([piece.flatten() for piece in self._ordered(parts, found)])
@@ -115,14 +117,14 @@ def _squares(parts: Sequence[Part], layout: Layout) -> torch.Tensor:
 
 
 def _drop(parts: Sequence[Part]) -> None:
-    """Zero every row that is not finite somewhere. What happens to a row depends on it alone."""
+    """Zero every row that is not finite somewhere. Whether a row goes depends on it alone."""
     magnitudes = parts[0].magnitudes()
     for part in parts[1:]:
         magnitudes = magnitudes + part.magnitudes()
-    bad = ~magnitudes.isfinite()
-    if bool(bad.any()):
+    kept = magnitudes <= _LARGEST  # false for NaN
+    if not bool(kept.all()):
         for part in parts:
-            part.drop(bad)
+            part.drop(~kept)
 
 
 def _chain_numbers(module: nn.Module) -> int:

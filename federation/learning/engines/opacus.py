@@ -1,5 +1,7 @@
 """Opacus' hooks: one gradient per row and parameter, in memory; the reference of every rule."""
 
+import warnings
+
 import torch
 from opacus import GradSampleModule
 from torch import nn
@@ -7,12 +9,14 @@ from torch import nn
 from federation.learning.clipping import clipped_sum, unit_sums
 from federation.learning.layout import Layout
 from federation.learning.losses import Loss
+from federation.learning.passes import never_in_place
 
 
 class HookGradients:
     """A module wrapped by Opacus; float64 from the first sum on."""
 
     def __init__(self, module: nn.Module, loss: Loss) -> None:
+        never_in_place(module)
         self._module, self._loss = GradSampleModule(module, loss_reduction="sum"), loss
         self._parameters = list(module.parameters())
         # float32 and float64 gradients of a row, and the activations that autograd keeps.
@@ -37,9 +41,10 @@ class HookGradients:
             size = sum(parameter.numel() for parameter in self._parameters)
             return torch.zeros(0, size, dtype=torch.float64, device=targets.device)
         self._module.zero_grad(set_to_none=True)
-        # torch warns about Opacus' backward hooks unless some input wants a gradient.
-        wanting = features.requires_grad_() if features.is_floating_point() else features
-        self._loss(self._module(wanting), targets).backward()
+        with warnings.catch_warnings():
+            # torch warns of Opacus' hooks on layers whose input wants no gradient, as it should.
+            warnings.filterwarnings("ignore", message="Full backward hook is firing")
+            self._loss(self._module(features), targets).backward()
         # Opacus hangs this attribute on the parameters; torch's type does not know it.
         found = [getattr(p, "grad_sample").flatten(1).double() for p in self._parameters]  # noqa: B009
         self._module.zero_grad(set_to_none=True)

@@ -24,8 +24,8 @@ class Part(Protocol):
 
     `parameters` are the layer's, in the order of the sums. `squares(layout)` is for each unit an
     upper bound, [units], of the squared norm of what it really adds, rounding included but for a
-    factor of 1 + `slack`, a constant; it is NaN or infinite where some number of the unit is not
-    finite. `magnitudes()`, [rows], tells which rows those are, and `drop(rows)` makes rows zero.
+    factor of 1 + `slack`, a constant. Before it `magnitudes()` is asked, [rows], the sum of the
+    norms of each row's inputs and gradients, and rows that cannot be used are dropped.
     """
 
     parameters: list[nn.Parameter]
@@ -42,11 +42,11 @@ class Part(Protocol):
         ...
 
     def magnitudes(self) -> torch.Tensor:
-        """[rows]: NaN or infinite for each row with inputs or gradients that are not finite."""
+        """[rows]: NaN or infinite for rows with inputs or gradients that are not finite."""
         ...
 
     def drop(self, rows: torch.Tensor) -> None:
-        """Zero the rows where `rows`, bool [rows], is true; all norms are asked for again."""
+        """Zero the rows where `rows`, bool [rows], is true."""
         ...
 
     def weighted(self, factors: torch.Tensor, layout: Layout) -> list[torch.Tensor]:
@@ -105,11 +105,13 @@ def why_not(module: nn.Module) -> str | None:
     owners: dict[int, str] = {}
     for name, layer in module.named_modules():
         mine = list(layer.parameters(recurse=False))
+        if list(layer.buffers(recurse=False)):
+            return f"the layer {name!r} ({type(layer).__name__}) keeps numbers beside its weights"
+        if not mine:
+            continue
         rule = rule_for(layer)
         if rule is None:
-            if mine or list(layer.buffers(recurse=False)):
-                return f"no rule for the layer {name or 'itself'!r} ({type(layer).__name__})"
-            continue
+            return f"no rule for the layer {name or 'itself'!r} ({type(layer).__name__})"
         if reason := rule.refuses(layer):
             return f"layer {name!r}: {reason}"
         for parameter in mine:

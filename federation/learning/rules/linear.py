@@ -33,19 +33,21 @@ class RowsPart:
         if layout.units is not None:
             self._products = Products([self._a.unsqueeze(1)], self._g.unsqueeze(1), self._biases)
             return self._products.squares(layout)
-        a, g = (torch.linalg.vector_norm(x, dim=1) for x in (self._a, self._g))
+        a, g = self._norms
         least_a = float(self._biases) or self._a.shape[1] * VANISHING
-        return a.mul_(a).add_(least_a).mul_(g.mul_(g).add_(self._g.shape[1] * VANISHING))
+        return (a * a).add_(least_a).mul_((g * g).add_(self._g.shape[1] * VANISHING))
 
     def magnitudes(self) -> torch.Tensor:
         """See `Part`."""
-        return torch.linalg.vector_norm(self._a, dim=1) + torch.linalg.vector_norm(self._g, dim=1)
+        self._norms = _norms_of(self._a), _norms_of(self._g)
+        return self._norms[0] + self._norms[1]
 
     def drop(self, rows: torch.Tensor) -> None:
         """See `Part`."""
         # A product with zero would keep what is not finite.
         self._a = self._a.masked_fill(rows[:, None], 0.0)
         self._g = self._g.masked_fill(rows[:, None], 0.0)
+        self._norms = _norms_of(self._a), _norms_of(self._g)
 
     def weighted(self, factors: torch.Tensor, layout: Layout) -> list[torch.Tensor]:
         """[d, p], and [d] where there is a bias."""
@@ -59,6 +61,11 @@ class RowsPart:
         """[units, d, p], and [units, d] where there is a bias."""
         products = Products([self._a.unsqueeze(1)], self._g.unsqueeze(1), self._biases)
         return products.per_unit(layout)
+
+
+def _norms_of(x: torch.Tensor) -> torch.Tensor:
+    """The L2 norms of rows, in float32."""
+    return torch.linalg.vector_norm(x, dim=1)
 
 
 class LinearRule:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from federation.learning.layout import Layout
-from federation.learning.rules.rounding import UNIT, VANISHING, square_norms
+from federation.learning.rules.rounding import UNIT, VANISHING, square_norms, sum_of_norms
 
 
 class Products:
@@ -23,7 +23,7 @@ class Products:
 
     def __init__(self, inputs: Sequence[torch.Tensor], g: torch.Tensor, biases: int) -> None:
         self.inputs, self.g, self.biases = list(inputs), g, biases
-        self._made: tuple[list[torch.Tensor], torch.Tensor] | None = None
+        self.made: list[torch.Tensor] = []  # as `per_unit`, where the norms needed them
 
     def squares(self, layout: Layout) -> torch.Tensor:
         """float64 [units]: at least the squared norm, with what rounding may add."""
@@ -42,20 +42,17 @@ class Products:
 
     def weighted(self, factors: torch.Tensor, layout: Layout) -> list[torch.Tensor]:
         """The sums over units of factor times gradient: [d, p] for each input, [d] per bias."""
-        if self._made is not None:
-            matrices, sums = self._made
-            flat = [torch.tensordot(factors.float(), made, dims=1) for made in matrices]
-            return flat + [torch.tensordot(factors.float(), sums, dims=1)] * self.biases
+        if self.made:
+            return [torch.tensordot(factors.to(x.dtype), x, dims=1) for x in self.made]
         g = self.g * layout.to_rows(factors).to(self.g.dtype)[:, None, None]
-        down = _flat(g)
-        found = [down.t() @ _flat(a) for a in self.inputs]
+        down, *inputs = _flat([g, *self.inputs])
+        found = [down.t() @ a for a in inputs]
         return found + [down.sum(dim=0)] * self.biases
 
     def per_unit(self, layout: Layout) -> list[torch.Tensor]:
         """[units, d, p] for each input, [units, d] per bias."""
         inputs, g = self._by_unit(layout)
-        made = [torch.bmm(g.transpose(1, 2), a) for a in inputs]
-        return made + [g.sum(dim=1)] * self.biases
+        return _products(inputs, g, self.biases)
 
     def _by_unit(self, layout: Layout) -> tuple[list[torch.Tensor], torch.Tensor]:
         if layout.units is None:
@@ -65,13 +62,8 @@ class Products:
 
     def _made_squares(self, inputs: list[torch.Tensor], g: torch.Tensor) -> torch.Tensor:
         """The small gradients themselves, kept: what is measured is what is added."""
-        matrices = [torch.bmm(g.transpose(1, 2), a) for a in inputs]
-        sums = g.sum(dim=1)
-        self._made = matrices, sums
-        found = square_norms(sums) * self.biases
-        for made in matrices:
-            found += square_norms(made.flatten(1))
-        return found
+        self.made = _products(inputs, g, self.biases)
+        return torch.stack([square_norms(made.flatten(1)) for made in self.made]).sum(dim=0)
 
     def _gram(
         self, inputs: list[torch.Tensor], g: torch.Tensor, most: torch.Tensor
@@ -96,11 +88,19 @@ class Products:
         return found.clamp_min_(0.0) + slack * UNIT * most + lost
 
 
-def _flat(x: torch.Tensor) -> torch.Tensor:
-    """[rows · S, p] without a copy where the positions come first in memory (recurrent layers)."""
-    if x.stride(0) < x.stride(1):
-        x = x.transpose(0, 1)
-    return x.flatten(0, 1)
+def _products(inputs: list[torch.Tensor], g: torch.Tensor, biases: int) -> list[torch.Tensor]:
+    down = g.transpose(1, 2)
+    return [torch.bmm(down, a) for a in inputs] + [g.sum(dim=1)] * biases
+
+
+def _flat(every: list[torch.Tensor]) -> list[torch.Tensor]:
+    """Each [rows · S, p], without a copy where positions come first in memory (recurrent layers).
+
+    All in the same order, or a row would meet another row's gradient.
+    """
+    if all(x.stride(0) < x.stride(1) for x in every):
+        every = [x.transpose(0, 1) for x in every]
+    return [x.flatten(0, 1) for x in every]
 
 
 class ProductsPart:
@@ -124,10 +124,8 @@ class ProductsPart:
 
     def magnitudes(self) -> torch.Tensor:
         """See `Part`."""
-        found = square_norms(self._products.g.flatten(1))
-        for a in self._products.inputs:
-            found += square_norms(a.flatten(1))
-        return found
+        every = (self._products.g, *self._products.inputs)
+        return sum_of_norms([x.flatten(1) for x in every])
 
     def drop(self, rows: torch.Tensor) -> None:
         """See `Part`."""

@@ -5,6 +5,8 @@ Accuracy and Stability of Numerical Algorithms, section 3.1; n·u « 1 everywher
 of summation. Products below 2⁻¹⁴⁹ vanish.
 """
 
+from collections.abc import Sequence
+
 import torch
 
 UNIT = 2.0**-24
@@ -19,3 +21,8 @@ def square_norms(x: torch.Tensor) -> torch.Tensor:
     size = x.shape[-1]
     found = torch.linalg.vector_norm(x, dim=-1).double().square_()
     return found.mul_(1 + 2 * (size + 8) * UNIT).add_(size * VANISHING)
+
+
+def sum_of_norms(every: Sequence[torch.Tensor]) -> torch.Tensor:
+    """[rows]: the norms of each row of all of these [rows, numbers], added."""
+    return torch.stack([torch.linalg.vector_norm(x, dim=1) for x in every]).sum(dim=0)
