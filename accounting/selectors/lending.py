@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from accounting.dp.accountants import epsilon, rdp
+from accounting.dp.accountants import epsilon
 from accounting.dp.events import PrivacyEvent
-from accounting.dp.figures import Figure, bounded
-from accounting.dp.filters import divergence_limit
+from accounting.dp.figures import Figure
+from accounting.dp.filters import divergence_limit, proved
 from accounting.dp.fitting import divergence
 from accounting.keys import Limit
 from accounting.models import DatasetBudget
@@ -86,10 +84,7 @@ def at_most(
     if order > own:
         return None
     most = divergence(others, order) + divergence_limit(bound.epsilon, bound.delta, own)
-    proved = rdp.to_epsilons(np.full_like(rdp.ORDERS, most), delta)
-    found = float(proved[int(np.argmin(np.abs(rdp.ORDERS - order)))])
-    version, words = rdp.RdpAccountant.version, f"order {order:g}, sealed in advance"
-    return Figure(bounded(found, "rdp"), delta, "rdp", version, words)
+    return proved(most, delta, order)
 
 
 def _prospect(

@@ -1,13 +1,28 @@
 """Names beside what identifies: an institution, a study or a dataset as people call it."""
 
+from typing import Protocol
+
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from accounting.selectors.naming import Names
+from accounting.selectors.naming import Names, load
 from studies.models import Person
 
 register = template.Library()
+
+
+class Placed(Protocol):
+    """A budget, what remains of one, or a proposal to raise it."""
+
+    institution: str
+    lineage: str
+
+
+@register.simple_tag
+def known_names() -> Names:
+    """The names as they are now, for a template whose view does not bring them."""
+    return load()
 
 
 @register.filter
@@ -29,6 +44,12 @@ def dataset(names: Names, institution: str, lineage: str) -> SafeString | str:
     if called == lineage:
         return called
     return format_html('{} <span class="identity">{}</span>', called, lineage)
+
+
+@register.filter
+def called(names: Names, row: Placed) -> str:
+    """The name of the dataset that it is about."""
+    return names.dataset(row.institution, row.lineage)
 
 
 @register.filter

@@ -70,9 +70,9 @@ def lend(request: HttpRequest, slug: str, institution: str) -> HttpResponse:
 def _ahead(
     study: str, protocol: Protocol, losses: list[overview.Loss], curves: list[charts.Curve]
 ) -> forecasts.Points:
-    """How the sealed plan goes on where most was spent."""
+    """How the sealed plan goes on where most was spent; nothing where the plan was left."""
     place = charts.leading(curves)
-    if place is None:
+    if place is None or losses[place].claim.is_odometer:
         return ()
     done = curves[place].points[-1][0] if curves[place].points else 0
     return forecasts.ahead(study, losses[place].institution.slug, protocol, done)

@@ -53,7 +53,7 @@ def test_both_sides_stand_beside_each_other(client, world, difference):
     text = page(client, world.admin).content.decode()
     assert text.count("a" * 64) == text.count("b" * 64) == 1
     assert text.count('<span class="status status-bad">differs</span>') == 1  # not of the rows
-    assert "heart, train of round 3.1" in text
+    assert "Heart disease in two houses, train of round 3.1" in text
     assert "Journals differ" in text
 
 
