@@ -10,6 +10,7 @@ from typing import Any
 from accounting.canonical import canonical_json, sha256
 from accounting.log.checkpoints import SignedCheckpoint
 from accounting.reports import (
+    across,
     audit,
     incidents,
     integrity,
@@ -27,7 +28,7 @@ from accounting.selectors import reconciliation
 from accounting.selectors.reconciliation import State
 from studies.models import Institution, Study
 
-SCHEMA = "cloister-privacy-report/2"
+SCHEMA = "cloister-privacy-report/3"
 PREVIEW = "a preview: not issued"
 SIGNERS = "made over this document's SHA-256, so they stand beside it: who, when, what it means"
 
@@ -79,7 +80,7 @@ def compose(material: Material, checkpoint: SignedCheckpoint | None = None) -> d
     `checkpoint`, signed after `gather`, covers every entry that was read.
     """
     spent = parameters.section(material)
-    statements = parameters.statements(material, spent)
+    statements = across.statements(material, spent["across_institutions"])
     return {
         "report": _identity(material),
         "statement": statements,

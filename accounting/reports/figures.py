@@ -6,6 +6,7 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from accounting.dp.accountants import epsilon
+from accounting.dp.claims import Filter, claim
 from accounting.dp.events import PrivacyEvent
 from accounting.dp.figures import Figure, Unbounded
 from accounting.selectors import shown
@@ -59,14 +60,16 @@ def percent_sure(spent: float) -> str:
     return str(Decimal(repr(share)).quantize(Decimal("0.1"), rounding=ROUND_CEILING))
 
 
-def at_other_deltas(events: Sequence[PrivacyEvent]) -> list[dict[str, str]]:
-    """ε of the same history at δ = 1e-4 … 1e-9."""
-    return [{"delta": delta, "shown": _shown(events, float(delta))} for delta in OTHER_DELTAS]
+def at_other_deltas(
+    events: Sequence[PrivacyEvent], by: Filter | None = None
+) -> list[dict[str, str]]:
+    """What may be claimed of the same history at δ = 1e-4 … 1e-9."""
+    return [{"delta": delta, "shown": _shown(events, float(delta), by)} for delta in OTHER_DELTAS]
 
 
-def _shown(events: Sequence[PrivacyEvent], delta: float) -> str:
+def _shown(events: Sequence[PrivacyEvent], delta: float, by: Filter | None) -> str:
     try:
-        return epsilon(events, delta).shown()
+        return claim(events, delta, by).claimed.shown()
     except Unbounded:
         return "not bounded by this accountant"
 

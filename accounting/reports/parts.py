@@ -7,13 +7,13 @@ studies it is a dataset lineage, judged at the δ of its lifetime budget.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from accounting.dp.accountants import epsilon
+from accounting.dp.claims import Claim, Filter, claim, widest
 from accounting.dp.events import PrivacyEvent
 from accounting.keys import Limit
 from accounting.models import DatasetBudget
 from accounting.reports.scopes import Scope
 from accounting.reports.trail import Deed, Trail, spent
-from accounting.selectors import commitments, histories
+from accounting.selectors import claims, commitments, histories
 from accounting.services.gate import filter_order
 from federation.protocol.document import Protocol
 from studies.models import Institution, Participation, Study
@@ -37,7 +37,7 @@ class Part:
     earlier: Events
     deeds: tuple[Deed, ...]
     study: str = ""
-    order: float | None = None  # of the filter; None where every parameter was fixed beforehand
+    by: Filter | None = None  # what kept it; None where every parameter was fixed beforehand
 
     @property
     def key(self) -> str:
@@ -50,6 +50,16 @@ class Part:
         if self.study:
             return f"this study at {self.name}"
         return f"dataset {self.lineage} at {self.name}, all studies"
+
+    @property
+    def claim(self) -> Claim:
+        """Of the events in the report's period."""
+        return claim(self.events, self.delta, self.by)
+
+    @property
+    def closing(self) -> Claim:
+        """Of everything at the end of the period."""
+        return claim(self.everything, self.delta, self.by)
 
     @property
     def everything(self) -> Events:
@@ -110,25 +120,27 @@ def _study_part(scope: Scope, trail: Trail, protocol: Protocol, slug: str, name:
         budget=None if limit is None else float(limit),
         committed=plan["figure"]["epsilon"] if plan else None,
         study=scope.study,
-        order=_study_order(_at([*trail.earlier, *trail.deeds], slug)),
+        by=_study_filter(trail, scope.study, slug),
         **own,
     )
 
 
-def _study_order(deeds: Sequence[Deed]) -> float | None:
-    """The order of the study's own filter, where the ledger's check of it needed one."""
-    if not _chosen_on_the_way(deeds):
+def _study_filter(trail: Trail, study: str, slug: str) -> Filter | None:
+    """The study's own filter, where it did not stay within its sealed plan."""
+    deeds = _of(_at([*trail.earlier, *trail.deeds], slug), study)
+    if _is_sealed(deeds, study, slug):
         return None
-    checked = [deed.reserved["checks"] for deed in deeds if deed.reserved["checks"]]
-    if not checked:
+    checks = [deed.reserved["checks"][0] for deed in deeds if deed.reserved["checks"]]
+    if not checks:
         return None  # all of it was booked: no budget was ever asked
-    check = checked[-1][0]  # of the study; the other one is of the dataset
-    return filter_order(Limit(float(check["limit"]), float(check["delta"])))
+    return widest(claims.kept_by(Limit(float(c["limit"]), float(c["delta"]))) for c in checks)
 
 
-def _chosen_on_the_way(deeds: Sequence[Deed]) -> bool:
-    """Whether somebody could choose a parameter after seeing what earlier rounds released."""
-    return not all(deed.reserved["sealed"] for deed in deeds if deed.counted)
+def _is_sealed(deeds: Sequence[Deed], study: str, slug: str) -> bool:
+    """Whether nobody could choose a parameter after seeing what earlier rounds released."""
+    spent = commitments.steps_of(deed.event for deed in deeds if deed.counted)
+    _, ever = commitments.sealed([slug], [study])
+    return claims.is_sealed(spent.items(), ever.get((study, slug), ()))
 
 
 def _of_datasets(
@@ -148,6 +160,7 @@ def _dataset_part(
     here = _at([*trail.earlier, *trail.deeds], slug, lineage)
     last = here[-1].reserved if here else None
     delta = float(budget.delta if budget else last["figure"]["delta"] if last else 1e-5)
+    by = _lifetime_filter(place, here, budget)
     return Part(
         institution=slug,
         name=names.get(slug, slug),
@@ -155,22 +168,38 @@ def _dataset_part(
         unit=last["event"]["unit"] if last else "",
         delta=delta,
         budget=float(budget.epsilon) if budget else None,
-        committed=_promised(place, delta),
-        order=float(budget.filter_order) if budget and _needs_filter(here) else None,
+        committed=_promised(place, delta, by),
+        by=by,
         **own,
     )
 
 
-def _needs_filter(deeds: Sequence[Deed]) -> bool:
-    """A later study is chosen by people who may have seen what an earlier one released."""
+def _lifetime_filter(
+    place: tuple[str, str], deeds: Sequence[Deed], budget: DatasetBudget | None
+) -> Filter | None:
+    """A later study is chosen by people who may have seen what an earlier one released.
+
+    Of all limits that the budget had, the widest: whoever lowered it may have seen results.
+    """
     studies = {deed.reserved["study"] for deed in deeds if deed.counted}
-    return len(studies) > 1 or _chosen_on_the_way(deeds)
+    users = studies | {plan.study for plan in commitments.standing([place[0]]).at(place)}
+    if len(users) < 2 and all(_is_sealed(_of(deeds, s), s, place[0]) for s in studies):
+        return None
+    limits = [(c["limit"], c["delta"]) for c in (d.reserved["checks"][1] for d in deeds)]
+    limits += [(budget.epsilon, budget.delta)] if budget else []
+    known = budget.filter_order if budget else None
+    order = float(known or filter_order(Limit(*map(float, limits[-1]))))
+    return widest(Filter(float(most), float(delta), order) for most, delta in limits)
 
 
-def _promised(place: tuple[str, str], delta: float) -> str:
+def _promised(place: tuple[str, str], delta: float, by: Filter | None) -> str:
     """ε of everything spent of a dataset and of the plans that stand on it, now."""
     standing, spent_there = commitments.standing([place[0]]), histories.load([place[0]])
-    return repr(epsilon(standing.demand(spent_there, place), delta).epsilon)
+    return repr(claim(standing.demand(spent_there, place), delta, by).spent.epsilon)
+
+
+def _of(deeds: Sequence[Deed], study: str) -> list[Deed]:
+    return [deed for deed in deeds if deed.reserved["study"] == study]
 
 
 def _histories(trail: Trail, slug: str, lineage: str = "") -> dict[str, tuple]:

@@ -22,7 +22,7 @@ def schema() -> Node:
     """The whole schema."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": "urn:cloister:privacy-report:2",
+        "$id": "urn:cloister:privacy-report:3",
         "title": "Cloister privacy report",
         "description": (
             "What was spent of people's privacy, on what, and how anybody can check it. Numbers "
@@ -37,7 +37,7 @@ def _sections() -> dict[str, Node]:
     return {
         "report": _report(),
         "statement": _list(
-            {"trust_model": TEXT, "sentence": TEXT, "figure": _or(_ref("figure"), NONE)}, least=1
+            _texts("trust_model sentence reading") | {"figure": _or(_ref("figure"), NONE)}, least=1
         ),
         "parameters": _parameters(),
         "accounting": _object(_texts(_ACCOUNTING)),
@@ -78,7 +78,7 @@ def _report() -> Node:
     return _object(
         {
             "id": TEXT,
-            "schema": {"const": "cloister-privacy-report/2"},
+            "schema": {"const": "cloister-privacy-report/3"},
             "software": _object(_texts("name python dp_accounting") | {"build": SHA256}),
             "title": TEXT,
             "scope": _object(_texts("kind words study institution lineage from to unit")),
@@ -94,12 +94,17 @@ def _report() -> Node:
 
 def _parameters() -> Node:
     attestation = _texts("name text") | {"at": MOMENT, "entry": WHOLE, "institutions": TEXTS}
+    both = ("if_no_person_is_at_two", "if_a_person_may_be_at_all")
     across = {
-        "if_no_person_is_at_two": _or(_ref("figure"), TEXT),
-        "if_a_person_may_be_at_all": _or(_ref("figure"), TEXT),
+        "unit": TEXT,
+        "delta": DECIMAL,
+        "parts": {**TEXTS, "minItems": 1},
+        **dict.fromkeys(both, _ref("figure")),
+        "claimed": {"enum": list(both)},
         "attested_by": _or(_list(attestation), TEXT),
     }
     lifetime = _texts("institution lineage budget delta site_cap spent accountant remaining")
+    lifetime |= _texts("unit odometer")
     budget = _texts("at institution lineage what epsilon delta reason proposed_by approved_by")
     study = _texts("slug name status unit target_epsilon delta")
     return _object(
@@ -107,7 +112,7 @@ def _parameters() -> Node:
         | {
             "max_rows_per_unit": {"type": "integer", "minimum": 1},
             "institutions": _list(_part()),
-            "across_institutions": _object(across),
+            "across_institutions": _list(across),
             "studies": _list(
                 study | {"protocol_digest": SHA256, "max_rows_per_unit": {"type": "integer"}}
             ),
@@ -121,16 +126,17 @@ def _part() -> dict[str, Node]:
     certified = {"low": DECIMAL, "high": DECIMAL}
     certified |= _texts("shown accountant version discretisation")
     points = {"type": "array", "items": {"type": "array", "items": DECIMAL, "minItems": 2}}
-    return _texts("institution name lineage unit committed budget remaining reading") | {
+    texts = "institution name lineage unit committed budget remaining reading odometer"
+    return _texts(texts) | {
+        "claimed": _ref("figure"),
         "spent": _ref("figure"),
         "before": _or(_ref("figure"), NONE),
         "in_all": _ref("figure"),
-        "second_opinion": _ref("figure"),
-        "odometer": _or(_ref("figure"), NONE),
+        "second_opinion": _or(_ref("figure"), NONE),
         "certified": _or(_object(certified), TEXT),
         "other_deltas": {**_list(_texts("delta shown")), "minItems": 6, "maxItems": 6},
         "attacker_percent_sure": DECIMAL,
-        "by_study": _list(_texts("study shown delta")),
+        "by_study": _list(_texts("study shown delta accountant unit odometer")),
         "returned": _list(
             {"entry": WHOLE, "at": MOMENT, "study": TEXT, "steps": WHOLE}
             | {"order": DECIMAL, "rdp": DECIMAL}

@@ -6,14 +6,18 @@ A cell that a spreadsheet would take for a formula is given a leading apostrophe
 import csv
 import io
 import re
+from collections.abc import Iterator
+from typing import Any
 
 from accounting.reports.build import Report
 from accounting.reports.stamps import Stamp
 
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_SPENT = ("institution", "lineage", "epsilon", "shown", "delta", "accountant", "budget")
-_SPENT += ("remaining", "rdp", "certified_low", "certified_high")
+_SPENT = ("institution", "lineage", "epsilon", "shown", "delta", "accountant", "unit", "budget")
+_SPENT += ("remaining", "rdp", "certified_low", "certified_high", "spent_so_far", "odometer")
+_ACROSS = ("across", "unit", "delta", "epsilon", "shown", "accountant", "claimed")
+_READINGS = ("if_no_person_is_at_two", "if_a_person_may_be_at_all")
 COLUMNS = (
     "entry",
     "at",
@@ -76,27 +80,47 @@ def _header(report: Report) -> list[tuple[object, ...]]:
         ("max_rows_per_unit", spent["max_rows_per_unit"]),
         ("ledger_entry", document["integrity"]["ledger_head"]["entry"]),
         ("ledger_sha256", document["integrity"]["ledger_head"]["sha256"]),
-        ("statement", document["statement"][0]["sentence"]),
+        *(("statement", line["sentence"]) for line in document["statement"]),
         (),
         _SPENT,
     ]
-    for site in spent["institutions"]:
-        figure = site["spent"]
-        rows.append(
-            (
-                site["name"],
-                site["lineage"],
-                figure["epsilon"],
-                figure["shown"],
-                figure["delta"],
-                figure["accountant"],
-                site["budget"],
-                site["remaining"],
-                site["second_opinion"]["shown"],
-                *_interval(site["certified"]),
-            )
+    rows += [_spent(site) for site in spent["institutions"]]
+    rows += [(), _ACROSS]
+    return rows + [line for group in spent["across_institutions"] for line in _across(group)]
+
+
+def _spent(site: dict[str, Any]) -> tuple[object, ...]:
+    """What may be claimed of one part; where that is a filter's bound, also the sum so far."""
+    figure, second, odometer = site["claimed"], site["second_opinion"], site["odometer"]
+    return (
+        site["name"],
+        site["lineage"],
+        figure["epsilon"],
+        figure["shown"],
+        figure["delta"],
+        figure["accountant"],
+        figure["unit"],
+        site["budget"],
+        site["remaining"],
+        second["shown"] if second else "",
+        *_interval(site["certified"]),
+        site["spent"]["shown"] if odometer else "",
+        odometer,
+    )
+
+
+def _across(group: dict[str, Any]) -> Iterator[tuple[object, ...]]:
+    for reading in _READINGS:
+        figure = group[reading]
+        yield (
+            reading,
+            group["unit"],
+            group["delta"],
+            figure["epsilon"],
+            figure["shown"],
+            figure["accountant"],
+            "yes" if group["claimed"] == reading else "no",
         )
-    return rows
 
 
 def _interval(found: dict[str, str] | str) -> tuple[str, str]:

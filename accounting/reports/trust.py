@@ -32,6 +32,8 @@ class Claim:
     unit: str
     cap: int | None
     outputs: str
+    where: str = "at one institution"
+    attested: str = ""  # by whom, that no unit is at two institutions
     against: str = ""
 
 
@@ -72,12 +74,14 @@ def sentence(model: TrustModel, claim: Claim | None) -> str:
     if claim is None:
         raise ValueError(f"{model} makes a claim; give its figure")
     against = claim.against or _AGAINST[model]
+    attested = f" and nobody is at two institutions, as {claim.attested} attests"
+    attested = attested if claim.attested else ""
     whom = wording.unit_name(claim.unit) + (wording.at_most(claim.cap) or ",")
     return (
-        f"For {whom} adding or removing it at one institution changes {claim.outputs} by no more "
+        f"For {whom} adding or removing it {claim.where} changes {claim.outputs} by no more "
         f"than (ε = {claim.shown}, "
         f"δ = {claim.delta}), by the {claim.accountant.upper()} accountant: against {against}, "
-        f"because {_BECAUSE[model]}, as long as the sites' software is honest."
+        f"because {_BECAUSE[model]}, as long as the sites' software is honest{attested}."
     )
 
 

@@ -63,9 +63,10 @@ def at_most(cap: int | None) -> str:
     return f", with at most {cap} row{'' if cap == 1 else 's'}," if cap else ""
 
 
-def posterior(shown: str, percent: str) -> str:
-    """The plain-language reading of an ε."""
+def posterior(shown: str, delta: str, percent: str) -> str:
+    """The plain-language reading of an ε, and of its δ."""
     return (
         f"Somebody who starts at 50 % sure whether a person's data was used can become at most "
-        f"{percent} % sure from everything that left (ε = {shown}), save with probability δ."
+        f"{percent} % sure from everything that left (ε = {shown}), save with probability "
+        f"δ = {delta}."
     )

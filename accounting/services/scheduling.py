@@ -16,6 +16,7 @@ from django.utils import timezone
 from accounting.models import IssuedReport, ReportSchedule, Rhythm
 from accounting.reports import rights
 from accounting.reports.build import Report
+from accounting.reports.older import modern
 from accounting.reports.renderings import FORMS, rendered
 from accounting.reports.scopes import Scope
 from accounting.reports.stamps import stamp
@@ -107,7 +108,7 @@ def _send(row: ReportSchedule, scope: Scope) -> None:
 
 
 def _pdf(found: IssuedReport) -> bytes:
-    report = Report(json.loads(found.text), found.text, found.sha256)
+    report = Report(modern(json.loads(found.text)), found.text, found.sha256)
     return rendered(report, "pdf", stamp(found))
 
 

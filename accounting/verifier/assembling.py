@@ -22,6 +22,7 @@ ORDER = (
     "audits",
     "choices",
     "replay",
+    "claimed",
     "reports",
     "command",
 )

@@ -1171,7 +1171,7 @@ class Figures:
         where the figure is not the ε of this history, TooLarge where that cannot be decided.
         """
         said, delta, accountant = self._read(figure)
-        sealed_at = _sealed_order(figure)
+        sealed_at = sealed_order(figure)
         if order is not None and (accountant, sealed_at) != ("rdp", order):
             raise Wrong(f"it was not judged by the Rényi filter at the sealed order {order:g}")
         derived, above = self.interval(accountant, spent, delta, sealed_at)
@@ -1188,6 +1188,10 @@ class Figures:
         said, cost = decimal(body, "rdp_returned"), self._renyi.at(left, order)
         if abs(said - cost) > RENYI_TOLERANCE * max(cost, 1.0):
             raise Wrong(f"it returns {said:.6g} at order {order:g}, what is left costs {cost:.6g}")
+
+    def divergence(self, spent: History, order: float) -> float:
+        """What a history costs in a filter's currency: its Rényi divergence at one order."""
+        return self._renyi.at(spent, order)
 
     def interval(
         self, accountant: str, spent: History, delta: float, order: float | None = None
@@ -1210,7 +1214,8 @@ class Figures:
         return said, delta, pick(figure, "accountant", str)
 
 
-def _sealed_order(figure: Any) -> float | None:
+def sealed_order(figure: Any) -> float | None:
+    """The order at which a filter judged, where a figure names one. Raises Wrong."""
     found = SEALED_ORDER.fullmatch(str(figure.get("discretisation", "")))
     if found is None:
         return None
@@ -2403,12 +2408,187 @@ class Replay:
 
 
 # ==================================================================================================
+# claimed: part of cloister-verify
+#
+# What a report claims: of each part, of all parts together, and in its sentences.
+#
+# A history whose parameters were sealed may be claimed by what it cost. One that went beyond its
+# plan, and a dataset that several studies used, was kept by a Rényi filter: of that the bound is
+# claimed which the filter let pass at most, never the sum so far.
+# ==================================================================================================
+
+ONE, ALL = "if_no_person_is_at_two", "if_a_person_may_be_at_all"
+CLOSE = 1e-6  # relative: bounds are formulas, with no grid
+
+Told = list[tuple[dict[str, Any], Event]]  # reservations that count, with their events
+
+
+class Claimed(NamedTuple):
+    """A part as the claims see it: what was done, and what its filter let pass at most."""
+
+    key: str
+    unit: str
+    spent: History
+    order: float | None
+    divergence: float
+
+
+class Claims:
+    """Judges the claims of one report against the entries up to its head."""
+
+    def __init__(self, document: Any, entries: Entries, figures: Figures, head: int) -> None:
+        self.document, self.figures = document, figures
+        self.study = str((document["report"].get("study") or {}).get("slug", ""))
+        self.rows = [body for number, body in sorted(entries.bodies.items()) if number <= head]
+        self.entries = entries
+        self.parts: dict[str, Claimed] = {}
+
+    def part(self, part: Any, told: Told) -> None:
+        """What is claimed of one part, and that it is no sum so far. Raises Wrong."""
+        where, lineage = pick(part, "institution", str), pick(part, "lineage", str)
+        figure, spent = pick(part, "claimed", dict), history(found for _, found in told)
+        order = sealed_order(figure)
+        if order is None and spent and self._chose(where, told):
+            raise Wrong(f"of {where} it claims a sum, though it was chosen on the way")
+        most = 0.0
+        if order is None:
+            self.figures.check(figure, spent)
+        elif spent:
+            most = self._bound(where, lineage, told, order)
+            self._check_bound(figure, most, order, f"of {where}")
+        key = where if self.study else f"{where}/{lineage}"
+        self.parts[key] = Claimed(key, str(part.get("unit")), spent, order, most)
+
+    def across(self) -> None:
+        """The groups of all parts, and the sentences that quote them. Raises Wrong."""
+        groups = pick(pick(self.document, "parameters", dict), "across_institutions", list)
+        grouped = {key for group in groups for key in pick(group, "parts", list)}
+        missing = [key for key, part in self.parts.items() if part.spent and key not in grouped]
+        if missing:
+            raise Wrong(f"it claims nothing of {missing[0]}, which spent something")
+        for group in groups:
+            self._group(group)
+        self._statements(groups)
+
+    def _statements(self, groups: list[Any]) -> None:
+        rows = pick(self.document, "statement", list)
+        claims = [group[group["claimed"]] for group in groups]
+        if [row.get("figure") for row in rows] != (claims or [None] * len(rows)):
+            raise Wrong("its statements do not quote what it claims of each privacy unit")
+        for row, claim in zip(rows, claims):
+            told = (f"ε = {claim['shown']}", f"δ = {claim['delta']}")
+            if not all(words in pick(row, "sentence", str) for words in told):
+                raise Wrong("its statement does not quote its own figure")
+
+    def _chose(self, where: str, told: Told) -> bool:
+        """Whether anything goes beyond its plan, or several studies used the dataset."""
+        studies = {body["study"] for body, _ in told}
+        return len(studies) > 1 or not all(self._within(study, where) for study in studies)
+
+    def _within(self, study: str, where: str) -> bool:
+        """Whether all that a study spent at an institution is a part of a plan that it sealed."""
+        mine = [b for b in self.rows if (b.get("study"), b.get("institution")) == (study, where)]
+        gone = {_place(body) for body in mine if body["kind"] == "aborted"}
+        counts = (b for b in mine if b["kind"] == "reserved" and _place(b) not in gone)
+        spent = history(event(body["event"]) for body in counts)
+        plans = [history(map(event, b["plan"])) for b in mine if b["kind"] == "sealed"]
+        return any(all(n <= plan.get(p, 0) for p, n in spent.items()) for plan in plans)
+
+    def _bound(self, where: str, lineage: str, told: Told, order: float) -> float:
+        """The largest divergence that the filter ever let pass: by each limit it had."""
+        place = 0 if self.study else 1
+        limits = [body["checks"][place] for body, _ in told]
+        if not self.study:
+            kinds, dataset = ("declared", "raised"), (where, lineage)
+            rows = [b for b in self.rows if b["kind"] in kinds]
+            last = [b for b in rows if (b["institution"], b["lineage"]) == dataset][-1:]
+            limits += [{"limit": b["epsilon"], "delta": b["delta"]} for b in last]
+        spent = self.figures.divergence(history(found for _, found in told), order)
+        most = [_divergence(decimal(c, "limit"), decimal(c, "delta"), order) for c in limits]
+        return max([spent, *most])
+
+    def _check_bound(self, figure: Any, divergence: float, order: float, where: str) -> None:
+        """A bound may be wider than the filter's, never narrower. Raises Wrong."""
+        least = converted(divergence, order, decimal(figure, "delta"))
+        if decimal(figure, "epsilon") < least * (1.0 - CLOSE):
+            said = figure["epsilon"]
+            raise Wrong(f"{where} it claims ε = {said}, and the filter lets {least:.6g} pass")
+
+    def _group(self, group: Any) -> None:
+        parts = [self.parts[key] for key in pick(group, "parts", list) if key in self.parts]
+        if len(parts) != len(group["parts"]) or {part.unit for part in parts} - {group["unit"]}:
+            raise Wrong("it composes parts that it does not have, or of different units")
+        one, together = pick(group, ONE, dict), pick(group, ALL, dict)
+        if {one["delta"], together["delta"]} != {group["delta"]}:
+            raise Wrong("it compares an ε at one δ with an ε at another")
+        self._check_dearest(one, parts)
+        self._check_together(together, parts)
+        if group["claimed"] == ONE and sum(bool(part.spent) for part in parts) > 1:
+            self._check_attested(group, parts)
+
+    def _check_dearest(self, figure: Any, parts: list[Claimed]) -> None:
+        said, delta = decimal(figure, "epsilon"), decimal(figure, "delta")
+        for part in parts:
+            if part.order is not None and part.spent:
+                least = converted(part.divergence, part.order, delta)
+            else:
+                least = self.figures.interval("pld", part.spent, delta)[0].low
+            if said < least * (1.0 - CLOSE) - 1e-9:
+                raise Wrong(f"its dearest part costs ε = {said:.6g}, and {part.key} {least:.6g}")
+
+    def _check_together(self, figure: Any, parts: list[Claimed]) -> None:
+        orders = [part.order for part in parts if part.order is not None and part.spent]
+        total: History = {}
+        for part in parts:
+            for price, steps in part.spent.items():
+                total[price] = total.get(price, 0) + steps
+        if not orders:
+            self.figures.check(figure, total)
+            return
+        lowest = min(orders)
+        spent = math.fsum(
+            part.divergence
+            if part.order is not None
+            else self.figures.divergence(part.spent, lowest)
+            for part in parts
+        )
+        if sealed_order(figure) != lowest:
+            raise Wrong(f"it does not compose its filters at the lowest order, {lowest:g}")
+        self._check_bound(figure, spent, lowest, "of all together")
+
+    def _check_attested(self, group: Any, parts: list[Claimed]) -> None:
+        """The maximum is claimed on somebody's word that stands in the ledger. Raises Wrong."""
+        said = group["attested_by"]
+        last = said[-1]["entry"] if isinstance(said, list) and said else 0
+        body = self.entries.bodies.get(last, {})
+        about = body.get("kind") == "attested" and body.get("study") == self.study
+        if not about or body.get("withdrawn"):
+            raise Wrong("it claims the dearest part alone, and nobody attests disjoint patients")
+        if not {part.key for part in parts} <= set(pick(body, "institutions", list)):
+            raise Wrong("it claims the dearest part alone, and the attestation names fewer")
+        later = (b for b in self.rows if b["kind"] == "attested" and b["sequence"] > last)
+        if any(b["study"] == self.study and b.get("withdrawn") for b in later):
+            raise Wrong("it claims the dearest part alone, on an attestation that was withdrawn")
+
+
+def _place(body: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(body[name] for name in ("round", "attempt", "phase"))
+
+
+def _divergence(limit: float, delta: float, order: float) -> float:
+    """The largest Rényi divergence at an order that still proves (limit, δ): see `converted`."""
+    free = -math.log1p(-delta * delta)
+    return max(limit - math.log1p(-1 / order) + math.log(delta * order) / (order - 1.0), free)
+
+
+# ==================================================================================================
 # reports: part of cloister-verify
 #
 # Reports against the entries: digest, signatures, every mechanism, every release, every ε.
 # ==================================================================================================
 
-REPORT_SCHEMAS = ("cloister-privacy-report/1", "cloister-privacy-report/2")
+OLDER = ("cloister-privacy-report/1", "cloister-privacy-report/2")  # claimed one ε for all
+REPORT_SCHEMAS = (*OLDER, "cloister-privacy-report/3")
 CONTEXTS = ("cloister-report-v1\n", "cloister-report-signature-v1\n")
 SAME = ("at", "institution", "lineage", "round", "attempt", "phase", "sealed")
 
@@ -2489,6 +2669,8 @@ class Report:
         self.head = pick(head, "entry", int)
         if self.head and entries.digests.get(self.head) != head.get("sha256"):
             raise Wrong(f"its ledger head, entry {self.head}, is not that of this bundle")
+        self.older = identity["schema"] in OLDER
+        self.claims = Claims(document, entries, replay.figures, self.head)
         self.states = self._states()
         self.found: list[tuple[dict[str, Any], Event]] = []
 
@@ -2505,7 +2687,10 @@ class Report:
         parts = pick(pick(self.document, "parameters", dict), "institutions", list)
         for part in parts:
             self._check_part(part)
-        self._check_statement()
+        if self.older:
+            self._check_statement()
+        else:
+            self.claims.across()
         return (
             f"{len(self.found)} mechanisms, {len(released)} releases and the ε of {len(parts)} "
             f"parts agree with the entries up to {self.head}"
@@ -2557,18 +2742,24 @@ class Report:
 
     def _check_part(self, part: Any) -> None:
         where, lineage = pick(part, "institution", str), part.get("lineage", "")
-        spent = history(
-            found
+        told = [
+            (body, found)
             for body, found in self.found
             if body["institution"] == where and (self._is_study() or body["lineage"] == lineage)
-        )
+        ]
+        spent = history(found for _, found in told)
         for name in ("second_opinion", "spent"):
+            if part.get(name) is None and part.get("odometer"):
+                continue
             figure = pick(part, name, dict)
             try:
                 derived = self.replay.figures.check(figure, spent)
             except Wrong as wrong:
                 raise Wrong(f"of {where} ({name}) {wrong}") from wrong
             _check_shown(figure, where)
+        if not self.older:
+            self.claims.part(part, told)
+            _check_shown(part["claimed"], where)
         certified = part.get("certified")
         if isinstance(certified, dict):
             low, high = decimal(certified, "low"), decimal(certified, "high")

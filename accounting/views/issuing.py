@@ -19,6 +19,7 @@ from accounting.models import IssuedReport, ReportRequest, ReportSchedule, Reque
 from accounting.reports import rights, seals
 from accounting.reports.build import Report
 from accounting.reports.forms import ScopeForm, SignForm
+from accounting.reports.older import modern
 from accounting.reports.renderings import FORMS, page_context, rendered
 from accounting.reports.schema import schema
 from accounting.reports.scopes import Scope
@@ -223,7 +224,7 @@ def _issued(request: HttpRequest, sha256: str) -> tuple[IssuedReport, Scope]:
 
 
 def _report(row: IssuedReport) -> Report:
-    return Report(json.loads(row.text), row.text, row.sha256)
+    return Report(modern(json.loads(row.text)), row.text, row.sha256)
 
 
 def _scope(text: str) -> Scope:

@@ -149,7 +149,9 @@ def test_the_pdf_says_the_ledgers_numbers(world):
         assert site["second_opinion"]["shown"] in flat
     assert report.digest in re.sub(r"\s+", "", text)
     assert report.document["integrity"]["ledger_head"]["sha256"] in re.sub(r"\s+", "", text)
-    assert "(ε = 0.701, δ = 0.001)" in flat
+    (both,) = report.document["parameters"]["across_institutions"]
+    assert f"(ε = {both['if_a_person_may_be_at_all']['shown']}, δ = 0.001)" in flat
+    assert f"ε = {both['if_no_person_is_at_two']['shown']} (PLD)" in flat
     for row in report.document["mechanisms"]:
         assert row["shown_after"] in flat
         assert float(row["shown_after"]) >= float(row["epsilon_after"])

@@ -70,19 +70,19 @@ def test_a_bound_above_the_ledgers_is_called_what_it_is(world):
 
 def test_both_figures_are_printed_and_who_answers_for_the_lower_one(world):
     w.play(world)
-    across = checked(world)["parameters"]["across_institutions"]
+    (across,) = checked(world)["parameters"]["across_institutions"]
     assert across["attested_by"].startswith("nobody")
     one, all_ = across["if_no_person_is_at_two"], across["if_a_person_may_be_at_all"]
     assert float(one["epsilon"]) < float(all_["epsilon"])
     world.study.refresh_from_db()
     attesting.attest(world.study, "No patient was treated at both.", by=world.lead)
-    (row,) = checked(world)["parameters"]["across_institutions"]["attested_by"]
+    (row,) = checked(world)["parameters"]["across_institutions"][0]["attested_by"]
     assert (row["name"], row["institutions"]) == ("Lena", list(w.SITES))
-    house = preview(Scope("heart", "zurich")).document["parameters"]["across_institutions"]
+    (house,) = preview(Scope("heart", "zurich")).document["parameters"]["across_institutions"]
     assert house["attested_by"][0]["text"] == "No patient was treated at both."
     attesting.withdraw(world.study, "One was, in 2019.", by=world.lead)
     document = checked(world)
-    gone = document["parameters"]["across_institutions"]["attested_by"]
+    gone = document["parameters"]["across_institutions"][0]["attested_by"]
     assert gone.startswith("nobody any longer: Lena withdrew it")
     assert document["incidents"][-1]["what"] == "disjoint withdrawn"
 

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accounting.dp.accountants import epsilon
+from accounting.dp.claims import Filter, claim
 from accounting.dp.events import PrivacyEvent
+from accounting.dp.filters import best_order
 from accounting.reports.build import preview
 from accounting.reports.scopes import Kind, Scope, ScopeError
 from accounting.services import ledger, rows
@@ -92,7 +94,8 @@ def test_a_dataset_is_composed_across_its_studies(world):
     (part,) = document["parameters"]["institutions"]
     history = events_of(document, "cleveland/heart")
     assert len(history) == 4
-    assert part["spent"]["epsilon"] == repr(epsilon(history, 1e-3).epsilon)
+    kept = Filter(3.0, 1e-3, best_order(3.0, 1e-3))
+    assert part["spent"]["epsilon"] == repr(claim(history, 1e-3, kept).spent.epsilon)
     assert [row["study"] for row in part["by_study"]] == ["heart", "lungs"]
     assert float(part["spent"]["shown"]) < sum(float(row["shown"]) for row in part["by_study"])
     assert part["budget"] == "3"
@@ -103,14 +106,17 @@ def test_what_was_chosen_on_the_way_is_claimed_by_the_filter_alone(world):
     """Two studies on one dataset: the second was chosen after the first had released."""
     both = preview(Scope(institution="cleveland")).document
     (part,) = both["parameters"]["institutions"]
-    assert part["odometer"]["accountant"] == "rdp"
-    assert "sealed in advance" in part["odometer"]["discretisation"]
-    assert float(part["odometer"]["epsilon"]) > float(part["spent"]["epsilon"])
-    assert f"ε = {part['odometer']['shown']}" in both["statement"][0]["sentence"]
-    assert part["odometer"]["shown"] in part["reading"]
+    assert part["claimed"]["accountant"] == "rdp"
+    assert "sealed in advance" in part["claimed"]["discretisation"]
+    assert part["claimed"]["shown"] == part["budget"] + ".000"
+    assert float(part["claimed"]["epsilon"]) > float(part["spent"]["epsilon"])
+    assert "an odometer: it may be shown, not claimed" in part["odometer"]
+    assert f"ε = {part['claimed']['shown']}" in both["statement"][0]["sentence"]
+    assert part["claimed"]["shown"] in part["reading"]
     assert "odometer" in both["accounting"]["parameters"]
     alone = preview(Scope(institution="zurich")).document["parameters"]["institutions"]
-    assert alone[0]["odometer"] is None
+    assert alone[0]["odometer"] == ""
+    assert alone[0]["claimed"] == alone[0]["spent"]
 
 
 def test_a_study_outside_its_plan_is_an_odometer(world):

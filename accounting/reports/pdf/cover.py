@@ -25,10 +25,9 @@ def story(document: dict[str, Any], stamp: Stamp | None) -> Iterator[Flowable]:
     yield text(_about(document), style.SMALL)
     for line in document["statement"]:
         yield text(line["sentence"], style.STATEMENT)
-    reading = _reading(document)
-    if reading:
-        yield text(f"In plain words: {reading}")
-        yield Spacer(1, 8)
+        if line["reading"]:
+            yield text(f"In plain words: {line['reading']}")
+            yield Spacer(1, 8)
     yield facts([*_identity(head, stamp), ("Trust model", document["trust_model"]["how_it_ran"])])
     yield Spacer(1, 4)
     yield text(
@@ -66,9 +65,3 @@ def _identity(head: dict[str, Any], stamp: Stamp | None) -> list[tuple[str, obje
         told.append(("Superseded by", stamp.superseded_by))
     names = [f"{line.name}: {line.meaning}" for line in stamp.signatures]
     return [*told, ("Signed by", "; ".join(names) or "nobody yet")]
-
-
-def _reading(document: dict[str, Any]) -> str:
-    parts = document["parameters"]["institutions"]
-    worst = max(parts, key=lambda part: float(part["spent"]["epsilon"]), default=None)
-    return worst["reading"] if worst else ""

@@ -36,29 +36,38 @@ def _spent(document: Document) -> Iterator[Flowable]:
         yield text("Nothing was spent in this scope.")
         return
     before = ("Before",) if parts[0]["before"] else ()
-    heads = ("Institution" if document["report"]["study"] else "Dataset", *before, "ε (PLD)")
+    heads = ("Institution" if document["report"]["study"] else "Dataset", *before, "ε claimed")
     heads += ("Certified", "≤ (RDP)", "Budget ε", "Left", "Attacker, from 50 %")
     widths = (27, *[9 for _ in before], 10, 17, 10, 10, 10, 13)
     rows = [_row(document, part) for part in parts]
     yield table(heads, rows, widths, " " + "r" * (len(heads) - 1))
     yield Spacer(1, 5)
     yield text(_terms(document), style.SMALL)
-    claimed = [p for p in parts if p["odometer"]]
-    if claimed:
-        told = "; ".join(f"{name(document, p)}: ε = {p['odometer']['shown']}" for p in claimed)
-        yield text(f"Chosen on the way, so claimed by the RDP filter: {told}.")
+    for part in parts:
+        if part["odometer"]:
+            yield text(_odometer(document, part), style.SMALL)
+
+
+def _odometer(document: Document, part: dict[str, Any]) -> str:
+    spent = part["spent"]
+    return (
+        f"{name(document, part)}: chosen on the way, so what is claimed is the bound of the RDP "
+        f"filter. ε = {spent['shown']} at δ = {spent['delta']} ({spent['accountant'].upper()}, "
+        f"{wording.unit_name(spent['unit'])}) {part['odometer']}."
+    )
 
 
 def _row(document: Document, part: dict[str, Any]) -> tuple[object, ...]:
     before = (part["before"]["shown"],) if part["before"] else ()
     found = part["certified"]
     certified = found["shown"] if isinstance(found, dict) else "once issued"
+    certified = "–" if part["odometer"] else certified
     return (
         name(document, part),
         *before,
-        part["spent"]["shown"],
+        part["claimed"]["shown"],
         certified,
-        part["second_opinion"]["shown"],
+        part["second_opinion"]["shown"] if part["second_opinion"] else "–",
         part["budget"],
         part["remaining"],
         f"{part['attacker_percent_sure']} %",
@@ -72,25 +81,32 @@ def _terms(document: Document) -> str:
     return (
         f"At δ = {', '.join(deltas)}, {spent['neighbouring']}, unit: "
         f"{wording.unit_with_cap(spent['unit'], spent['max_rows_per_unit'])}; {what}. ε is "
-        "rounded up, what is left is rounded down. PLD is the figure; Certified is an interval "
-        "by a second code base (PRV), ≤ a looser upper bound (RDP)."
+        f"rounded up, what is left is rounded down. ε is by {_accountants(spent)}; Certified is "
+        "an interval by a second code base (PRV), ≤ a looser upper bound (RDP)."
     )
 
 
+def _accountants(spent: dict[str, Any]) -> str:
+    names = sorted({part["claimed"]["accountant"].upper() for part in spent["institutions"]})
+    return " or, where chosen on the way, ".join(names)
+
+
 def _across(document: Document) -> Iterator[Flowable]:
-    parts = document["parameters"]["institutions"]
-    if len(parts) < 2:
-        return
-    across = document["parameters"]["across_institutions"]
-    one, both = across["if_no_person_is_at_two"], across["if_a_person_may_be_at_all"]
-    yield Spacer(1, 4)
-    if isinstance(both, str) or isinstance(one, str):
-        yield text(f"Over all: {both}.")
-        return
-    yield text(
-        f"If no person's data lies in two of them: ε = {one['shown']}. Should the same person's "
-        f"data lie in all: ε = {both['shown']} ({both['accountant'].upper()}, δ = "
-        f"{both['delta']}). Disjoint patients attested by: {_attested(across['attested_by'])}."
+    for group in document["parameters"]["across_institutions"]:
+        if len(group["parts"]) > 1:
+            yield Spacer(1, 4)
+            yield text(_both(group))
+
+
+def _both(group: dict[str, Any]) -> str:
+    one, both = group["if_no_person_is_at_two"], group["if_a_person_may_be_at_all"]
+    unit = wording.unit_name(group["unit"])
+    said = "the first" if group["claimed"] == "if_no_person_is_at_two" else "the second"
+    return (
+        f"Per {unit.removeprefix('one ')}, at δ = {group['delta']}: if nobody's data lies in two "
+        f"of them, ε = {one['shown']} ({one['accountant'].upper()}); should the same person's "
+        f"data lie in all, ε = {both['shown']} ({both['accountant'].upper()}). Claimed is {said}: "
+        f"disjoint patients attested by {_attested(group['attested_by'])}."
     )
 
 
@@ -115,9 +131,9 @@ def _curve(document: Document) -> Iterator[Flowable]:
     over = parts[0]["curve"]["over"]
     chart = burn_down(_merged(series), min(budgets, default=None), last, over)
     caption = (
-        "ε composed after each round (PLD), per institution, as the ledger recorded it."
+        "ε composed after each round, per institution, by the accountant of the table above."
         if over == "round"
-        else "ε composed after each event (PLD), per dataset, over all its studies."
+        else "ε composed after each event, by the accountant of the table above."
     )
     yield KeepTogether([text("How it was spent", style.SECTION), chart, text(caption, style.SMALL)])
 
@@ -192,13 +208,26 @@ def _by_study(document: Document) -> Iterator[Flowable]:
     yield text("By study", style.SECTION)
     names = naming.of_report(document)
     rows = [
-        (name(document, part), names.study(row["study"]), row["shown"], row["delta"])
+        (
+            name(document, part),
+            names.study(row["study"]),
+            row["shown"],
+            row["delta"],
+            row["accountant"].upper(),
+            row["unit"],
+        )
         for part in parts
         for row in part["by_study"]
     ]
-    yield table(("Dataset", "Study", "ε (PLD)", "δ"), rows, (40, 40, 12, 12), "  rr")
+    heads = ("Dataset", "Study", "ε", "δ", "Accountant", "Per")
+    yield table(heads, rows, (32, 32, 10, 10, 10, 10), "  rr")
     yield Spacer(1, 3)
-    yield text("Composed they cost what the first table says, never their sum.", style.SMALL)
+    odometer = next((r["odometer"] for p in parts for r in p["by_study"] if r["odometer"]), "")
+    yield text(
+        "Composed they cost what the first table says, never their sum."
+        + (f" Each is {odometer}." if odometer else ""),
+        style.SMALL,
+    )
 
 
 def _lifetimes(document: Document) -> Iterator[Flowable]:
@@ -206,10 +235,13 @@ def _lifetimes(document: Document) -> Iterator[Flowable]:
     if isinstance(rows, str) or not rows:
         return
     yield text("Lifetime budgets of this institution", style.SECTION)
-    heads = ("Dataset lineage", "Budget ε", "δ", "Spent, all studies", "Left", "Accountant")
-    keys = ("lineage", "budget", "delta", "spent", "remaining", "accountant")
+    heads = ("Dataset lineage", "Budget ε", "δ", "Spent, all studies", "Left", "Accountant", "Per")
+    keys = ("lineage", "budget", "delta", "spent", "remaining", "accountant", "unit")
     found = [tuple(row[key] for key in keys) for row in rows]
-    yield table(heads, found, (30, 14, 14, 18, 12, 12), " rrrr")
+    yield table(heads, found, (26, 13, 13, 17, 11, 11, 9), " rrrr")
+    for row in rows:
+        if row["odometer"]:
+            yield text(f"{row['lineage']}: {row['odometer']}.", style.SMALL)
 
 
 def _budgets(document: Document) -> Iterator[Flowable]:

@@ -89,7 +89,7 @@ class Figures:
         where the figure is not the ε of this history, TooLarge where that cannot be decided.
         """
         said, delta, accountant = self._read(figure)
-        sealed_at = _sealed_order(figure)
+        sealed_at = sealed_order(figure)
         if order is not None and (accountant, sealed_at) != ("rdp", order):
             raise Wrong(f"it was not judged by the Rényi filter at the sealed order {order:g}")
         derived, above = self.interval(accountant, spent, delta, sealed_at)
@@ -106,6 +106,10 @@ class Figures:
         said, cost = decimal(body, "rdp_returned"), self._renyi.at(left, order)
         if abs(said - cost) > RENYI_TOLERANCE * max(cost, 1.0):
             raise Wrong(f"it returns {said:.6g} at order {order:g}, what is left costs {cost:.6g}")
+
+    def divergence(self, spent: History, order: float) -> float:
+        """What a history costs in a filter's currency: its Rényi divergence at one order."""
+        return self._renyi.at(spent, order)
 
     def interval(
         self, accountant: str, spent: History, delta: float, order: float | None = None
@@ -128,7 +132,8 @@ class Figures:
         return said, delta, pick(figure, "accountant", str)
 
 
-def _sealed_order(figure: Any) -> float | None:
+def sealed_order(figure: Any) -> float | None:
+    """The order at which a filter judged, where a figure names one. Raises Wrong."""
     found = SEALED_ORDER.fullmatch(str(figure.get("discretisation", "")))
     if found is None:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from accounting.verifier.parts.claimed import Claims
 from accounting.verifier.parts.entries import Entries
 from accounting.verifier.parts.figures import Event, event, history
 from accounting.verifier.parts.findings import Verdict
@@ -23,7 +24,8 @@ from accounting.verifier.parts.reading import (
 from accounting.verifier.parts.replay import Replay
 from accounting.verifier.parts.trees import check_signature, sha256
 
-REPORT_SCHEMAS = ("cloister-privacy-report/1", "cloister-privacy-report/2")
+OLDER = ("cloister-privacy-report/1", "cloister-privacy-report/2")  # claimed one ε for all
+REPORT_SCHEMAS = (*OLDER, "cloister-privacy-report/3")
 CONTEXTS = ("cloister-report-v1\n", "cloister-report-signature-v1\n")
 SAME = ("at", "institution", "lineage", "round", "attempt", "phase", "sealed")
 
@@ -104,6 +106,8 @@ class Report:
         self.head = pick(head, "entry", int)
         if self.head and entries.digests.get(self.head) != head.get("sha256"):
             raise Wrong(f"its ledger head, entry {self.head}, is not that of this bundle")
+        self.older = identity["schema"] in OLDER
+        self.claims = Claims(document, entries, replay.figures, self.head)
         self.states = self._states()
         self.found: list[tuple[dict[str, Any], Event]] = []
 
@@ -120,7 +124,10 @@ class Report:
         parts = pick(pick(self.document, "parameters", dict), "institutions", list)
         for part in parts:
             self._check_part(part)
-        self._check_statement()
+        if self.older:
+            self._check_statement()
+        else:
+            self.claims.across()
         return (
             f"{len(self.found)} mechanisms, {len(released)} releases and the ε of {len(parts)} "
             f"parts agree with the entries up to {self.head}"
@@ -172,18 +179,24 @@ class Report:
 
     def _check_part(self, part: Any) -> None:
         where, lineage = pick(part, "institution", str), part.get("lineage", "")
-        spent = history(
-            found
+        told = [
+            (body, found)
             for body, found in self.found
             if body["institution"] == where and (self._is_study() or body["lineage"] == lineage)
-        )
+        ]
+        spent = history(found for _, found in told)
         for name in ("second_opinion", "spent"):
+            if part.get(name) is None and part.get("odometer"):
+                continue
             figure = pick(part, name, dict)
             try:
                 derived = self.replay.figures.check(figure, spent)
             except Wrong as wrong:
                 raise Wrong(f"of {where} ({name}) {wrong}") from wrong
             _check_shown(figure, where)
+        if not self.older:
+            self.claims.part(part, told)
+            _check_shown(part["claimed"], where)
         certified = part.get("certified")
         if isinstance(certified, dict):
             low, high = decimal(certified, "low"), decimal(certified, "high")
