@@ -6,6 +6,7 @@ studies it is a dataset lineage, judged at the δ of its lifetime budget.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from accounting.dp.claims import Claim, Filter, claim, widest
 from accounting.dp.events import PrivacyEvent
@@ -120,20 +121,26 @@ def _study_part(scope: Scope, trail: Trail, protocol: Protocol, slug: str, name:
         budget=None if limit is None else float(limit),
         committed=plan["figure"]["epsilon"] if plan else None,
         study=scope.study,
-        by=_study_filter(trail, scope.study, slug),
+        by=_study_filter(trail, (scope.study, slug), limit, protocol.privacy.target_delta),
         **own,
     )
 
 
-def _study_filter(trail: Trail, study: str, slug: str) -> Filter | None:
+def _study_filter(trail: Trail, place: tuple[str, str], limit: Any, delta: float) -> Filter | None:
     """The study's own filter, where it did not stay within its sealed plan."""
+    study, slug = place
     deeds = _of(_at([*trail.earlier, *trail.deeds], slug), study)
     if _is_sealed(deeds, study, slug):
         return None
-    checks = [deed.reserved["checks"][0] for deed in deeds if deed.reserved["checks"]]
-    if not checks:
-        return None  # all of it was booked: no budget was ever asked
-    return widest(claims.kept_by(Limit(float(c["limit"]), float(c["delta"]))) for c in checks)
+    limits = [Limit(float(c["limit"]), float(c["delta"])) for c in _checks(deeds, 0)]
+    limits += [Limit(float(limit), delta)] if limit is not None else []
+    return widest(map(claims.kept_by, limits)) if limits else None
+
+
+def _checks(deeds: Sequence[Deed], place: int) -> list[dict[str, str]]:
+    """How each was judged by its study's budget (0) or its dataset's (1); what was booked asked
+    no budget."""
+    return [deed.reserved["checks"][place] for deed in deeds if deed.reserved["checks"]]
 
 
 def _is_sealed(deeds: Sequence[Deed], study: str, slug: str) -> bool:
@@ -185,8 +192,10 @@ def _lifetime_filter(
     users = studies | {plan.study for plan in commitments.standing([place[0]]).at(place)}
     if len(users) < 2 and all(_is_sealed(_of(deeds, s), s, place[0]) for s in studies):
         return None
-    limits = [(c["limit"], c["delta"]) for c in (d.reserved["checks"][1] for d in deeds)]
+    limits = [(check["limit"], check["delta"]) for check in _checks(deeds, 1)]
     limits += [(budget.epsilon, budget.delta)] if budget else []
+    if not limits:
+        return None
     known = budget.filter_order if budget else None
     order = float(known or filter_order(Limit(*map(float, limits[-1]))))
     return widest(Filter(float(most), float(delta), order) for most, delta in limits)

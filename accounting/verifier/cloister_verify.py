@@ -2489,7 +2489,8 @@ class Claims:
         """Whether all that a study spent at an institution is a part of a plan that it sealed."""
         mine = [b for b in self.rows if (b.get("study"), b.get("institution")) == (study, where)]
         gone = {_place(body) for body in mine if body["kind"] == "aborted"}
-        counts = (b for b in mine if b["kind"] == "reserved" and _place(b) not in gone)
+        counts = [b for b in mine if b["kind"] == "reserved" and _place(b) not in gone]
+        counts += [b for b in mine if b["kind"] == "booked"]
         spent = history(event(body["event"]) for body in counts)
         plans = [history(map(event, b["plan"])) for b in mine if b["kind"] == "sealed"]
         return any(all(n <= plan.get(p, 0) for p, n in spent.items()) for plan in plans)
@@ -2497,7 +2498,7 @@ class Claims:
     def _bound(self, where: str, lineage: str, told: Told, order: float) -> float:
         """The largest divergence that the filter ever let pass: by each limit it had."""
         place = 0 if self.study else 1
-        limits = [body["checks"][place] for body, _ in told]
+        limits = [body["checks"][place] for body, _ in told if body["kind"] == "reserved"]
         if not self.study:
             kinds, dataset = ("declared", "raised"), (where, lineage)
             rows = [b for b in self.rows if b["kind"] in kinds]
