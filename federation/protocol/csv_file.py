@@ -42,7 +42,7 @@ def needed_columns(contract: DataContract) -> list[str]:
     windows = contract.windows
     sorting = [*windows.order, windows.series_column] if windows else []
     names += [name for name in (contract.patient_column, *sorting) if name is not None]
-    return [*dict.fromkeys(names), contract.target.column]
+    return list(dict.fromkeys([*names, contract.target.column]))
 
 
 def read_csv(path: Path, contract: DataContract) -> Columns:
