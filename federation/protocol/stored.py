@@ -12,8 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 Indices = NDArray[np.int64]
 
-PAGE = 4096
-MOST_MAPPED = 64 << 20  # bytes of the file that may stay in this process's memory
+MOST_MAPPED = 256 << 20  # bytes of one file that may come to lie in this process's memory
 
 
 class Rows(Protocol):
@@ -44,28 +43,27 @@ class _Taken:
         return found
 
 
-class Mapped(_Taken):
+class FileRows(_Taken):
     """Numbers in a file, [n] or [n, width], given out as `gives` and by copy.
 
-    Chosen rows are read through a memory map, page by page and never ahead; pages that were read
-    are let go again, so that the process stays small however long it draws from a large file.
-    Slices are read from the file in one go. Needs no name: the file may be unlinked meanwhile.
+    A small file is mapped. From a large one each row is read by itself, at about 1 µs: mapped
+    pages count as this process's memory, and Linux maps up to half a megabyte around each row
+    that is touched. The file may be unlinked meanwhile.
     """
 
     def __init__(self, path: Path, kind: DTypeLike, shape: tuple[int, ...], gives: Any) -> None:
         """Raises ValueError where the file's size is not that of the shape, OSError."""
-        self.shape, self._gives = shape, gives
-        size = int(np.prod(shape)) * np.dtype(kind).itemsize
+        self.shape, self._gives, self._kind = shape, gives, np.dtype(kind)
+        self._row_bytes = self._kind.itemsize * int(np.prod(shape[1:]))
+        size = self._row_bytes * shape[0]
         with path.open("rb") as file:
-            self._file = os.dup(file.fileno())
-            if os.fstat(self._file).st_size != size:
+            if os.fstat(file.fileno()).st_size != size:
                 raise ValueError(f"{path.name} is cut off or too long")
-            self._map = mmap.mmap(self._file, size, access=mmap.ACCESS_READ) if size else None
-        whole: Any = b"" if self._map is None else self._map
-        self._all = np.frombuffer(whole, dtype=kind).reshape(shape)
-        if self._map is not None:
-            self._map.madvise(mmap.MADV_RANDOM)
-        self._touched = 0
+            self._file = os.dup(file.fileno())
+        self._mapped: np.ndarray | None = None
+        if 0 < size <= MOST_MAPPED:
+            whole = mmap.mmap(self._file, size, access=mmap.ACCESS_READ)
+            self._mapped = np.frombuffer(whole, dtype=kind).reshape(shape)
 
     def __del__(self) -> None:
         if hasattr(self, "_file"):
@@ -76,29 +74,28 @@ class Mapped(_Taken):
 
     def __getitem__(self, chosen: Any, /) -> NDArray[Any]:
         if isinstance(chosen, slice):
-            return self._slice(*chosen.indices(len(self)))
-        found = self._all[chosen].astype(self._gives, copy=False)
-        self._let_go(np.size(chosen) * (self._row_bytes + PAGE))
-        return found
+            first, last, step = chosen.indices(len(self))
+            return self._read([first], [max(0, last - first)])[::step]
+        if self._mapped is not None:
+            return self._mapped[chosen].astype(self._gives, copy=False)
+        rows = np.asarray(chosen, dtype=np.int64)
+        # Rows of one unit lie side by side and are read together.
+        begins = np.flatnonzero(np.diff(rows, prepend=-2) != 1)
+        counts = np.diff(begins, append=len(rows))
+        return self._read(rows[begins].tolist(), counts.tolist())
 
-    @property
-    def _row_bytes(self) -> int:
-        return self._all.itemsize * int(np.prod(self.shape[1:]))
-
-    def _slice(self, first: int, last: int, step: int) -> NDArray[Any]:
-        count = max(0, last - first)
-        data = bytearray(count * self._row_bytes)
-        view, done = memoryview(data), 0
-        while done < len(data):
-            done += os.preadv(self._file, [view[done:]], first * self._row_bytes + done)
-        rows = np.frombuffer(data, dtype=self._all.dtype).reshape(count, *self.shape[1:])
-        return rows[::step].astype(self._gives, copy=False)
-
-    def _let_go(self, touched: int) -> None:
-        self._touched += touched
-        if self._map is not None and self._touched > MOST_MAPPED:
-            self._map.madvise(mmap.MADV_DONTNEED)  # of a read-only map: from memory, not from disk
-            self._touched = 0
+    def _read(self, firsts: list[int], counts: list[int]) -> NDArray[Any]:
+        """The runs of rows, one after the other. Raises OSError where the file was cut off."""
+        size, file = self._row_bytes, self._file
+        parts = [
+            os.pread(file, size * count, size * first)
+            for first, count in zip(firsts, counts, strict=True)
+        ]
+        data = bytearray().join(parts)  # not bytes: torch wants to be able to write
+        if len(data) != size * sum(counts):
+            raise OSError("stored rows were cut off while they were in use")
+        rows = np.frombuffer(data, dtype=self._kind).reshape(-1, *self.shape[1:])
+        return rows.astype(self._gives, copy=False)
 
 
 @dataclass(frozen=True)

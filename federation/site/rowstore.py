@@ -19,7 +19,7 @@ import numpy as np
 
 from federation.protocol.contract import Block, cap, rank_within, row_width, width
 from federation.protocol.document import DataContract
-from federation.protocol.stored import EachRow, Mapped, Stored
+from federation.protocol.stored import EachRow, FileRows, Stored
 from federation.protocol.windows import windowed
 from federation.site.store import sync_folder, write_durably
 
@@ -84,11 +84,11 @@ def _opened(folder: Path, side: str, facts: dict[str, int], contract: DataContra
     rows, units = facts["rows"], facts["units"]
     starts = EachRow(units)
     return Stored(
-        Mapped(folder / f"{side}.features", "<f4", (rows, width(contract)), np.float32),
-        Mapped(folder / f"{side}.targets", "u1", (rows,), np.int64),
+        FileRows(folder / f"{side}.features", "<f4", (rows, width(contract)), np.float32),
+        FileRows(folder / f"{side}.targets", "u1", (rows,), np.int64),
         starts
         if contract.patient_column is None
-        else Mapped(folder / f"{side}.starts", "<i8", (units + 1,), np.int64),
+        else FileRows(folder / f"{side}.starts", "<i8", (units + 1,), np.int64),
     )
 
 

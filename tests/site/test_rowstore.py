@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from federation.learning.units import UnitRows
+from federation.protocol import stored as stored_rows
 from federation.protocol.contract import ContractError, encode, read_csv
 from federation.protocol.document import DataContract
 from federation.protocol.stored import EachRow, Stored
@@ -75,7 +76,11 @@ def test_files_hold_what_memory_would(
         assert bag(split.train) + bag(split.holdout) == bag(whole)
 
 
-def test_a_batch_is_drawn_as_from_memory(tmp_path: Path) -> None:
+@pytest.mark.parametrize("most_mapped", [2**28, 0])
+def test_a_batch_is_drawn_as_from_memory(
+    tmp_path: Path, most_mapped: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored_rows, "MOST_MAPPED", most_mapped)
     rows = [(f"p{i % 50}", str(i % 100), "200", "1", str(i % 2)) for i in range(300)]
     found = stored(tmp_path, written(tmp_path, rows), patients(10)).train
     units = UnitRows.of(found)
@@ -92,6 +97,9 @@ def test_a_batch_is_drawn_as_from_memory(tmp_path: Path) -> None:
     assert features.flags.writeable
     assert (features == found.features[:][chosen]).all()
     assert (targets == found.targets[:][chosen]).all()
+    backwards = chosen[::-1]
+    assert (units.features.take(backwards, axis=0) == features[::-1]).all()
+    assert units.features.take(chosen[:0], axis=0).shape == (0, 7)
 
 
 def test_rows_that_are_units_need_no_index(tmp_path: Path) -> None:
