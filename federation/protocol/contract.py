@@ -217,7 +217,14 @@ def _dropped(columns: Columns, contract: DataContract) -> np.ndarray:
     for column in contract.columns:
         if column.missing == "drop":
             dropped |= column_missing(column, columns[column.name], contract.missing_values)
+    if contract.target.missing == "drop":
+        dropped |= _no_outcome(columns, contract)
     return dropped
+
+
+def _no_outcome(columns: Columns, contract: DataContract) -> np.ndarray:
+    declared = [value for group in contract.target.classes for value in group]
+    return is_missing(columns[contract.target.column], contract.missing_values, declared)
 
 
 def _patients(columns: Columns, contract: DataContract) -> Cells:
@@ -259,11 +266,9 @@ def _targets(columns: Columns, contract: DataContract) -> np.ndarray:
     target = contract.target
     cells = columns[target.column]
     index = target_index(cells, target.classes)
-    declared = [value for group in target.classes for value in group]
-    if is_missing(cells, contract.missing_values, declared).any():
-        raise ContractError(
-            target.column, "missing target", "leave out rows whose outcome is not known"
-        )
+    if _no_outcome(columns, contract).any():
+        advice = "leave out rows whose outcome is not known, or declare missing = 'drop' for it"
+        raise ContractError(target.column, "missing target", advice)
     if (index < 0).any():
         raise ContractError(
             target.column, "undeclared class", "correct the data, or declare the value in a class"

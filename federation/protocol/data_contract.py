@@ -122,6 +122,7 @@ class Target(Section):
     column: Name
     classes: Annotated[list[list[str]], Field(min_length=2, max_length=100)]
     names: list[str] = []
+    missing: Literal["refuse", "drop"] = "refuse"
 
     @field_validator("classes", mode="before")
     @classmethod
@@ -141,6 +142,14 @@ class Target(Section):
         if self.names and len(self.names) != len(self.classes):
             raise ValueError("give one name per target class")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Left out unless declared: older digests stay what they are."""
+        document: dict[str, Any] = write(self)
+        if document.get("missing") == "refuse":
+            del document["missing"]
+        return document
 
     @property
     def labels(self) -> list[str]:

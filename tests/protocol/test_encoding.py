@@ -167,3 +167,18 @@ def test_categories_of_a_study_file_may_be_numbers() -> None:
     document = contract().model_dump(mode="json")
     assert DataContract.model_validate(document) == contract()
     assert contract().columns[2].model_dump()["categories"] == ["1", "2", "x"]
+
+
+def test_rows_without_outcome_may_be_dropped() -> None:
+    target = {"column": "num", "classes": [["0"], ["1", "2"]], "missing": "drop"}
+    rows = [("50", "250", "1", "?"), ("60", "250", "1", "0")]
+    assert _encode(rows, target=target).targets.tolist() == [0]
+    assert "missing" not in contract().model_dump()["target"]  # older digests stay
+
+
+@pytest.mark.parametrize("value", ["4711", "x"])
+def test_an_array_column_takes_arrays_alone(value: str) -> None:
+    column = {"name": "age", "kind": "array", "shape": [2], "low": 0, "high": 1}
+    with pytest.raises(ContractError, match="column 'age': another shape") as caught:
+        _encode([(value, "250", "1", "0")], columns=[column])
+    assert value not in str(caught.value)

@@ -195,13 +195,13 @@ def _no_key(protocol: Protocol) -> None:
 @pytest.mark.parametrize(
     ("check", "message"),
     [
-        (_no_such_layer, "line 64: model.parameters.hidden[1]: too wide"),
-        (_no_such_model, "line 61: model.architecture: no architecture is called 'mlp'; choose o"),
+        (_no_such_layer, "line 65: model.parameters.hidden[1]: too wide"),
+        (_no_such_model, "line 62: model.architecture: no architecture is called 'mlp'; choose o"),
         (_no_key, "study file: it cannot be"),
     ],
 )
 def test_rules_of_other_packages_are_told_with_their_line(check: Check, message: str) -> None:
-    assert LINES[63].startswith("hidden")
+    assert LINES[64].startswith("hidden")
     with pytest.raises(StudyFileError) as caught:
         parse(TEXT, checks=(lambda protocol: None, check))
     assert message in str(caught.value)
@@ -210,7 +210,7 @@ def test_rules_of_other_packages_are_told_with_their_line(check: Check, message:
 
 def test_a_target_out_of_reach_is_told_with_its_line(tmp_path: Path) -> None:
     path = _study(tmp_path, TEXT.replace("noise_multiplier = 5.0", "noise_multiplier = 0.5"))
-    with pytest.raises(StudyFileError, match=r"line 82: privacy\.target_epsilon: the events that"):
+    with pytest.raises(StudyFileError, match=r"line 83: privacy\.target_epsilon: the events that"):
         read(path, checks=(plans.seal,))
 
 
