@@ -1,5 +1,6 @@
 """Section 8 of the report: what was lost, refused, retried or overridden, by whom and why."""
 
+from collections.abc import Collection
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -7,6 +8,7 @@ from django.db.models import Q, QuerySet
 from accounting.models import EntryKind
 from accounting.reports import wording
 from accounting.reports.parts import Material
+from accounting.reports.releases import Place, late_places, place_of
 from accounting.reports.scopes import Scope
 from accounting.reports.trail import Deed
 from studies.models import Event
@@ -17,6 +19,7 @@ _LEDGER = {
     EntryKind.BOOKED: "booked from the site's signed journal; it stays charged",
     EntryKind.ABORTED: "never computed; the reservation was given back",
 }
+_TOO_LATE = "the answer came too late, and what left was not used; it stays charged"
 _TIMELINE = (
     "quorum_overridden",
     "round_failed",
@@ -45,17 +48,17 @@ _OF_ALL = ("ledger_broken",)
 
 def section(material: Material) -> list[dict[str, Any]]:
     """Lost, refused and returned mechanisms, retries, overrides: with who and why."""
-    from_ledger = [line for deed in material.trail.deeds for line in _of_deed(deed)]
+    late = late_places(material)
+    from_ledger = [line for deed in material.trail.deeds for line in _of_deed(deed, late)]
     events = _events(material).select_related("by", "institution", "study")
     inside = [event for event in events if _is_inside(event, material.scope)]
     return from_ledger + [_of_event(event) for event in inside]
 
 
-def _of_deed(deed: Deed) -> list[dict[str, Any]]:
+def _of_deed(deed: Deed, late: Collection[Place]) -> list[dict[str, Any]]:
+    told = _LEDGER | ({EntryKind.LOST: _TOO_LATE} if place_of(deed) in late else {})
     lines = [
-        _line(row, _LEDGER[kind], row["reason"])
-        for kind, row in deed.rows.items()
-        if kind in _LEDGER
+        _line(row, told[kind], row["reason"]) for kind, row in deed.rows.items() if kind in _LEDGER
     ]
     if deed.reserved["attempt"] > 1:
         lines.append(_line(deed.reserved, "a retry; charged again", ""))

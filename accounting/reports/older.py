@@ -26,7 +26,9 @@ def modern(document: Document) -> Document:
     worst = max(parts, key=lambda part: float(part["claimed"]["epsilon"]), default=None)
     reading = worst["reading"] if worst else ""
     statement = [{**line, "reading": reading} for line in document["statement"]]
-    return {**document, "parameters": spent, "statement": statement}
+    released = [{"outcome": "", **row} for row in document["releases"]["released"]]
+    releases = {**document["releases"], "released": released}
+    return {**document, "parameters": spent, "statement": statement, "releases": releases}
 
 
 def _part(part: dict[str, Any]) -> dict[str, Any]:

@@ -174,7 +174,7 @@ def _figure() -> Node:
 
 
 def _releases() -> Node:
-    release = _texts("study institution phase became_part_of") | {
+    release = _texts("study institution phase became_part_of outcome") | {
         "entry": WHOLE,
         "at": MOMENT,
         "round": WHOLE,

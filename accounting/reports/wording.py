@@ -5,8 +5,18 @@ UNPROTECTED = (
     "the protocol itself: columns, bounds, categories, model, noise, number of rounds",
     "the cohort size that each institution declared in public (never its exact count)",
     "that an institution takes part, and when its site answers",
-    "progress: step k of K of a round, where K is set by the protocol",
+    "progress: step k of K of a round, where K is set by the protocol, and when each was reached",
     "whether the data fits the declared contract (column and kind of fault, never a value)",
+    "a refusal, with a reason from a closed list, and whether the data had been opened",
+    "what the site lends: names, lifetime budgets and caps of its datasets",
+    "of an empirical audit: a commitment before round 1, and after the last round the coins and "
+    "the salt that it commits to; they are about synthetic canaries, never about rows",
+    "the site's own journal, signed: which assignment it charged and released, with its privacy "
+    "event, digests, and the time in whole seconds",
+)
+NOT_PRIVATE = (
+    "no number that was computed from rows: each such was noised and charged, also where nobody "
+    "used it; what left without noise is among the unprotected quantities"
 )
 LIMITS = (
     "The guarantee bounds what one more or one fewer privacy unit changes; whether what left is "

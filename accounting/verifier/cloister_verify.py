@@ -2682,8 +2682,9 @@ class Report:
         self._check_complete()
         released = pick(pick(self.document, "releases", dict), "released", list)
         for row in released:
-            body = self._body(row, "released", "booked")
-            if row.get("sha256") != body.get("tensors_digest"):
+            body = self._body(row, "released", "booked", "lost")
+            late = body["kind"] == "lost" and str(row.get("outcome")).startswith("it came too late")
+            if not late and row.get("sha256") != body.get("tensors_digest"):
                 raise Wrong(f"entry {body['sequence']} released something else than it says")
         parts = pick(pick(self.document, "parameters", dict), "institutions", list)
         for part in parts:

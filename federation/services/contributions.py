@@ -92,7 +92,7 @@ def receive(
     if isinstance(message, messages.Refusal) and message.reason is messages.Reason.LEDGER_FORKED:
         witnessing.failed(row)
     if _closed(row, now):
-        _reject_late(row, envelope, now)
+        _reject_late(row, message, envelope, now)
     refusal = isinstance(message, messages.Refusal)
     verdict = _refused(message) if refusal else _judge(row, message)
     return _keep(row, message, envelope, verdict, now)
@@ -156,8 +156,14 @@ def _must_be_open(row: Assignment, now: datetime) -> None:
         raise Closed("the assignment is closed: answered, past its deadline, or its round ended")
 
 
-def _reject_late(row: Assignment, envelope: bytes, now: datetime) -> None:
-    """Keep the late message for the auditor, once; what it cost stays charged."""
+def _reject_late(
+    row: Assignment,
+    message: messages.Contribution | messages.Refusal,
+    envelope: bytes,
+    now: datetime,
+) -> None:
+    """Keep the late message for the auditor, once, and say whether its tensors are here; what it
+    cost stays charged."""
     reason = f"too late: the assignment closed at {messages.timestamp(row.expires_at)}"
     if row.expires_at > now:
         reason = "too late: the round ended before this contribution came"
@@ -172,8 +178,14 @@ def _reject_late(row: Assignment, envelope: bytes, now: datetime) -> None:
             },
         )
         if created:
-            _tell(row, "contribution_rejected", reason)
+            _tell(row, "contribution_rejected", reason, **_held(message))
     raise Conflict(f"{reason}; it is not used, and stays charged")
+
+
+def _held(message: messages.Contribution | messages.Refusal) -> dict[str, str]:
+    """The tensors of an answer, where the hub holds them."""
+    sent = isinstance(message, messages.Contribution) and blobs.exists(message.tensors_digest)
+    return {"tensors_digest": message.tensors_digest} if sent else {}
 
 
 def _refused(message: messages.Refusal) -> _Verdict:
@@ -284,8 +296,8 @@ def _moves(
     return [charged, released, Move(key, EntryKind.REFUSED, {"reason": verdict.reason})]
 
 
-def _tell(row: Assignment, kind: str, reason: str) -> None:
-    payload = {"reason": reason} if reason else {}
+def _tell(row: Assignment, kind: str, reason: str, **more: str) -> None:
+    payload = more | ({"reason": reason} if reason else {})
     events.record(
         kind,
         study=row.round.study,

@@ -124,11 +124,17 @@ def _listed(rows: list[dict[str, Any]], names: Names) -> Flowable:
             row["round"],
             row["phase"],
             row["sha256"],
-            row["became_part_of"][:12],
+            _became(row),
         )
         for row in rows
     ]
-    return table(heads, cells or [("", "nothing left", "", "", "", "")], (6, 13, 7, 9, 52, 14))
+    return table(heads, cells or [("", "nothing left", "", "", "", "")], (6, 12, 6, 8, 50, 19))
+
+
+def _became(row: dict[str, Any]) -> str:
+    """The model that it is in, shortened; else what happened to it."""
+    in_model = not row["became_part_of"].startswith("no model")
+    return row["became_part_of"][:12] if in_model else row["outcome"] or "no model"
 
 
 def _counted(rows: list[dict[str, Any]], names: Names) -> Flowable:
