@@ -12,6 +12,7 @@ KINDS: dict[str, str] = {
     "role_granted": "{by} made {person} {role}",
     "role_revoked": "{by} took the role {role} from {person}",
     "person_deactivated": "{by} deactivated {person}",
+    "person_activated": "{by} let {person} in again",
     "study_created": "{by} wrote the study",
     "study_revised": "{by} changed the protocol (revision {revision})",
     "study_submitted": "{by} submitted the study for approval",

@@ -128,13 +128,6 @@ def place(row: Entry) -> tuple[str, str, int, int, str]:
     return row.study, row.institution, row.round, row.attempt, row.phase
 
 
-def events_of(
-    study: str | None = None, institution: str | None = None, lineage: str | None = None
-) -> tuple[PrivacyEvent, ...]:
-    """Every event that counts as spent, whole, one for each reservation, in ledger order."""
-    return tuple(event_of(row) for row in counted(reservations(study, institution, lineage)))
-
-
 def event_of(row: Entry) -> PrivacyEvent:
     """The event that a row which spends holds."""
     return PrivacyEvent.from_json(json.loads(row.body)["event"])

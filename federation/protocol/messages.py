@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self, TypeVar, get_type_hints
 
-from accounting.dp.events import PrivacyEvent
 from federation.protocol import journal_rows
 from federation.protocol import message_fields as form
 from federation.protocol.audit import FREE
@@ -176,11 +175,6 @@ class Contribution(Message):
         if bool(self.events) == (self.phase in FREE):
             need = "no privacy event" if self.phase in FREE else "at least one privacy event"
             raise MessageError(f"events must hold {need} in phase {self.phase}")
-
-    @property
-    def privacy_events(self) -> tuple[PrivacyEvent, ...]:
-        """The events as objects."""
-        return tuple(PrivacyEvent.from_json(document) for document in self.events)
 
     @classmethod
     def _values(cls, document: dict[str, Any]) -> dict[str, Any]:

@@ -23,12 +23,6 @@ def changes_between(older: Revision, newer: Revision) -> list[diff.Change]:
     return diff.differences(read(older.document), read(newer.document))
 
 
-def last_change(study: Study) -> list[diff.Change]:
-    """What the newest revision changed against the one before; nothing for the first."""
-    newest = list(study.revisions.order_by("-number")[:2])
-    return changes_between(newest[1], newest[0]) if len(newest) == 2 else []
-
-
 def changes_since_decision(participation: Participation) -> list[diff.Change]:
     """What changed since this institution last decided; nothing if it decided on the current."""
     study = participation.study

@@ -56,13 +56,24 @@ def revoke(
     membership.delete()
 
 
+def deactivate(person: Person, *, by: Person | None) -> None:
+    """Shut a person out: sessions and sockets end, what they did stays. Twice changes nothing."""
+    _switch(person, False, "person_deactivated", by)
+
+
+def activate(person: Person, *, by: Person | None) -> None:
+    """Let a person in again, with the roles as they were. Twice changes nothing."""
+    _switch(person, True, "person_activated", by)
+
+
 @transaction.atomic
-def deactivate(person: Person, *, by: Person) -> None:
-    """Shut a person out: sessions and sockets end, what they did stays."""
+def _switch(person: Person, active: bool, kind: str, by: Person | None) -> None:
     person.refresh_from_db(from_queryset=Person.objects.select_for_update())
-    person.is_active = False
+    if person.is_active is active:
+        return
+    person.is_active = active
     person.save(update_fields=["is_active"])
-    events.record("person_deactivated", by=by, person=person.username)
+    events.record(kind, by=by, person=person.username)
     events.recheck(person)
 
 

@@ -53,7 +53,8 @@ def judge(jobs: list[list[dict]], found: list[Worker]) -> int:
     stored = {(row.study, row.round, row.attempt): row.sequence for row in rows}
     granted = {key: answers.pop() for key, answers in said.items() if not answers & REFUSALS}
     assert granted == stored
-    events = spending.events_of(institution="cleveland", lineage="heart")
+    counted = spending.counted(spending.reservations(None, "cleveland", "heart"))
+    events = [spending.event_of(row) for row in counted]
     assert len(events) == len(stored)
     for accountant in ("pld", "rdp"):
         assert epsilon(events, 1e-3, accountant).epsilon <= LIMIT

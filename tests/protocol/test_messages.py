@@ -139,8 +139,8 @@ def test_events_are_exactly_as_written_by_accounting(change: dict[str, Any]) -> 
 
 
 def test_events_come_back_as_objects() -> None:
-    assert samples.contribution().privacy_events == (samples.EVENT,)
-    assert isinstance(samples.contribution().privacy_events[0], PrivacyEvent)
+    (event,) = samples.contribution().events
+    assert PrivacyEvent.from_json(event) == samples.EVENT
     with pytest.raises(MessageError, match="at least one"):
         samples.contribution(events=())
 

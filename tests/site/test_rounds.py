@@ -30,7 +30,7 @@ def test_a_round_is_charged_computed_released_and_acknowledged(site: Site, hub: 
     assert kinds(site) == ["charged", "released", "acknowledged"]
     charge = next(site.parts.journal.entries())
     planned = plans.round_events(protocol, 1, "north")["train"]
-    assert answer.privacy_events == (planned,)
+    assert answer.events == (planned.to_json(),)
     assert answer.journal == {"sequence": 1, "digest": charge.digest}
     assert charge.lineage == "heart-patients"
     update = unpack(hub.tasks[uid].tensors[0], model())
@@ -45,7 +45,7 @@ def test_the_histogram_is_a_phase_with_its_own_price(site: Site, hub: Hub) -> No
     assert play_one(site, hub, uid)
     answer = hub.answer(uid, 0)
     assert isinstance(answer, Contribution)
-    assert answer.privacy_events == (plans.round_events(protocol, 3, "north")["evaluate"],)
+    assert answer.events == (plans.round_events(protocol, 3, "north")["evaluate"].to_json(),)
     like = {"histogram": np.zeros((10, 2), np.float32)}
     assert unpack(hub.tasks[uid].tensors[0], like)
 

@@ -1,0 +1,1 @@
+"""Commands about the hub's people."""
