@@ -17,6 +17,17 @@ class Layout:
         """int64 [rows]: the unit of each row, also where that is simple."""
         return torch.arange(self.n_units) if self.units is None else self.units
 
+    @cached_property
+    def counts(self) -> torch.Tensor:
+        """int64 [units]: how many rows each has."""
+        return torch.bincount(self.named(), minlength=self.n_units)
+
+    def without(self, units: torch.Tensor) -> "tuple[torch.Tensor, Layout]":
+        """The rows that belong to none of `units`, bool [units], and their layout."""
+        rows = ~units[self.named()]
+        numbers = torch.cumsum(~units, 0) - 1
+        return rows, Layout(numbers[self.named()[rows]], int((~units).sum()))
+
     def to_rows(self, factors: torch.Tensor) -> torch.Tensor:
         """Each row's factor from each unit's."""
         return factors if self.units is None else factors[self.units]
@@ -38,7 +49,7 @@ class Layout:
     @cached_property
     def _widest(self) -> int:
         assert self.units is not None  # noqa: S101 - only asked for where rows are grouped
-        return int(torch.bincount(self.units, minlength=1).max()) if len(self.units) else 1
+        return max(1, int(self.counts.max())) if self.n_units else 1
 
     @cached_property
     def _slots(self) -> torch.Tensor:
@@ -46,8 +57,7 @@ class Layout:
         assert self.units is not None  # noqa: S101 - only asked for where rows are grouped
         order = torch.argsort(self.units, stable=True)
         ordered = self.units[order]
-        counts = torch.bincount(self.units, minlength=self.n_units)
-        starts = torch.cumsum(counts, 0) - counts
+        starts = torch.cumsum(self.counts, 0) - self.counts
         within = torch.arange(len(ordered), device=ordered.device) - starts[ordered]
         slots = torch.empty_like(order)
         slots[order] = ordered * self._widest + within

@@ -27,7 +27,7 @@ from federation.protocol.document import Protocol
 from federation.protocol.priced import Priced
 from federation.protocol.tensors import Tensors
 
-_CHUNK_BYTES = 64 << 20
+_CHUNK_BYTES = 128 << 20
 _CHUNK_ROWS = 8192
 
 
@@ -111,7 +111,9 @@ class Session:
     @property
     def chunk_rows(self) -> int:
         """How many rows are computed together, so that memory stays bounded."""
-        return max(1, min(_CHUNK_ROWS, _CHUNK_BYTES // self.sum.row_bytes))
+        # Where units have several rows, a gradient per unit may have to be made.
+        made = 0 if self.rows.single else 8 * len(self.optimiser.weights)
+        return max(1, min(_CHUNK_ROWS, _CHUNK_BYTES // (self.sum.row_bytes + made)))
 
     def update(self) -> Tensors:
         """New weights minus the old ones."""
@@ -140,7 +142,7 @@ def prepare(
         module=module,
         sum=grade.sum(gradients, len(flat), training.max_grad_norm),
         optimiser=Optimiser(flat, training),
-        rows=UnitRows.of(data),
+        rows=UnitRows.of(data, grouped=protocol.data.unit == "patient"),
         start=start,
         sample_rate=training.sample_rate,
         noise_multiplier=noise_multiplier,

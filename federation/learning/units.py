@@ -24,17 +24,21 @@ class UnitRows:
     features: Rows
     targets: Rows
     starts: Rows
-    single: bool  # every unit has exactly one row
+    single: bool  # every unit is a row of its own
 
     @classmethod
-    def of(cls, data: Encoded | Stored) -> Self:
-        """The data with each unit's rows side by side (a copy only where they are not yet)."""
+    def of(cls, data: Encoded | Stored, *, grouped: bool = False) -> Self:
+        """The data with each unit's rows side by side (a copy only where they are not yet).
+
+        `grouped` says that units may have several rows. It comes from the protocol: how rows are
+        computed must not depend on whether some unit happens to have a second one.
+        """
         if isinstance(data, Stored):
-            single = isinstance(data.starts, EachRow)
+            single = not grouped and isinstance(data.starts, EachRow)
             return cls(data.features, data.targets, data.starts, single)
         counts = np.bincount(data.units, minlength=data.n_units)
         starts = np.concatenate([[0], np.cumsum(counts)])
-        single = bool((counts == 1).all())
+        single = not grouped and bool((counts == 1).all())
         if (data.units[1:] >= data.units[:-1]).all():
             return cls(data.features, data.targets, starts, single)
         order = np.argsort(data.units, kind="stable")

@@ -83,7 +83,8 @@ def test_copies_of_one_patients_row_move_at_most_the_clip(copies):
         np.zeros(copies, np.int64),
         1,
     )
-    assert np.linalg.norm(quiet_update(study, data)) == pytest.approx(0.1, rel=1e-5)
+    moved = np.linalg.norm(quiet_update(study, data))
+    assert 0.1 * (1 - 1e-4) < moved <= 0.1 * (1 + 1e-6)  # weights are float32
 
 
 def test_rows_of_one_patient_may_stand_anywhere():

@@ -216,6 +216,25 @@ def test_no_size_of_number_passes_the_clip(kind, size):
     adverse()
 
 
+@EACH
+@settings(deadline=None, max_examples=5)
+@given(data=st.data())
+def test_what_a_unit_adds_does_not_depend_on_the_others(kind, data):
+    """Not even by the slack for rounding: many units clipped a little less add up to a clip."""
+    torch.manual_seed(data.draw(st.integers(0, 99)))
+    module, _, shape = KINDS[kind](data.draw)
+    engine = engines.get("bookkeeping").gradients(module, Loss(), torch.zeros(2, *shape))
+    units = torch.tensor([0, 1, 1] + [2] * 30 + [3] * 5)
+    features, targets, layout = batch(shape, len(units), units)
+    whole = engine.clipped_sum(features, targets, layout, 1e-3).double()
+    alone = torch.zeros_like(whole)
+    for unit in range(4):
+        mine = units == unit
+        one = Layout(torch.zeros(int(mine.sum()), dtype=torch.int64), 1)
+        alone += engine.clipped_sum(features[mine], targets[mine], one, 1e-3)
+    assert (whole - alone).norm() < 1e-5 * 1e-3
+
+
 @pytest.mark.parametrize(
     "layer",
     [

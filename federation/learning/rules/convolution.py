@@ -8,7 +8,7 @@ from federation.learning.layout import Layout
 from federation.learning.rules import Part, Tap
 from federation.learning.rules.made import zeroed
 from federation.learning.rules.products import Products
-from federation.learning.rules.rounding import sum_of_norms
+from federation.learning.rules.rounding import square_norms, sum_of_norms
 from federation.learning.rules.taps import HookTap
 
 Convolution = nn.Conv1d | nn.Conv2d
@@ -31,22 +31,28 @@ class ConvolutionPart:
             (1, *size)[-2:] for size in (module.kernel_size, module.stride, module.dilation)
         )
         self._weight = module.weight.view(*module.weight.shape[:2], *self._kernel)
-        self._products: Products | None = None
+        self._made: tuple[torch.Tensor, torch.Tensor] | None = None
 
     @property
     def numbers(self) -> int:
-        """Inputs, gradients, the unfolded patches, and the Gram matrices or made gradients."""
-        rows, _, height, width = self._g.shape
-        positions, taps = height * width, self._weight[0].numel()
-        patches = rows * positions * taps * self._groups
-        size = min(4 * positions**2 * self._groups, self._weight.numel())
-        return 2 * (self._a.numel() + self._g.numel()) + patches + 2 * rows * size
+        """Inputs, gradients, what is made for each row, and patches where they are unfolded."""
+        rows, positions = len(self._g), self._g[0, 0].numel()
+        held = 2 * (self._a.numel() + self._g.numel())
+        patches = positions * self._weight[0].numel() * self._groups
+        if self._makes(positions):
+            return held + rows * (2 * self._weight.numel() + (0 if self._unit_stride else patches))
+        return held + rows * (patches + 4 * positions**2 * self._groups)
 
     def squares(self, layout: Layout) -> torch.Tensor:
-        """As `Products`, added over the groups."""
-        self._products = self._by_group()
-        found = self._products.squares(self._split(layout))
-        return found.view(-1, self._groups).sum(dim=1)
+        """Of the made gradients where these are small, else as `Products`, added over groups."""
+        if not self._makes(self._g[0, 0].numel()):
+            found = self._by_group().squares(self._split(layout))
+            return found.view(-1, self._groups).sum(dim=1)
+        self._made = self._taps(layout), layout.summed(self._g.flatten(2).sum(dim=2))
+        taps, shift = self._made
+        # At most one rounding more per tap than one norm of everything.
+        weights = torch.stack([square_norms(tap) for tap in taps]).sum(dim=0)
+        return weights + square_norms(shift) if self._biased else weights
 
     def magnitudes(self) -> torch.Tensor:
         """See `Part`."""
@@ -58,40 +64,77 @@ class ConvolutionPart:
 
     def weighted(self, factors: torch.Tensor, layout: Layout) -> list[torch.Tensor]:
         """From the gradients that were made for the norms, else as torch's own backward."""
-        if self._products is not None and self._products.made:
-            made = [self._shaped(found, layout) for found in self._products.made]
-            weights = factors.to(self._g.dtype)
-            return [
-                torch.tensordot(weights, found, dims=1)
-                for found in self._named(made, len(self.parameters))
-            ]
-        return self._backward(layout.to_rows(factors))
+        if self._made is None:
+            return self._backward(layout.to_rows(factors))
+        taps, shift = self._made
+        weights = factors.to(taps.dtype)
+        weight = (weights @ taps)[:, None]
+        return self._named(self._shaped(weight)[0], weights @ shift)
 
     def per_unit(self, layout: Layout) -> list[torch.Tensor]:
         """See `Part`."""
-        made = self._by_group().per_unit(self._split(layout))
-        shaped = [self._shaped(found, layout) for found in made]
-        return self._named(shaped, len(self.parameters))
+        weight = self._shaped(self._taps(layout))
+        return self._named(weight, layout.summed(self._g.flatten(2).sum(dim=2)))
 
-    def _named(self, found: list[torch.Tensor], count: int) -> list[torch.Tensor]:
-        weight, *bias = found[:count]
-        return [weight.view(len(weight), *self.parameters[0].shape), *bias]
+    @property
+    def _biased(self) -> bool:
+        return len(self.parameters) > 1
 
-    def _shaped(self, found: torch.Tensor, layout: Layout) -> torch.Tensor:
-        """[units, channels, …] from [units · groups, channels of a group, …]."""
-        return found.view(layout.n_units, -1, *found.shape[2:])
+    def _named(self, weight: torch.Tensor, bias: torch.Tensor) -> list[torch.Tensor]:
+        return [weight, bias] if self._biased else [weight]
+
+    def _shaped(self, taps: torch.Tensor) -> torch.Tensor:
+        """[units, *weight] from [taps, units, …]."""
+        shape = self.parameters[0].shape
+        return taps.permute(1, 2, 0).reshape(taps.shape[1], *shape[:2], *shape[2:])
+
+    def _taps(self, layout: Layout) -> torch.Tensor:
+        """[taps, units, outputs · inputs of a group]: each unit's gradient, tap by tap."""
+        rows = self._shifted() if self._unit_stride else self._unfolded()
+        rows = rows.view(len(rows), len(self._g), -1)
+        if layout.units is None:
+            return rows
+        return layout.summed(rows.transpose(0, 1)).transpose(0, 1)
+
+    def _makes(self, positions: int) -> bool:
+        """Whether a gradient has fewer numbers than two Gram matrices (as in `Products`)."""
+        return 2 * positions**2 * self._groups > self._weight.numel()
+
+    @property
+    def _unit_stride(self) -> bool:
+        return set(self._stride) == {1}
+
+    def _shifted(self) -> torch.Tensor:
+        """[taps, rows · groups, outputs, inputs]: one product for each tap, nothing unfolded.
+
+        With g padded to the input's width, all positions of a tap are one slice of the flat image.
+        """
+        width, (high, wide), (down, across) = self._a.shape[3], self._kernel, self._dilation
+        beside = width - self._g.shape[3]
+        g = functional.pad(self._g, (0, beside))
+        g = g.view(len(g) * self._groups, -1, g[0, 0].numel())
+        g = g[:, :, : g.shape[2] - beside]
+        a = self._a.reshape(len(g), -1, self._a[0, 0].numel()).transpose(1, 2)
+        starts = [down * i * width + across * j for i in range(high) for j in range(wide)]
+        found = g.new_empty(len(starts), len(g), g.shape[1], a.shape[2])
+        for place, start in enumerate(starts):
+            torch.bmm(g, a[:, start : start + g.shape[2]], out=found[place])
+        return found
+
+    def _unfolded(self) -> torch.Tensor:
+        """The same from patches."""
+        products = self._by_group()
+        found = torch.bmm(products.g.transpose(1, 2), products.inputs[0])
+        taps = self._kernel[0] * self._kernel[1]
+        return found.view(*found.shape[:2], -1, taps).permute(3, 0, 1, 2).contiguous()
 
     def _by_group(self) -> Products:
         g = self._g.reshape(len(self._g) * self._groups, -1, self._g[0, 0].numel())
-        u = self._patches().view(len(g), -1, g.shape[2])
-        return Products([u.transpose(1, 2)], g.transpose(1, 2), len(self.parameters) - 1)
-
-    def _patches(self) -> torch.Tensor:
-        if {*self._kernel, *self._stride} == {1}:
-            return self._a.flatten(2)
-        return functional.unfold(
+        patches = functional.unfold(
             self._a, self._kernel, dilation=self._dilation, stride=self._stride
         )
+        u = patches.view(len(g), -1, g.shape[2])
+        return Products([u.transpose(1, 2)], g.transpose(1, 2), len(self.parameters) - 1)
 
     def _split(self, layout: Layout) -> Layout:
         if self._groups == 1:

@@ -1,4 +1,4 @@
-"""The rule for Embedding: a Gram product over the positions that look up the same row."""
+"""The rule for Embedding: gradients added where a unit looks up the same entry."""
 
 import torch
 from torch import nn
@@ -27,20 +27,21 @@ class EmbeddingPart:
     @property
     def numbers(self) -> int:
         """See `Part`."""
-        return 2 * self._g.numel() + 3 * self._indices.shape[1] * self._indices.numel()
+        return 4 * self._g.numel() + 6 * self._indices.numel()
 
     def squares(self, layout: Layout) -> torch.Tensor:
-        """The sum over pairs of positions with the same index of their gradients' product."""
-        g = layout.side_by_side(self._g).flatten(1, 2)
-        most = square_norms(g).sqrt_().sum(dim=1).square_()
-        positions = g.shape[1]
-        if positions == 1:
-            return most
-        indices = layout.side_by_side(self._indices).flatten(1)
-        same = indices[:, :, None] == indices[:, None, :]
-        found = (torch.bmm(g, g.transpose(1, 2)).double() * same).sum(dim=(1, 2))
-        slack = (g.shape[2] + 2 * positions + 16) * UNIT * most
-        return torch.fmin(most * (1 + slack.new_tensor(2 * positions * UNIT)), found + slack)
+        """The sum, over the entries that a unit looks up, of their gradients' squared norms."""
+        units, width = layout.named(), self._g.shape[2]
+        norms = square_norms(self._g).sqrt_().sum(dim=1)
+        most = layout.summed(norms).square_()
+        keys = (units[:, None] * self._entries + self._indices).flatten()
+        entries, places = torch.unique(keys, return_inverse=True)
+        sums = self._g.new_zeros(len(entries), width).index_add_(0, places, self._g.flatten(0, 1))
+        found = torch.zeros_like(most)
+        found.index_add_(0, entries // self._entries, square_norms(sums))
+        # Here and in `weighted` sums of up to as many terms as the unit has positions.
+        positions = layout.counts * self._indices.shape[1]
+        return found + 4 * (positions + 16) * UNIT * most
 
     def magnitudes(self) -> torch.Tensor:
         """See `Part`."""

@@ -7,6 +7,7 @@ operations, instead of the S p d of making M. Whichever has fewer numbers is use
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -26,19 +27,41 @@ class Products:
         self.made: list[torch.Tensor] = []  # as `per_unit`, where the norms needed them
 
     def squares(self, layout: Layout) -> torch.Tensor:
-        """float64 [units]: at least the squared norm, with what rounding may add."""
-        inputs, g = self._by_unit(layout)
-        positions = g.shape[1]
-        size = sum(a.shape[2] for a in inputs) * g.shape[2]
-        if positions > 1 and 2 * positions**2 > size:
-            return self._made_squares(inputs, g)
-        along = square_norms(inputs[0]).add_(float(self.biases))
-        for a in inputs[1:]:
-            along += square_norms(a)
-        # Cauchy and Schwarz: never less than the truth, and equal to it for one position.
-        most = along.mul_(square_norms(g)).sqrt_().sum(dim=1).square_()
-        most *= 1 + 2 * (positions + 8) * UNIT
-        return most if positions == 1 else torch.fmin(most, self._gram(inputs, g, most))
+        """float64 [units]: at least the squared norm, with what rounding may add.
+
+        Which way a unit goes, and its slack, depend on its own rows and on the shapes alone:
+        were they decided by the batch, one unit could change what others add.
+        """
+        positions = self.g.shape[1]
+        if layout.units is None:
+            if positions > 1 and self._is_long(positions):
+                self.made = _products(self.inputs, self.g, self.biases)
+                return torch.stack([square_norms(x.flatten(1)) for x in self.made]).sum(dim=0)
+            counts = torch.full((layout.n_units,), positions, device=self.g.device)
+            return _gram(self.inputs, self.g, self.biases, counts)
+        long = self._is_long(layout.counts * positions)
+        found = torch.zeros(layout.n_units, dtype=torch.float64, device=self.g.device)
+        rows, short = layout.without(long)
+        beside = [short.side_by_side(x[rows]).flatten(1, 2) for x in (*self.inputs, self.g)]
+        counts = short.counts * positions
+        found[~long] = _gram(beside[:-1], beside[-1], self.biases, counts)
+        for unit in torch.nonzero(long).flatten():
+            found[unit] = self._long(layout.units == unit)
+        return found
+
+    def _is_long(self, positions: Any) -> Any:
+        """Whether the gradient has fewer numbers than the two Gram matrices."""
+        return 2 * positions**2 > sum(a.shape[2] for a in self.inputs) * self.g.shape[2]
+
+    def _long(self, rows: torch.Tensor) -> torch.Tensor:
+        """The squared norm of one unit's gradient, made, and the error of `weighted`."""
+        inputs, g = [a[rows].flatten(0, 1)[None] for a in self.inputs], self.g[rows]
+        g = g.flatten(0, 1)[None]
+        made = _products(inputs, g, self.biases)
+        counts = torch.tensor([g.shape[1]], device=g.device)
+        most = _most(inputs, g, self.biases, counts)
+        slack = 4 * (counts + 16) * UNIT * most
+        return (torch.stack([square_norms(x.flatten(1)) for x in made]).sum(dim=0) + slack)[0]
 
     def weighted(self, factors: torch.Tensor, layout: Layout) -> list[torch.Tensor]:
         """The sums over units of factor times gradient: [d, p] for each input, [d] per bias."""
@@ -60,32 +83,46 @@ class Products:
         joined = [layout.side_by_side(x).flatten(1, 2) for x in (*self.inputs, self.g)]
         return joined[:-1], joined[-1]
 
-    def _made_squares(self, inputs: list[torch.Tensor], g: torch.Tensor) -> torch.Tensor:
-        """The small gradients themselves, kept: what is measured is what is added."""
-        self.made = _products(inputs, g, self.biases)
-        return torch.stack([square_norms(made.flatten(1)) for made in self.made]).sum(dim=0)
 
-    def _gram(
-        self, inputs: list[torch.Tensor], g: torch.Tensor, most: torch.Tensor
-    ) -> torch.Tensor:
-        """The Gram product plus its own error and that of `weighted`.
+def _most(
+    inputs: list[torch.Tensor], g: torch.Tensor, biases: int, counts: torch.Tensor
+) -> torch.Tensor:
+    """At least the squared norm, by Cauchy and Schwarz; equal to it for one position."""
+    along = square_norms(inputs[0]).add_(float(biases))
+    for a in inputs[1:]:
+        along += square_norms(a)
+    most = along.mul_(square_norms(g)).sqrt_().sum(dim=1).square_()
+    return most.mul_(1 + 2 * (counts + 8) * UNIT)
 
-        Each entry of the Gram matrices is off by at most p·u or d·u times the norms of its two
-        positions, so their product by (p + d + 2)·u times `most`; the sums of `weighted` add
-        S·u·√most to the norm, hence 2·S·u·most to its square.
-        """
-        across = torch.bmm(g, g.transpose(1, 2)).double()
-        along = torch.bmm(inputs[0], inputs[0].transpose(1, 2))
-        for a in inputs[1:]:
-            along = torch.baddbmm(along, a, a.transpose(1, 2))
-        found = (across * (along + float(self.biases))).sum(dim=(1, 2))
-        slack = sum(a.shape[2] for a in inputs) + g.shape[2] + 2 * g.shape[1] + 16
-        # What vanishes in one matrix stands against entries of the other, at most its diagonal.
-        largest = torch.diagonal(across, dim1=1, dim2=2).sum(dim=1) + along.diagonal(
-            dim1=1, dim2=2
-        ).sum(dim=1)
-        lost = slack * g.shape[1] ** 2 * VANISHING * largest
-        return found.clamp_min_(0.0) + slack * UNIT * most + lost
+
+def _gram(
+    inputs: list[torch.Tensor], g: torch.Tensor, biases: int, counts: torch.Tensor
+) -> torch.Tensor:
+    """The Gram product plus its own error and that of `weighted`; `counts` are the positions.
+
+    Each entry of the Gram matrices is off by at most p·u or d·u times the norms of its two
+    positions, so their product by (p + d + 2)·u times `most`; the sums of `weighted` add
+    S·u·√most to the norm, hence 2·S·u·most to its square.
+    """
+    most = _most(inputs, g, biases, counts)
+    if g.shape[1] == 1:
+        return most
+    across = torch.bmm(g, g.transpose(1, 2)).double()
+    along = torch.bmm(inputs[0], inputs[0].transpose(1, 2))
+    for a in inputs[1:]:
+        along = torch.baddbmm(along, a, a.transpose(1, 2))
+    found = (across * (along + float(biases))).sum(dim=(1, 2))
+    slack = sum(a.shape[2] for a in inputs) + g.shape[2] + 2 * counts + 16
+    # What vanishes in one matrix stands against entries of the other, at most its diagonal.
+    largest = _trace(across) + _trace(along)
+    lost = slack * counts**2 * VANISHING * largest
+    found = found.clamp_min_(0.0) + slack * UNIT * most + lost
+    # One position alone is what `most` measures; a padded unit must not differ from others.
+    return torch.where(counts == 1, most, torch.fmin(most, found))
+
+
+def _trace(square: torch.Tensor) -> torch.Tensor:
+    return torch.diagonal(square, dim1=1, dim2=2).sum(dim=1)
 
 
 def _products(inputs: list[torch.Tensor], g: torch.Tensor, biases: int) -> list[torch.Tensor]:
