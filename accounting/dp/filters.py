@@ -95,6 +95,24 @@ def divergence_limit(epsilon_limit: float, delta: float, order: float) -> float:
     return max(converted, free)
 
 
+def whole_budget(epsilon_limit: float, delta: float, order: float) -> float:
+    """What a study may come to whose own filter keeps (epsilon_limit, delta), counted at `order`.
+
+    Rényi divergence in nats. Divergences rise with the order, so what its filter lets pass at its
+    own best order bounds every lower one. At a higher one it is what full batches would come to.
+    """
+    own = best_order(epsilon_limit, delta)
+    return divergence_limit(epsilon_limit, delta, own) * max(1.0, order / own)
+
+
+def filling(divergence: float, order: float) -> float:
+    """The noise multiplier of the one full-batch Gaussian step that has this divergence at `order`.
+
+    A Gaussian step costs α / 2σ² at order α. Stands for what is committed and not chosen yet.
+    """
+    return math.sqrt(order / (2 * divergence))
+
+
 def best_order(epsilon_limit: float, delta: float) -> float:
     """The Rényi order at which a budget admits most Gaussian noise-ratio: fixed by (ε, δ) alone.
 

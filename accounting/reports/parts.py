@@ -189,8 +189,10 @@ def _lifetime_filter(
     Of all limits that the budget had, the widest: whoever lowered it may have seen results.
     """
     studies = {deed.reserved["study"] for deed in deeds if deed.counted}
-    users = studies | {plan.study for plan in commitments.standing([place[0]]).at(place)}
-    if len(users) < 2 and all(_is_sealed(_of(deeds, s), s, place[0]) for s in studies):
+    standing = commitments.standing([place[0]])
+    users = studies | {plan.study for plan in standing.at(place)}
+    alone = len(users) < 2 and not standing.bounded(place)
+    if alone and all(_is_sealed(_of(deeds, s), s, place[0]) for s in studies):
         return None
     limits = [(check["limit"], check["delta"]) for check in _checks(deeds, 1)]
     limits += [(budget.epsilon, budget.delta)] if budget else []

@@ -46,7 +46,12 @@ class Books:
         """What keeps a lifetime budget where several studies use it, or one chose on the way."""
         place = (budget.institution, budget.lineage)
         users = self.standing.users(self.spent, place)
-        alone = len(users) < 2 and all(self._is_sealed(study, place[0]) for study in users)
+        bounded = self.standing.bounded(place)
+        alone = (
+            not bounded
+            and len(users) < 2
+            and all(self._is_sealed(study, place[0]) for study in users)
+        )
         limit, order = gate.terms(budget)
         return None if alone else Filter(limit.epsilon, limit.delta, order)
 

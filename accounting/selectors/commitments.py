@@ -1,7 +1,8 @@
 """Which sealed plans still count against the datasets they were sealed for, and what all demand.
 
 A study's demand on a dataset is the larger of its plan and of what it reserved, price by price,
-until its plan is returned; then it is what it reserved.
+until its plan is returned; then it is what it reserved. Where its noise is chosen on the way there
+are no prices: it commits its whole budget, as the Rényi divergence that its own filter lets pass.
 """
 
 import json
@@ -10,7 +11,9 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from accounting.dp.currency import renyi
 from accounting.dp.events import PrivacyEvent
+from accounting.dp.filters import filling
 from accounting.models import Entry
 from accounting.selectors import histories, written
 from accounting.selectors.plain import select
@@ -50,11 +53,21 @@ class Commitment:
     unit: str
     order: str  # of the filter it was sealed under, as the ledger writes it
     steps: histories.Steps = field(compare=False)
+    bound: float = field(default=0.0, compare=False)  # nats at `order`; 0 where a plan is sealed
 
     @property
     def name(self) -> tuple[str, str, str]:
         """What a sealed plan holds for."""
         return self.study, self.institution, self.protocol_digest
+
+    def left(self, spent: histories.Steps) -> tuple[tuple[PrivacyEvent, ...], float]:
+        """What is not reserved yet: events of the plan, and the divergence at the plan's order.
+
+        `spent` is what the study spent of the dataset.
+        """
+        events = histories.events([self.steps - spent])
+        rest = self.bound and max(0.0, self.bound - _divergence(spent, self.order))
+        return events, renyi(events, float(self.order)) + rest
 
 
 @dataclass
@@ -76,15 +89,29 @@ class Commitments:
             for (name, *where), steps in spent.steps.items()
             if (*where,) == place
         }
+        bounds: dict[str, tuple[float, str]] = {}
         for plan in self.at(place):
             if plan.study != without:
                 groups[plan.study] = groups.get(plan.study, Counter()) | plan.steps
-        return histories.events(groups.values())
+                bounds[plan.study] = max(bounds.get(plan.study, _FREE), (plan.bound, plan.order))
+        rest = [_rest(groups[study], *bound) for study, bound in bounds.items() if bound[0]]
+        return histories.events([*groups.values(), *rest])
 
-    def with_plan(self, study: str, place: Place, plan: Iterable[PrivacyEvent]) -> Self:
-        """These and one more plan."""
-        new = Commitment(study, *place, "", "", "", steps_of(plan))
+    def with_plan(
+        self,
+        study: str,
+        place: Place,
+        plan: Iterable[PrivacyEvent],
+        bound: float = 0.0,
+        order: float = 0.0,
+    ) -> Self:
+        """These and one more plan, or the bound of one whose noise is chosen on the way."""
+        new = Commitment(study, *place, "", "", repr(order), steps_of(plan), bound)
         return type(self)({**self.plans, new.name: new})
+
+    def bounded(self, place: Place) -> bool:
+        """Whether a study whose noise is chosen on the way has committed its budget there."""
+        return any(plan.bound for plan in self.at(place))
 
     def users(self, spent: histories.Histories, place: Place) -> frozenset[str]:
         """The studies that spent anything of one dataset, or have a plan that stands on it."""
@@ -131,6 +158,7 @@ def commitment(body: dict[str, Any]) -> Commitment:
         *(body[name] for name in ("study", "institution", "lineage", "protocol_digest", "unit")),
         order=body["filter_order"],
         steps=steps_of(written.event(event) for event in body["plan"]),
+        bound=float(body.get("bound", 0.0)),
     )
 
 
@@ -142,6 +170,20 @@ def steps_of(events: Iterable[PrivacyEvent]) -> histories.Steps:
     return counted
 
 
+def _divergence(steps: histories.Steps, order: str) -> float:
+    return renyi(histories.events([steps]), float(order))
+
+
+def _rest(spent: histories.Steps, bound: float, order: str) -> histories.Steps:
+    """What of a bound is not spent yet, as the one step that has exactly this divergence."""
+    left = bound - _divergence(spent, order)
+    if left <= _NOTHING:
+        return Counter()
+    return Counter({(repr(filling(left, float(order))), "1.0", 1): 1})
+
+
+_FREE = (0.0, "")
+_NOTHING = 1e-9  # nats
 _known: dict[str, Commitment] = {}  # by the row's digest: sealed rows never change
 _MOST = 4096
 

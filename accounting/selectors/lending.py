@@ -65,7 +65,7 @@ def prospects(
     spent, standing = histories.load([institution]), commitments.standing([institution])
     rows = DatasetBudget.objects.filter(institution=institution).order_by("lineage")
     unit = plan[0].unit if plan else unit
-    claims = [gate.Claim(study, institution, row.lineage, unit, plan) for row in rows]
+    claims = [gate.Claim(study, institution, row.lineage, unit, plan, bound) for row in rows]
     return [
         _prospect(row, claim, spent, standing, bound)
         for row, claim in zip(rows, claims, strict=True)
@@ -107,11 +107,24 @@ def _prospect(
         row.lineage,
         limit,
         before=epsilon(spent.dataset(*claim.place), limit.delta),
-        committed=epsilon(standing.demand(spent, claim.place, without=claim.study), limit.delta),
+        committed=_committed(claim, spent, standing, limit, order),
         after=after,
         fits=verdict.fits and not conflict,
         conflict=conflict,
     )
+
+
+def _committed(
+    claim: gate.Claim,
+    spent: histories.Histories,
+    standing: Commitments,
+    limit: Limit,
+    order: float,
+) -> Figure:
+    """Spent and what other studies committed; by the filter where one of them is adaptive."""
+    demand = standing.demand(spent, claim.place, without=claim.study)
+    others = any(p.bound and p.study != claim.study for p in standing.at(claim.place))
+    return gate.judge(demand, limit, order).figure if others else epsilon(demand, limit.delta)
 
 
 def _of_others(

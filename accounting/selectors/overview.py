@@ -151,6 +151,8 @@ def _booked(body: dict[str, Any]) -> str:
 
 def _returned(body: dict[str, Any]) -> str:
     steps = sum(event["steps"] for event in body["plan_left"])
+    if not steps and float(body["rdp_returned"]) > 0:
+        return f"{float(body['rdp_returned']):.4g} of its budget at Rényi order {body['order']}"
     if not steps:
         return "nothing: all of its plan had been reserved"
     return f"{steps} step{'' if steps == 1 else 's'} of its plan"

@@ -7,7 +7,7 @@ from functools import cached_property
 from accounting.dp.accountants import epsilon
 from accounting.dp.events import PrivacyEvent
 from accounting.dp.figures import Figure, Unbounded
-from accounting.dp.filters import divergence_limit
+from accounting.dp.filters import divergence_limit, whole_budget
 from accounting.dp.fitting import Answer, coarse, divergence, rounds_within
 from accounting.dp.planning import ADAPTIVE, Outlook, after, rounds_held
 from accounting.keys import Limit
@@ -148,7 +148,25 @@ def _coarse(row: DatasetBudget, budgets: Budgets) -> Answer:
     if budgets.conflict((row.institution, row.lineage)):
         return Answer.ASK
     limit, order = gate.terms(row)
-    return coarse(sum(budgets.costs(order)), _room(row, budgets, limit, order))
+    whole = _whole(budgets.found, order)
+    cost = sum(budgets.costs(order)) if whole is None else whole
+    return coarse(cost, _room(row, budgets, limit, order))
+
+
+def _whole(found: Outlook, order: float) -> float | None:
+    """What an adaptive study commits when it starts; None where a plan is sealed."""
+    draft = found.draft
+    if draft.schedule != ADAPTIVE:
+        return None
+    return whole_budget(draft.budget or draft.target or 0.0, draft.delta, order)
+
+
+def _rounds(row: DatasetBudget, budgets: Budgets, limit: Limit, order: float) -> int:
+    """How many rounds fit beside the others; all or none of a study that commits its budget."""
+    room, whole = _room(row, budgets, limit, order), _whole(budgets.found, order)
+    if whole is None:
+        return rounds_within(budgets.costs(order), room)
+    return budgets.found.draft.rounds if whole <= room * (1 + gate.SLACK) else 0
 
 
 def _room(row: DatasetBudget, budgets: Budgets, limit: Limit, order: float) -> float:
@@ -161,7 +179,7 @@ def _lifetime(row: DatasetBudget, budgets: Budgets) -> Lifetime:
     place = (row.institution, row.lineage)
     others, users = budgets.others(place), budgets.users(place)
     if users or budgets.found.draft.schedule == ADAPTIVE:
-        rounds = rounds_within(budgets.costs(order), _room(row, budgets, limit, order))
+        rounds = _rounds(row, budgets, limit, order)
     else:
         rounds = rounds_held(budgets.found, limit.epsilon, limit.delta)
     after_rounds = _after(others, budgets.found, limit)

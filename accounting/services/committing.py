@@ -59,7 +59,8 @@ def claim_of(study: Study, institution: str, lineage: str) -> gate.Claim:
     """What a study's plan asks of one dataset; an empty plan before it is submitted."""
     protocol = protocol_of(study)
     events = plans.plan_events(protocol) if protocol.plan else ()
-    return gate.Claim(study.slug, institution, lineage, protocol.data.unit, events)
+    bound = study_limit(protocol) if protocol.plan and protocol.privacy.adaptive else None
+    return gate.Claim(study.slug, institution, lineage, protocol.data.unit, events, bound)
 
 
 def give_back(study: Study) -> None:
@@ -81,4 +82,5 @@ def _seal(study: Study, protocol: Protocol, part: Participation) -> None:
         protocol_digest=study.protocol_digest,
         unit=protocol.data.unit,
         study_limit=study_limit(protocol),
+        adaptive=protocol.privacy.adaptive is not None,
     )

@@ -20,7 +20,15 @@ from typing import Any
 from accounting.dp.accountants import epsilon
 from accounting.dp.events import PrivacyEvent
 from accounting.dp.figures import Figure
-from accounting.dp.filters import Verdict, best_order, fits, fits_adaptively
+from accounting.dp.filters import (
+    Verdict,
+    best_order,
+    divergence_limit,
+    fits,
+    fits_adaptively,
+    proved,
+    whole_budget,
+)
 from accounting.keys import Key, Limit, Reservation
 from accounting.models import DatasetBudget
 from accounting.selectors import commitments, histories
@@ -55,6 +63,7 @@ class Claim:
     lineage: str
     unit: str
     plan: tuple[PrivacyEvent, ...]
+    bound: Limit | None = None  # the study's own budget, where its noise is chosen on the way
 
     @property
     def place(self) -> tuple[str, str]:
@@ -171,10 +180,12 @@ def judge_claim(
 ) -> Verdict:
     """Whether a plan fits a lifetime budget beside all that is spent and all plans that stand.
 
-    By the filter at `order` as soon as another study touched the dataset or has committed on it.
+    By the filter at `order` as soon as another study touched the dataset or has committed on it,
+    and always where the study's noise is chosen on the way: then its whole budget has to fit.
     """
-    plan = standing.with_plan(claim.study, claim.place, claim.plan)
-    alone = standing.users(spent, claim.place) <= {claim.study}
+    bound = whole_budget(claim.bound.epsilon, claim.bound.delta, order) if claim.bound else 0.0
+    plan = standing.with_plan(claim.study, claim.place, claim.plan, bound, order)
+    alone = not bound and standing.users(spent, claim.place) <= {claim.study}
     return judge(plan.demand(spent, claim.place), limit, None if alone else order)
 
 
@@ -219,6 +230,19 @@ def figure_json(figure: Figure) -> dict[str, str]:
         "version": figure.version,
         "discretisation": figure.discretisation,
     }
+
+
+def bound_json(claim: Claim, order: str) -> dict[str, str]:
+    """What the row of a claim says beside its plan where the study's noise is chosen on the way."""
+    if claim.bound is None:
+        return {}
+    return {"bound": repr(whole_budget(claim.bound.epsilon, claim.bound.delta, float(order)))}
+
+
+def whole_figure(limit: Limit) -> Figure:
+    """What a study's own filter lets pass at most: its budget, at the order of its filter."""
+    order = filter_order(limit)
+    return proved(divergence_limit(limit.epsilon, limit.delta, order), limit.delta, order)
 
 
 def check_json(scope: str, limit: Limit, figure: Figure) -> dict[str, str]:

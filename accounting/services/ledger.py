@@ -70,9 +70,13 @@ def seal(
     protocol_digest: str,
     unit: str,
     study_limit: Limit,
+    adaptive: bool = False,
     now: datetime | None = None,
 ) -> Entry:
     """Write a study's whole plan at one institution; once per protocol digest.
+
+    Where its noise is chosen on the way (`adaptive`) the plan is empty, and what its own filter
+    lets pass at most is committed instead.
 
     From here on it is committed: its room in the dataset's lifetime budget is nobody else's until
     the plan is returned (services/returning).
@@ -90,7 +94,9 @@ def seal(
         "plan": [event.to_json() for event in events],
         "unit": unit,
         "limit": {"epsilon": repr(study_limit.epsilon), "delta": repr(study_limit.delta)},
-        "figure": gate.figure_json(epsilon(events, study_limit.delta)),
+        "figure": gate.figure_json(
+            gate.whole_figure(study_limit) if adaptive else epsilon(events, study_limit.delta)
+        ),
     }
     key = f"{study}/{institution}/sealed/{protocol_digest}"
     head = lock()
@@ -98,8 +104,11 @@ def seal(
     found = Entry.objects.filter(idempotency_key=key).first()
     if found is not None:
         return _same(found, draft)
-    claim = gate.Claim(study, institution, lineage, unit, tuple(events))
+    claim = gate.Claim(
+        study, institution, lineage, unit, tuple(events), study_limit if adaptive else None
+    )
     facts["filter_order"], check = gate.commit(claim)
+    facts |= gate.bound_json(claim, facts["filter_order"])
     facts["checks"] = [check]
     return append(head, [draft], now or timezone.now())[0]
 

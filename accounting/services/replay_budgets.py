@@ -7,8 +7,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from accounting.dp.accountants import epsilon
-from accounting.dp.currency import renyi
 from accounting.dp.events import PrivacyEvent
+from accounting.dp.figures import Figure
+from accounting.dp.filters import whole_budget
+from accounting.keys import Limit
 from accounting.models import EntryKind
 from accounting.selectors import commitments, histories, written
 from accounting.services import gate
@@ -51,7 +53,7 @@ def sealed(state: Replay, body: Body) -> None:
     """A whole plan, committed against its dataset's lifetime budget."""
     place, plan = _place(body), tuple(written.event(event) for event in body["plan"])
     state.choices.sealed(body)
-    same_figure(body["figure"], epsilon(plan, float(body["limit"]["delta"])))
+    same_figure(body["figure"], _planned(body, plan))
     if place not in state.budgets:
         raise Wrong(f"no lifetime budget was declared for {place[1]} before it")
     if body["filter_order"] != state.orders[place]:
@@ -62,7 +64,8 @@ def sealed(state: Replay, body: Body) -> None:
     users = state.standing.users(state.spent, place)
     new = commitments.commitment(body)
     state.standing.plans[new.name] = new
-    order = None if users <= {body["study"]} else float(body["filter_order"])
+    alone = users <= {body["study"]} and not new.bound
+    order = None if alone else float(body["filter_order"])
     demand = state.standing.demand(state.spent, place)
     check_scope(check, "dataset", gate.judge(demand, limit_of(check), order).figure)
 
@@ -74,13 +77,12 @@ def returned(state: Replay, body: Body) -> None:
     if plan is None or plan.lineage != body["lineage"]:
         raise Wrong("it returns a plan that is not committed")
     spent = state.spent.steps.get((plan.study, plan.institution, plan.lineage), {})
-    left = histories.events([plan.steps - histories.Steps(spent)])
+    left, cost = plan.left(histories.Steps(spent))
     said = tuple(PrivacyEvent.from_json(event) for event in body["plan_left"])
     if commitments.steps_of(said) != commitments.steps_of(left):
         raise Wrong("what it returns is not its plan less what it reserved")
     if body["order"] != plan.order:
         raise Wrong(f"it counts at order {body['order']}, but its plan was sealed at {plan.order}")
-    cost = renyi(left, float(plan.order))
     if not near(body["rdp_returned"], cost):
         raise Wrong(f"it returns {body['rdp_returned']}, but what is left costs {cost:.6g}")
 
@@ -106,6 +108,17 @@ STEPS: dict[str, Callable[[Replay, Body], None]] = {
     EntryKind.RETURNED: returned,
     EntryKind.ATTESTED: attested,
 }
+
+
+def _planned(body: Body, plan: tuple[PrivacyEvent, ...]) -> Figure:
+    """What a plan costs, or what is committed where its noise is chosen on the way."""
+    limit = Limit(float(body["limit"]["epsilon"]), float(body["limit"]["delta"]))
+    if "bound" not in body:
+        return epsilon(plan, limit.delta)
+    most = whole_budget(limit.epsilon, limit.delta, float(body["filter_order"]))
+    if plan or not near(body["bound"], most):
+        raise Wrong("it does not commit what the study's own filter lets pass")
+    return gate.whole_figure(limit)
 
 
 def _place(body: Body) -> tuple[str, str]:

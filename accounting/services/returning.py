@@ -11,7 +11,6 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from accounting.dp.currency import renyi
 from accounting.models import Entry, EntryKind
 from accounting.selectors import commitments, histories
 from accounting.selectors.commitments import Commitment
@@ -36,7 +35,8 @@ def _standing(study: str, institution: str | None) -> list[Commitment]:
 
 def _draft(plan: Commitment, spent: histories.Histories) -> Draft:
     reserved = spent.steps.get((plan.study, plan.institution, plan.lineage), Counter())
-    left = [replace(e, unit=plan.unit) for e in histories.events([plan.steps - reserved])]
+    events, cost = plan.left(reserved)
+    left = [replace(event, unit=plan.unit) for event in events]
     return Draft(
         EntryKind.RETURNED,
         f"{plan.study}/{plan.institution}/returned/{plan.protocol_digest}",
@@ -47,6 +47,6 @@ def _draft(plan: Commitment, spent: histories.Histories) -> Draft:
             "protocol_digest": plan.protocol_digest,
             "plan_left": [event.to_json() for event in left],
             "order": plan.order,
-            "rdp_returned": repr(renyi(left, float(plan.order))),
+            "rdp_returned": repr(cost),
         },
     )

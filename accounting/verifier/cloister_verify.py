@@ -1001,6 +1001,23 @@ def converted(divergence_: float, order: float, delta: float) -> float:
     return max(loss, 0.0)
 
 
+def admitted(limit: float, delta: float, order: float) -> float:
+    """The largest divergence at `order` that still proves (limit, δ)."""
+    free = -math.log1p(-delta * delta)
+    return max(limit - math.log1p(-1.0 / order) + math.log(delta * order) / (order - 1.0), free)
+
+
+def whole_budget(limit: float, delta: float, order: float) -> float:
+    """What a study may come to at `order` whose own filter keeps (limit, δ) at its best order."""
+    own = best_order(limit, delta)
+    return admitted(limit, delta, own) * max(1.0, order / own)
+
+
+def filling(divergence_: float, order: float) -> Price:
+    """The one full-batch Gaussian step of this divergence: it stands for what is not chosen yet."""
+    return (math.sqrt(order / (2.0 * divergence_)), 1.0, 1)
+
+
 def best_order(limit: float, delta: float) -> float:
     """The order at which a budget (limit, δ) admits most Gaussian steps: known in advance."""
     return max(
@@ -1183,9 +1200,9 @@ class Figures:
             raise Wrong(f"it says {words}, but its events cost at most {derived.high:.6g}")
         return derived
 
-    def check_divergence(self, body: Any, left: History, order: float) -> None:
-        """Whether a row gives back exactly the Rényi divergence of `left`. Raises Wrong."""
-        said, cost = decimal(body, "rdp_returned"), self._renyi.at(left, order)
+    def check_divergence(self, body: Any, left: History, order: float, more: float) -> None:
+        """Whether a row gives back exactly the Rényi divergence of `left`, and `more`."""
+        said, cost = decimal(body, "rdp_returned"), self._renyi.at(left, order) + more
         if abs(said - cost) > RENYI_TOLERANCE * max(cost, 1.0):
             raise Wrong(f"it returns {said:.6g} at order {order:g}, what is left costs {cost:.6g}")
 
@@ -1755,6 +1772,7 @@ def _check_given_back(body: dict[str, Any], reservation: dict[str, Any]) -> None
 # ==================================================================================================
 
 SLACK = 1e-6  # relative: a plan made for exactly its budget must not fail by a rounding
+NOTHING = 1e-9  # nats
 
 Sealing = tuple[str, str, str]  # study, institution, protocol digest
 
@@ -1778,6 +1796,15 @@ class Plan(NamedTuple):
     epsilon: float
     delta: float
     order: float
+    bound: float  # of a study whose noise is chosen on the way: its divergence at `order`; else 0
+
+    @property
+    def figure_of(self) -> History:
+        """What the figure beside it is about: the plan, or all that the study's filter admits."""
+        if not self.bound:
+            return self.steps
+        own = best_order(self.epsilon, self.delta)
+        return {filling(admitted(self.epsilon, self.delta, own), own): 1}
 
 
 class Question(NamedTuple):
@@ -1800,6 +1827,7 @@ class Budgets:
         self.lifetime: dict[Dataset, Budget] = {}
         self.plans: dict[Sealing, Plan] = {}
         self.sealed = 0
+        self._renyi = Renyi()
         self._written: dict[Dataset, int] = {}
 
     def key_of(self, body: dict[str, Any]) -> str:
@@ -1853,8 +1881,10 @@ class Budgets:
             decimal(limit, "epsilon"),
             decimal(limit, "delta"),
             decimal(body, "filter_order"),
+            decimal(body, "bound") if "bound" in body else 0.0,
         )
-        alone = self._users(place) <= {plan.study}
+        _check_whole(plan)
+        alone = self._users(place) <= {plan.study} and not plan.bound
         self.plans[_sealing(body)] = plan
         self.sealed += 1
         checks = pick(body, "checks", list)
@@ -1872,8 +1902,8 @@ class Budgets:
         if any(unit != plan.unit for unit in standing):
             raise Wrong(f"it commits a cost per {plan.unit} beside costs per another unit")
 
-    def give_back(self, body: dict[str, Any]) -> tuple[History, float]:
-        """A plan is committed no longer: what is left of it, and at which order it counts."""
+    def give_back(self, body: dict[str, Any]) -> tuple[History, float, float]:
+        """A plan is committed no longer: what is left of it, at which order, and what else."""
         plan = self.plans.pop(_sealing(body), None)
         if plan is None or plan.dataset != _dataset(body):
             raise Wrong("it returns a plan that is not committed")
@@ -1884,7 +1914,8 @@ class Budgets:
             raise Wrong("what it returns is not its plan less what was reserved")
         if decimal(body, "order") != plan.order:
             raise Wrong(f"it counts at another order than {plan.order:g}, at which it was sealed")
-        return left, plan.order
+        more = plan.bound and max(0.0, plan.bound - self._renyi.at(spent, plan.order))
+        return left, plan.order, more
 
     def questions(self, body: dict[str, Any], *, complete: bool) -> list[Question]:
         """The two checks that a reservation records. Raises Wrong where one was not passed."""
@@ -1928,11 +1959,24 @@ class Budgets:
                 own = by_study.setdefault(plan.study, {})
                 for price, steps in plan.steps.items():
                     own[price] = max(own.get(price, 0), steps)
-        total: History = {}
+        total: History = self._unchosen(by_study, place, without)
         for own in by_study.values():
             for price, steps in own.items():
                 total[price] = total.get(price, 0) + steps
         return total
+
+    def _unchosen(
+        self, by_study: dict[str, History], place: Dataset, without: str
+    ) -> dict[Price, int]:
+        """What studies have committed whose noise is chosen on the way, and not spent yet."""
+        rest: dict[Price, int] = {}
+        for plan in self.plans.values():
+            if plan.dataset == place and plan.study != without and plan.bound:
+                left = plan.bound - self._renyi.at(by_study[plan.study], plan.order)
+                if left > NOTHING:
+                    price = filling(left, plan.order)
+                    rest[price] = rest.get(price, 0) + 1
+        return rest
 
     def _users(self, place: Dataset) -> set[str]:
         """The studies that spent anything of a dataset, or have committed a plan on it."""
@@ -1955,6 +1999,14 @@ def _check_passed(check: dict[str, Any]) -> None:
         raise Wrong(
             f"it passes the {check['scope']}'s budget: ε = {check['epsilon']} of {check['limit']}"
         )
+
+
+def _check_whole(plan: Plan) -> None:
+    if not plan.bound:
+        return
+    most = whole_budget(plan.epsilon, plan.delta, plan.order)
+    if plan.steps or abs(plan.bound - most) > SLACK * most:
+        raise Wrong("it does not commit what the study's own filter lets pass")
 
 
 def _within(spent: History, plan: History) -> bool:
@@ -2271,7 +2323,7 @@ class Replay:
         with self._asking("budgets"):
             plan, question = self.budgets.seal(body)
             with self._asking("epsilon"):
-                self.figures.check(pick(body, "figure", dict), plan.steps)
+                self.figures.check(pick(body, "figure", dict), plan.figure_of)
             if self.complete:
                 self.budgets.check_sealing(body, plan)
                 with self._asking("epsilon"):

@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 
 from accounting.verifier.parts.figures import event, history
 from accounting.verifier.parts.lives import Dataset, Spent
-from accounting.verifier.parts.losses import History
+from accounting.verifier.parts.losses import History, Price
 from accounting.verifier.parts.reading import Wrong, decimal, pick
-from accounting.verifier.parts.renyi import best_order
+from accounting.verifier.parts.renyi import Renyi, admitted, best_order, filling, whole_budget
 
 SLACK = 1e-6  # relative: a plan made for exactly its budget must not fail by a rounding
+NOTHING = 1e-9  # nats
 
 Sealing = tuple[str, str, str]  # study, institution, protocol digest
 
@@ -34,6 +35,15 @@ class Plan(NamedTuple):
     epsilon: float
     delta: float
     order: float
+    bound: float  # of a study whose noise is chosen on the way: its divergence at `order`; else 0
+
+    @property
+    def figure_of(self) -> History:
+        """What the figure beside it is about: the plan, or all that the study's filter admits."""
+        if not self.bound:
+            return self.steps
+        own = best_order(self.epsilon, self.delta)
+        return {filling(admitted(self.epsilon, self.delta, own), own): 1}
 
 
 class Question(NamedTuple):
@@ -56,6 +66,7 @@ class Budgets:
         self.lifetime: dict[Dataset, Budget] = {}
         self.plans: dict[Sealing, Plan] = {}
         self.sealed = 0
+        self._renyi = Renyi()
         self._written: dict[Dataset, int] = {}
 
     def key_of(self, body: dict[str, Any]) -> str:
@@ -109,8 +120,10 @@ class Budgets:
             decimal(limit, "epsilon"),
             decimal(limit, "delta"),
             decimal(body, "filter_order"),
+            decimal(body, "bound") if "bound" in body else 0.0,
         )
-        alone = self._users(place) <= {plan.study}
+        _check_whole(plan)
+        alone = self._users(place) <= {plan.study} and not plan.bound
         self.plans[_sealing(body)] = plan
         self.sealed += 1
         checks = pick(body, "checks", list)
@@ -128,8 +141,8 @@ class Budgets:
         if any(unit != plan.unit for unit in standing):
             raise Wrong(f"it commits a cost per {plan.unit} beside costs per another unit")
 
-    def give_back(self, body: dict[str, Any]) -> tuple[History, float]:
-        """A plan is committed no longer: what is left of it, and at which order it counts."""
+    def give_back(self, body: dict[str, Any]) -> tuple[History, float, float]:
+        """A plan is committed no longer: what is left of it, at which order, and what else."""
         plan = self.plans.pop(_sealing(body), None)
         if plan is None or plan.dataset != _dataset(body):
             raise Wrong("it returns a plan that is not committed")
@@ -140,7 +153,8 @@ class Budgets:
             raise Wrong("what it returns is not its plan less what was reserved")
         if decimal(body, "order") != plan.order:
             raise Wrong(f"it counts at another order than {plan.order:g}, at which it was sealed")
-        return left, plan.order
+        more = plan.bound and max(0.0, plan.bound - self._renyi.at(spent, plan.order))
+        return left, plan.order, more
 
     def questions(self, body: dict[str, Any], *, complete: bool) -> list[Question]:
         """The two checks that a reservation records. Raises Wrong where one was not passed."""
@@ -184,11 +198,24 @@ class Budgets:
                 own = by_study.setdefault(plan.study, {})
                 for price, steps in plan.steps.items():
                     own[price] = max(own.get(price, 0), steps)
-        total: History = {}
+        total: History = self._unchosen(by_study, place, without)
         for own in by_study.values():
             for price, steps in own.items():
                 total[price] = total.get(price, 0) + steps
         return total
+
+    def _unchosen(
+        self, by_study: dict[str, History], place: Dataset, without: str
+    ) -> dict[Price, int]:
+        """What studies have committed whose noise is chosen on the way, and not spent yet."""
+        rest: dict[Price, int] = {}
+        for plan in self.plans.values():
+            if plan.dataset == place and plan.study != without and plan.bound:
+                left = plan.bound - self._renyi.at(by_study[plan.study], plan.order)
+                if left > NOTHING:
+                    price = filling(left, plan.order)
+                    rest[price] = rest.get(price, 0) + 1
+        return rest
 
     def _users(self, place: Dataset) -> set[str]:
         """The studies that spent anything of a dataset, or have committed a plan on it."""
@@ -211,6 +238,14 @@ def _check_passed(check: dict[str, Any]) -> None:
         raise Wrong(
             f"it passes the {check['scope']}'s budget: ε = {check['epsilon']} of {check['limit']}"
         )
+
+
+def _check_whole(plan: Plan) -> None:
+    if not plan.bound:
+        return
+    most = whole_budget(plan.epsilon, plan.delta, plan.order)
+    if plan.steps or abs(plan.bound - most) > SLACK * most:
+        raise Wrong("it does not commit what the study's own filter lets pass")
 
 
 def _within(spent: History, plan: History) -> bool:

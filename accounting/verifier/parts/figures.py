@@ -101,9 +101,9 @@ class Figures:
             raise Wrong(f"it says {words}, but its events cost at most {derived.high:.6g}")
         return derived
 
-    def check_divergence(self, body: Any, left: History, order: float) -> None:
-        """Whether a row gives back exactly the Rényi divergence of `left`. Raises Wrong."""
-        said, cost = decimal(body, "rdp_returned"), self._renyi.at(left, order)
+    def check_divergence(self, body: Any, left: History, order: float, more: float) -> None:
+        """Whether a row gives back exactly the Rényi divergence of `left`, and `more`."""
+        said, cost = decimal(body, "rdp_returned"), self._renyi.at(left, order) + more
         if abs(said - cost) > RENYI_TOLERANCE * max(cost, 1.0):
             raise Wrong(f"it returns {said:.6g} at order {order:g}, what is left costs {cost:.6g}")
 

@@ -91,6 +91,23 @@ def converted(divergence_: float, order: float, delta: float) -> float:
     return max(loss, 0.0)
 
 
+def admitted(limit: float, delta: float, order: float) -> float:
+    """The largest divergence at `order` that still proves (limit, δ)."""
+    free = -math.log1p(-delta * delta)
+    return max(limit - math.log1p(-1.0 / order) + math.log(delta * order) / (order - 1.0), free)
+
+
+def whole_budget(limit: float, delta: float, order: float) -> float:
+    """What a study may come to at `order` whose own filter keeps (limit, δ) at its best order."""
+    own = best_order(limit, delta)
+    return admitted(limit, delta, own) * max(1.0, order / own)
+
+
+def filling(divergence_: float, order: float) -> Price:
+    """The one full-batch Gaussian step of this divergence: it stands for what is not chosen yet."""
+    return (math.sqrt(order / (2.0 * divergence_)), 1.0, 1)
+
+
 def best_order(limit: float, delta: float) -> float:
     """The order at which a budget (limit, δ) admits most Gaussian steps: known in advance."""
     return max(

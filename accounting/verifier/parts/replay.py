@@ -122,7 +122,7 @@ class Replay:
         with self._asking("budgets"):
             plan, question = self.budgets.seal(body)
             with self._asking("epsilon"):
-                self.figures.check(pick(body, "figure", dict), plan.steps)
+                self.figures.check(pick(body, "figure", dict), plan.figure_of)
             if self.complete:
                 self.budgets.check_sealing(body, plan)
                 with self._asking("epsilon"):
