@@ -7,6 +7,7 @@ model with many more parameters than canaries, nearly orthogonal.
 """
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federation.learning.gradients import clipped_rows, flat
+from federation.protocol.cells import Arrays
 from federation.protocol.contract import Columns, Encoded, encode
-from federation.protocol.document import CategoryColumn, Protocol
+from federation.protocol.document import ArrayColumn, CategoryColumn, Protocol
 from federation.protocol.encoding import text_array
 from federation.protocol.plans import batch_denominator
 from federation.protocol.stored import Stored
@@ -45,6 +47,9 @@ def canaries(protocol: Protocol) -> Encoded:
     draws = _draws(protocol.digest, count, len(contract.columns) + 1)
     columns: Columns = {}
     for place, column in enumerate(contract.columns):
+        if isinstance(column, ArrayColumn):
+            columns[column.name] = _at_bounds(protocol.digest, column, count)
+            continue
         if isinstance(column, CategoryColumn):
             cells = column.categories
         else:
@@ -183,6 +188,12 @@ def _draws(digest: str, count: int, columns: int) -> NDArray[np.uint32]:
     """uint32 [columns, count], the same on every machine."""
     stream = hashlib.shake_256(_PURPOSE + digest.encode()).digest(_WORD * count * columns)
     return np.frombuffer(stream, dtype="<u4").astype(np.uint32).reshape(columns, count)
+
+
+def _at_bounds(digest: str, column: ArrayColumn, count: int) -> Arrays:
+    """Each number of an array at one of its bounds, by a draw of its own."""
+    draws = _draws(f"{digest}\n{column.name}", count, math.prod(column.shape)).T
+    return Arrays(np.where(draws % 2, np.float32(column.high), np.float32(column.low)))
 
 
 def _chosen(cells: Sequence[str], draws: NDArray[np.uint32]) -> NDArray[np.object_]:

@@ -217,6 +217,8 @@ class Protocol(Section):
                 "privacy.adaptive chooses from released metrics; add a site evaluation, or public "
                 "rows to evaluate on"
             )
+        if self.audit and self.data.windows:
+            raise ValueError("an audit's canaries are no series; leave out audit, or data.windows")
         weights = self.training.class_weights
         if weights and len(weights) != len(self.data.target.classes):
             raise ValueError("training.class_weights needs one number per target class")

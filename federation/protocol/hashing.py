@@ -48,6 +48,9 @@ def _joined(cells: list[np.ndarray]) -> Iterator[bytes]:
 
 def row_bytes(*parts: np.ndarray) -> Iterator[bytes]:
     """Each row's numbers, as they lie in memory (little-endian), one part after the other."""
-    flat = [np.ascontiguousarray(part).reshape(len(part), -1) for part in parts]
-    for row in zip(*flat, strict=True):
-        yield b"".join(numbers.tobytes() for numbers in row)
+    # One array of bytes that is cut up: each object per row would cost as much as its hash.
+    flat = [np.ascontiguousarray(part).reshape(len(part), -1).view(np.uint8) for part in parts]
+    together = np.concatenate(flat, axis=1)
+    data, size = together.tobytes(), together.shape[1]
+    for first in range(0, len(data), size):
+        yield data[first : first + size]

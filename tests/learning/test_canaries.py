@@ -64,6 +64,24 @@ def test_canaries_are_legal_rows_at_the_edges_of_the_contract():
     assert np.bincount(found.targets, minlength=3).min() > 40
 
 
+def test_canaries_of_images_are_drawn_number_by_number():
+    data = mixed().data.model_dump(mode="json")
+    data["columns"] = [{"name": "image", "kind": "array", "shape": [3, 4, 4]}]
+    found = canaries(mixed(data=data))
+    assert found.features.shape == (200, 48)
+    assert set(found.features.ravel()) == {-1.0, 1.0}
+    assert abs(found.features.mean()) < 0.06  # 9600 fair coins: standard deviation 0.01
+    assert abs(np.corrcoef(found.features)[np.triu_indices(200, 1)]).max() < 0.8
+    assert (found.features == canaries(mixed(data=data)).features).all()
+
+
+def test_series_have_no_canaries():
+    data = mixed().data.model_dump(mode="json")
+    data["windows"] = {"length": 2, "order": ["age"]}
+    with pytest.raises(ValueError, match="canaries are no series"):
+        mixed(data=data)
+
+
 def test_everybody_makes_the_same_and_another_protocol_has_others():
     first, again = canaries(mixed()), canaries(mixed())
     assert (first.features == again.features).all()
