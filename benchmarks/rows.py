@@ -2,9 +2,9 @@
 
 A source is written, read once into the site's row store, and then an MLP 10→32→1 makes private
 steps of 512 units on average. Each size runs in a process of its own, whose peak memory (VmHWM,
-mapped file pages included) is what counts. "busy" is processor time, which other work on the machine
-does not stretch. "cold" steps come after the row store was dropped from
-the system's file cache: each of their rows is then a read from the disk.
+mapped file pages included) is what counts. "busy" is processor time, which other work on the
+machine does not stretch. "cold" steps come after the row store was dropped from the system's file
+cache (all but what is mapped): each of their rows is then a read from the disk.
 
     python -m benchmarks.rows [--rows 1e5 1e6 1e7] [--source parquet] [--patients] [--holdout 0.1]
 """
