@@ -55,7 +55,7 @@ def _layout(x_title: str, numbers: list[int]) -> dict[str, Any]:
         "height": 320,
         "hovermode": "x unified",
         "showlegend": True,
-        "legend": {"orientation": "h", "y": 1.12, "x": 0},
+        "legend": {"orientation": "h", "y": -0.28, "x": 0},
         "xaxis": {
             "title": {"text": x_title},
             "range": [-0.3, max([*numbers, 1]) + 0.3],

@@ -67,7 +67,8 @@ def _described(row: dict[str, str]) -> str:
     """A dataset with what its owner allows it to spend, ever."""
     if "epsilon" not in row or "delta" not in row:
         return row["name"]
-    return f"{row['name']} (lifetime budget ε ≤ {row['epsilon']} at δ = {number(row['delta'])})"
+    most = f"ε ≤ {row['epsilon']} at δ = {number(row['delta'])}"
+    return f"{row['name']} (lifetime budget, all studies: {most})"
 
 
 def _offered(part: Participation) -> list[dict[str, str]]:

@@ -19,7 +19,7 @@ PAGES = {
     "carla": (
         *("home", "study-approve", "participation-action", "institution", "institution-revoke"),
         *("budget-lower", "budget-raise", "raise-decide", "journals", "violations", "ledger"),
-        *("reports", "report-show", "report-request", *OF_STUDY),
+        *("reports", "report-show", "report-request", "study"),
     ),
     "otto": (
         *("home", "ledger", "violations", "explain", "journals", "reports", "report-show"),

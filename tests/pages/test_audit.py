@@ -84,7 +84,7 @@ def test_the_bound_stands_beside_the_ledgers_epsilon(audited, panel, cast):
     assert f'<td class="num">{shown.down(ALL_RIGHT.lower)}</td>' in html
     assert "4.500" in html
     assert "40 of 40" in html
-    assert "δ = 1e-05, PLD" in html
+    assert "δ = 1e-05 · PLD accountant · per row · this study, this institution" in html
 
 
 def test_a_refuted_epsilon_is_said_in_red(audited, panel, cast):

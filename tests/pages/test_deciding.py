@@ -58,6 +58,11 @@ def test_noise_chosen_on_the_way_costs_up_to_its_bound(carla, submitted, cast, u
     assert "multiplier 0.5 to 50, chosen before each round" in html
     assert "PLD accountant" not in html
     assert "ε ≤ 2.0" in carla.get(url("panel-head")).content.decode()
+    protocol = carla.get(url("study-protocol")).content.decode()
+    assert 'figure-large">ε ≤ 2.0' in protocol
+    assert "PLD accountant" not in protocol
+    assert "chosen before each round, 0.5 to 50" in protocol
+    assert "Sealed noise of every round" not in protocol
 
 
 def test_histograms_are_counted(carla, submitted, cast, url):

@@ -87,7 +87,7 @@ def _grouped(groups: list[summary.Group], names: Names) -> Flowable:
         )
         for group in groups
     ]
-    return table(heads, cells, (16, 11, 8, 7, 8, 6, 6, 5, 8, 20, 9), "   rrrrrr r")
+    return table(heads, cells, (22, 10, 8, 7, 8, 6, 6, 5, 8, 15, 9), "   rrrrrr r")
 
 
 def _numbers(row: dict[str, Any]) -> tuple[object, ...]:
@@ -150,7 +150,7 @@ def _counted(rows: list[dict[str, Any]], names: Names) -> Flowable:
         )
         for row in summary.releases(rows)
     ]
-    return table(heads, cells, (14, 32, 9, 11, 18, 18), "  r")
+    return table(heads, cells, (24, 28, 8, 8, 16, 16), "  r")
 
 
 def _incidents(document: Document) -> Iterator[Flowable]:
