@@ -101,8 +101,10 @@ def compose(material: Material, checkpoint: SignedCheckpoint | None = None) -> d
 
 def _states(material: Material) -> list[State]:
     """How the journals of the institutions in the report agree with the ledger."""
-    slugs = {part.institution for part in material.parts}
-    return reconciliation.states(Institution.objects.filter(slug__in=slugs))
+    houses = Institution.objects.filter(slug__in={part.institution for part in material.parts})
+    if material.study:  # whoever reads a study's report may read no other study of the house
+        return reconciliation.states_in(houses, material.study.slug)
+    return reconciliation.states(houses)
 
 
 def _identity(material: Material) -> dict[str, Any]:

@@ -91,6 +91,33 @@ def states(houses: Iterable[Institution]) -> list[State]:
     ]
 
 
+def states_in(houses: Iterable[Institution], study: str) -> list[State]:
+    """The same as far as one study is concerned: nothing of what a house does in any other.
+
+    A copy is then of the journal's rows about that study, with the first statement that told the
+    last of them; differences about a whole journal concern every study.
+    """
+    return [
+        State(house, _copy_in(house.slug, study), tuple(_about(house.slug, study)))
+        for house in sorted(houses, key=lambda house: house.name)
+    ]
+
+
+def _copy_in(institution: str, study: str) -> Copy:
+    rows = SiteEntry.objects.filter(institution=institution, study=study)
+    newest = rows.order_by("journal", "sequence").last()
+    if newest is None:
+        return Copy(1, 0, "0" * 64, None)
+    told = SiteStatement.objects.filter(
+        institution=institution, journal=newest.journal, sequence__gte=newest.sequence
+    )
+    return Copy(newest.journal, rows.count(), newest.digest, told.order_by("pk").first())
+
+
+def _about(institution: str, study: str) -> QuerySet[SiteDifference]:
+    return _differences(institution).filter(study__in=("", study)).order_by("-id")
+
+
 def unexplained(institutions: Collection[str], study: str) -> QuerySet[SiteDifference]:
     """What holds a study: differences about it, or about a whole journal, that nobody explained."""
     rows = SiteDifference.objects.filter(institution__in=institutions, study__in=("", study))

@@ -61,8 +61,13 @@ def institutions_for(person: Visitor) -> QuerySet[Institution]:
     """The institutions the person may know of."""
     if has_role(person, Role.STUDY_LEAD) or has_role(person, Role.OPERATOR):
         return Institution.objects.all()
-    own = administered(person).values("pk")
-    return Institution.objects.filter(Q(pk__in=own) | Q(pk__in=overseen(person).values("pk")))
+    return offered_to(person)
+
+
+def offered_to(person: Visitor) -> QuerySet[Institution]:
+    """The institutions whose offer the person may read: what they lend, and what it has left."""
+    own, read = administered(person).values("pk"), overseen(person).values("pk")
+    return Institution.objects.filter(Q(pk__in=own) | Q(pk__in=read))
 
 
 def led_studies(person: Visitor) -> QuerySet[Study]:
@@ -125,11 +130,14 @@ def events_for(person: Visitor, study: Study) -> QuerySet[Event]:
 
 
 def all_events_for(person: Visitor) -> QuerySet[Event]:
-    """Every event the person may read, of studies and of institutions, for the home page."""
+    """Every event the person may read, of studies and of institutions, for the home page.
+
+    An event that is about no study is its institution's own: for those who may read its offer.
+    """
     whole = Q(study__in=led_studies(person)) | Q(study__in=overseen_studies(person))
     invited = Q(study__in=invited_studies(person)) & (
         Q(institution=None) | Q(institution__in=administered(person))
     )
-    alone = Q(study=None, institution__in=institutions_for(person))
+    alone = Q(study=None, institution__in=offered_to(person))
     federation = Q(study=None, institution=None) & Q(pk__isnull=not oversees_everything(person))
     return Event.objects.filter(whole | invited | alone | federation)
