@@ -237,6 +237,7 @@ def _private(kind: Any, module: nn.Module, batch: int) -> Any:
         noise_multiplier=1.0,
         max_grad_norm=1.0,
         expected_batch_size=batch,
+        loss_reduction="sum",
     )
 
 

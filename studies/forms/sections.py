@@ -117,6 +117,19 @@ class TrainingForm(StyledForm):
         choices=_choices(last_half="Mean of the last half of the rounds", none="The last round's"),
         help_text="Averaging costs no privacy and steadies a noisy run.",
     )
+    engine = forms.ChoiceField(
+        choices=_choices(bookkeeping="Book-keeping", opacus="Opacus (slower)"),
+        help_text="What clips each unit's gradient. Both give the same sums.",
+    )
+    noise = forms.ChoiceField(
+        initial="float",
+        label="Grade of noise",
+        choices=_choices(
+            float="Floating point, secret keystream",
+            hardened="Hardened: exact on an integer grid (slower)",
+        ),
+        help_text="The price is the same; hardened noise withstands attacks on floating point.",
+    )
     class_weights = ListField(
         required=False, read=float, help_text="One per class, for rare classes. Empty: all alike."
     )

@@ -44,6 +44,8 @@ VARIETY = {
             "seed": 7,
             "iterate_averaging": "none",
             "class_weights": [1, 20.5],
+            "engine": "opacus",
+            "noise": "hardened",
         }
     },
     "target": {"privacy": {"noise_multiplier": None, "target_epsilon": 1, "epsilon_budget": 2}},
