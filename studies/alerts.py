@@ -17,6 +17,7 @@ ALERTS: dict[str, Severity] = {
     "assignment_refused": _N,
     "audit_failed": _A,
     "audit_missing": _N,
+    "audit_refuted": _A,
     "budget_exhausted": _A,
     "budget_low": _N,
     "budget_raised": _N,

@@ -39,6 +39,8 @@ KINDS: dict[str, str] = {
     "quorum_overridden": "{by} closed round {round} below its quorum",
     "model_evaluated": "The model of round {round} was evaluated",
     "audit_measured": "The audit of {institution} shows ε ≥ {shown}",
+    "audit_pooled": "The audit of all institutions together shows ε ≥ {shown}",
+    "audit_refuted": "The audit of all institutions together measured more than the ledger's ε",
     "audit_missing": "{institution} is not audited",
     "audit_failed": "The audit of {institution} measured more than the ledger's ε",
     "study_completed": "The study is complete",

@@ -5,6 +5,7 @@ chained, verified and reported with everything else.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -59,6 +60,21 @@ def reveal(
     if bound is None:
         raise Conflict(f"{place.institution} committed to no coins in {place.study}")
     facts = {"commitment": bound, "coins": coins, "salt": salt, "result": result}
+    return _append(EntryKind.REVEALED, place, facts, must_precede=False, now=now)
+
+
+@transaction.atomic
+def reveal_together(
+    study: str,
+    protocol_digest: str,
+    *,
+    institutions: Sequence[str],
+    result: dict[str, Any],
+    now: datetime | None = None,
+) -> Entry:
+    """Write what the coins of several institutions show together, after each of them revealed."""
+    place = Place(study, "", "", protocol_digest)
+    facts = {"institutions": sorted(institutions), "result": result}
     return _append(EntryKind.REVEALED, place, facts, must_precede=False, now=now)
 
 

@@ -72,9 +72,14 @@ class Replay:
         self.audits.commit(body, began=any(key[:2] == place for key in self.reserved))
 
     def _revealed(self, body: dict[str, Any]) -> None:
-        stated = self.audits.reveal(body)
-        history = self.spent.study(body["study"], body["institution"])
-        same_figure(stated, epsilon(history, float(stated["delta"])))
+        houses = [body["institution"]]
+        if body["institution"]:
+            stated = self.audits.reveal(body)
+        else:
+            houses, stated = self.audits.together(body)
+        histories = (self.spent.study(body["study"], house) for house in houses)
+        figures = [epsilon(history, float(stated["delta"])) for history in histories]
+        same_figure(stated, max(figures, key=lambda figure: figure.epsilon))
 
     def _proposed(self, body: dict[str, Any]) -> None:
         place = (body["study"], body["round"], body["attempt"])

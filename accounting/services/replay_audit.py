@@ -14,7 +14,7 @@ class Audits:
     """The commitments seen so far, by (study, institution, protocol digest)."""
 
     bound: dict[tuple[str, str, str], str] = field(default_factory=dict)
-    revealed: set[tuple[str, str, str]] = field(default_factory=set)
+    revealed: dict[tuple[str, str, str], int] = field(default_factory=dict)  # how many coins
 
     def commit(self, body: dict[str, Any], *, began: bool) -> None:
         """Take a committed row; `began`: something was reserved for the study there before.
@@ -46,10 +46,31 @@ class Audits:
             coins.check(bound)
         except FalseCoins as error:
             raise Wrong(str(error)) from error
-        self.revealed.add(place)
+        self.revealed[place] = len(coins.flips)
         _check_bound(body["result"], len(coins.flips))
         figure: dict[str, str] = body["result"]["figure"]
         return figure
+
+    def together(self, body: dict[str, Any]) -> tuple[list[str], dict[str, str]]:
+        """Take a revealed row of several institutions: who they are, and the figure it states.
+
+        Their mechanisms run on rows of their own, and a coin is in one of them only: all that
+        left is as private about it as that institution's own part, so the largest ε of them bounds
+        all coins. Raises Wrong.
+        """
+        place, houses = _place(body), body["institutions"]
+        if place in self.revealed:
+            raise Wrong("it reveals coins a second time")
+        each = [(place[0], house, place[2]) for house in houses]
+        if (
+            len(each) < 2
+            or houses != sorted(set(houses))
+            or any(x not in self.revealed for x in each)
+        ):
+            raise Wrong("it counts together what two institutions or more have not revealed")
+        self.revealed[place] = sum(self.revealed[one] for one in each)
+        _check_bound(body["result"], self.revealed[place])
+        return houses, body["result"]["figure"]
 
 
 def _place(body: dict[str, Any]) -> tuple[str, str, str]:

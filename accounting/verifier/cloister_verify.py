@@ -1200,6 +1200,13 @@ class Figures:
             raise Wrong(f"it says {words}, but its events cost at most {derived.high:.6g}")
         return derived
 
+    def check_largest(self, figure: Any, spent: list[History]) -> Interval:
+        """As `check`, for the largest ε of several histories."""
+        _, delta, accountant = self._read(figure)
+        at = sealed_order(figure)
+        found = [self.interval(accountant, each, delta, at)[0].high for each in spent]
+        return self.check(figure, spent[found.index(max(found))])
+
     def check_divergence(self, body: Any, left: History, order: float, more: float) -> None:
         """Whether a row gives back exactly the Rényi divergence of `left`, and `more`."""
         said, cost = decimal(body, "rdp_returned"), self._renyi.at(left, order) + more
@@ -2043,7 +2050,7 @@ class Audits:
 
     def __init__(self) -> None:
         self.bound: dict[AuditPlace, str] = {}
-        self._revealed: set[AuditPlace] = set()
+        self._revealed: dict[AuditPlace, int] = {}
 
     def commit(self, body: dict[str, Any], *, began: bool) -> None:
         """Coins are bound; `began`: training was reserved before. Raises Wrong."""
@@ -2059,7 +2066,7 @@ class Audits:
         place = _audited(body)
         if place in self._revealed:
             raise Wrong("it shows coins a second time")
-        self._revealed.add(place)
+        self._revealed[place] = 0
         coins, salt = pick(body, "coins", str), bytes.fromhex(hexadecimal(body, "salt"))
         if not coins or set(coins) - {"0", "1"} or len(coins) > MOST_CANARIES:
             raise Wrong("its coins are no text of 0 and 1")
@@ -2069,9 +2076,33 @@ class Audits:
         if self.bound.get(place) != said:
             raise Wrong("nobody was bound to these coins before training")
         result = pick(body, "result", dict)
+        self._revealed[place] = len(coins)
         _check_bound(result, len(coins))
         figure: dict[str, Any] = pick(result, "figure", dict)
         return figure
+
+    def together(
+        self, body: dict[str, Any], *, complete: bool
+    ) -> tuple[list[str], dict[str, Any]] | None:
+        """Coins of several institutions as one: who they are, and the figure beside the bound.
+
+        None where a part of the ledger does not hold all of them. Raises Wrong.
+
+        Each coin moves one institution's rows alone, so the largest of their ε holds for all.
+        """
+        study, _, digest = place = _audited(body)
+        houses = pick(body, "institutions", list)
+        if place in self._revealed:
+            raise Wrong("it shows coins a second time")
+        counts = [self._revealed.get((study, str(house), digest), 0) for house in houses]
+        if not complete and not all(counts):
+            return None
+        self._revealed[place] = sum(counts)
+        if len(counts) < 2 or len(set(map(str, houses))) != len(counts) or not all(counts):
+            raise Wrong("it counts together what two institutions or more have not shown")
+        result = pick(body, "result", dict)
+        _check_bound(result, sum(counts))
+        return houses, pick(result, "figure", dict)
 
 
 def _audited(body: dict[str, Any]) -> AuditPlace:
@@ -2351,10 +2382,16 @@ class Replay:
 
     def _revealed(self, body: dict[str, Any]) -> None:
         with self._asking("audits"):
-            figure = self.audits.reveal(body)
-            spent = self.lives.spent.study(body["study"], body["institution"])
-            with self._asking("epsilon"):
-                self.figures.check(figure, spent)
+            if body["institution"]:
+                self._beside([body["institution"]], self.audits.reveal(body), body["study"])
+            elif found := self.audits.together(body, complete=self.complete):
+                self._beside(*found, body["study"])
+
+    def _beside(self, houses: list[str], figure: dict[str, Any], study: str) -> None:
+        """The largest ε of these institutions stands beside what their coins show."""
+        spent = [self.lives.spent.study(study, house) for house in houses]
+        with self._asking("epsilon"):
+            self.figures.check_largest(figure, spent)
 
     def _proposed(self, body: dict[str, Any]) -> None:
         place = (body["study"], body["round"], body["attempt"])

@@ -211,7 +211,7 @@ def _commit_audit(study: Study, round_: Round, now: datetime) -> None:
     found = measuring.outcome(round_)
     with _locked(study, round_) as row:
         round_.study = row
-        refutation = auditing.conclude(row, found.findings, found.missing, now)
+        refutation = auditing.conclude(row, found.findings, found.missing, now, found.together)
         if revealing.early(round_):
             revealing.close(round_, now)
             return

@@ -48,6 +48,26 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Together:
+    """What the coins of all findings show as one, beside the largest ε of them."""
+
+    study: Study
+    findings: tuple[Finding, ...]
+    measured: Measured
+    figure: Figure
+
+    @property
+    def refutes(self) -> bool:
+        """Whether the lower bound is above every institution's ε."""
+        return self.measured.lower > self.figure.epsilon
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """What the ledger and the event say of it."""
+        return ledger.result_json(self.measured, self.figure)
+
+
+@dataclass(frozen=True)
 class Missing:
     """An institution that is not audited, and why."""
 
@@ -81,7 +101,11 @@ def place_of(row: Assignment) -> ledger.Place:
 
 
 def conclude(
-    study: Study, findings: Sequence[Finding], missing: Sequence[Missing], now: datetime
+    study: Study,
+    findings: Sequence[Finding],
+    missing: Sequence[Missing],
+    now: datetime,
+    together: Together | None = None,
 ) -> str:
     """Write what the audit shows into the ledger and tell it; in the caller's transaction.
 
@@ -96,7 +120,28 @@ def conclude(
         _tell(study, finding)
     for absent in missing:
         tell_missing(study, absent)
-    return " ".join(_refutation(finding) for finding in findings if finding.refutes)
+    refuted = [_refutation(f"At {f.institution}", f) for f in findings if f.refutes]
+    if together is not None:
+        refuted += _told_together(study, together, now)
+    return " ".join(refuted)
+
+
+def _told_together(study: Study, together: Together, now: datetime) -> list[str]:
+    """Write it and tell it; the refutation, if it is one."""
+    result, shown_down = together.result, shown.down(together.measured.lower)
+    ledger.reveal_together(
+        study.slug,
+        study.protocol_digest,
+        institutions=[finding.institution.slug for finding in together.findings],
+        result=result,
+        now=now,
+    )
+    events.record("audit_pooled", study=study, **result, shown=shown_down)
+    if not together.refutes:
+        return []
+    reason = _refutation("At all institutions together", together)
+    events.record("audit_refuted", study=study, **result, shown=shown_down, reason=reason)
+    return [reason]
 
 
 def tell_missing(study: Study, absent: Missing) -> None:
@@ -110,14 +155,18 @@ def _tell(study: Study, finding: Finding) -> None:
     payload = finding.result | {"shown": shown.down(finding.measured.lower)}
     kinds = ("audit_measured", "audit_failed") if finding.refutes else ("audit_measured",)
     for kind in kinds:
-        reason = {"reason": _refutation(finding)} if kind == "audit_failed" else {}
+        reason = (
+            {"reason": _refutation(f"At {finding.institution}", finding)}
+            if kind == "audit_failed"
+            else {}
+        )
         events.record(kind, study=study, institution=finding.institution, **payload, **reason)
 
 
-def _refutation(finding: Finding) -> str:
+def _refutation(where: str, finding: Finding | Together) -> str:
     figure, measured = finding.figure, finding.measured
     return (
-        f"At {finding.institution} the audit shows ε ≥ {shown.down(measured.lower)} at δ = "
+        f"{where} the audit shows ε ≥ {shown.down(measured.lower)} at δ = "
         f"{figure.delta:g} ({measured.correct} right of {measured.guesses} guesses), and the "
         f"ledger derives ε = {figure.shown()}: noise, clipping or sampling is not what was "
         "promised. Do not use the model; have the site's software examined."

@@ -6,6 +6,8 @@ Nothing here writes a row; services/advancing commits the outcome.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from accounting.dp.audit import CONFIDENCE, audit_delta, measure
 from accounting.services import auditing as ledger
 from federation import phases
@@ -21,7 +23,7 @@ from federation.models import (
 from federation.protocol.audit import coins_of
 from federation.protocol.document import Protocol
 from federation.services import auditing, closing, rounds
-from federation.services.auditing import Finding, Missing
+from federation.services.auditing import Finding, Missing, Together
 from federation.services.facts import expected_event
 from studies.models import Study
 from studies.selectors.protocols import protocol_of
@@ -33,13 +35,14 @@ class Outcome:
 
     findings: tuple[Finding, ...]
     missing: tuple[Missing, ...]
+    together: Together | None = None
 
 
 def outcome(round_: Round) -> Outcome:
     """Score every site that revealed its coins; name every other one, with the reason.
 
-    The confidence holds for all sites together: each is tested at (1 − CONFIDENCE) over the size
-    of the cohort.
+    The confidence holds for all tests together: each site is tested at (1 − CONFIDENCE) over the
+    size of the cohort and one, and so is what all coins show as one.
     """
     protocol, revealed = protocol_of(round_.study), auditing.reveals(round_)
     try:
@@ -48,13 +51,35 @@ def outcome(round_: Round) -> Outcome:
     except closing.CannotMake as error:
         return Outcome((), tuple(_missing(round_, set(), str(error))))
     done = {finding.institution.pk for finding in findings}
-    return Outcome(findings, tuple(_missing(round_, done, "none of its updates was used")))
+    absent = tuple(_missing(round_, done, "none of its updates was used"))
+    return Outcome(findings, absent, _together(round_.study, protocol, findings, found))
+
+
+def _together(
+    study: Study,
+    protocol: Protocol,
+    findings: tuple[Finding, ...],
+    found: Mapping[str, Floats],
+) -> Together | None:
+    """All coins as one, where two sites or more have any: scores are chances, so they compare."""
+    if len(findings) < 2:
+        return None
+    values = np.concatenate([found[finding.institution.slug] for finding in findings])
+    coins = [flip for finding in findings for flip in finding.coins.values]
+    delta = audit_delta(protocol.privacy.target_delta)
+    measured = measure(values, coins, delta, _confidence(protocol))
+    largest = max((finding.figure for finding in findings), key=lambda figure: figure.epsilon)
+    return Together(study, findings, measured, largest)
+
+
+def _confidence(protocol: Protocol) -> float:
+    return 1 - (1 - CONFIDENCE) / (len(protocol.cohort) + 1)
 
 
 def _findings(
     revealed: list[Contribution], protocol: Protocol, found: Mapping[str, Floats]
 ) -> Iterator[Finding]:
-    confidence = 1 - (1 - CONFIDENCE) / len(protocol.cohort)
+    confidence = _confidence(protocol)
     delta = audit_delta(protocol.privacy.target_delta)
     for row in revealed:
         institution = row.assignment.institution

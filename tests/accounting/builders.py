@@ -1,6 +1,7 @@
 """Small true things that the accounting tests are about."""
 
 from accounting.dp.events import Mechanism, PrivacyEvent
+from accounting.selectors import spending
 from accounting.services import budgets, ledger
 from accounting.services.ledger import Key, Limit, Reservation
 from studies.models import Institution
@@ -9,6 +10,12 @@ PROTOCOL = "a" * 64
 LIMIT = Limit(2.0, 1e-3)
 TRAIN = PrivacyEvent(Mechanism.POISSON_GAUSSIAN, 2.0, 0.1, 8, 0.5, 30.0, unit="patient")
 EVALUATE = PrivacyEvent(Mechanism.GAUSSIAN, 8.0, 1.0, 1, 1.0, unit="patient")
+
+
+def events_of(study: str | None, institution: str, lineage: str | None = None):
+    """Every event that counts as spent, whole, one for each row that spends, in ledger order."""
+    rows = spending.counted(spending.reservations(study, institution, lineage))
+    return tuple(spending.event_of(row) for row in rows)
 
 
 def institution(slug: str) -> Institution:

@@ -8,7 +8,7 @@ from django.db import connection
 from accounting.dp.accountants import epsilon
 from accounting.dp.filters import fits_adaptively
 from accounting.models import DatasetBudget, Entry
-from accounting.selectors import commitments, histories, spending
+from accounting.selectors import commitments, histories
 from accounting.services.verification import verify
 from tests.accounting import builders as b
 from tests.accounting.race_jobs import WIDE
@@ -53,8 +53,7 @@ def judge(jobs: list[list[dict]], found: list[Worker]) -> int:
     stored = {(row.study, row.round, row.attempt): row.sequence for row in rows}
     granted = {key: answers.pop() for key, answers in said.items() if not answers & REFUSALS}
     assert granted == stored
-    counted = spending.counted(spending.reservations(None, "cleveland", "heart"))
-    events = [spending.event_of(row) for row in counted]
+    events = b.events_of(None, "cleveland", "heart")
     assert len(events) == len(stored)
     for accountant in ("pld", "rdp"):
         assert epsilon(events, 1e-3, accountant).epsilon <= LIMIT

@@ -53,8 +53,7 @@ class Sequences(TestCase):
         verdict = verify()
         assert verdict.ok, verdict.sentence()
         for site in ("cleveland", "zurich"):
-            rows = spending.counted(spending.reservations("heart", site))
-            history = [spending.event_of(row) for row in rows]
+            history = b.events_of("heart", site)
             loss = claims.of("heart").study("heart", site, Limit(0.9, 1e-3)).spent
             assert loss == epsilon(history, 1e-3)
             assert loss.epsilon <= 0.9

@@ -4,7 +4,6 @@ import pytest
 
 from accounting.dp.accountants import epsilon
 from accounting.models import LedgerHead
-from accounting.selectors import spending
 from accounting.services import budgets, returning, watching
 from accounting.tasks import verify_ledger
 from studies.models import Event
@@ -55,7 +54,7 @@ def test_what_other_studies_have_committed_is_said_where_it_counts(study):
     (event,) = told()
     assert event.payload["how"] == "spent, reserved or committed to other studies"
     assert "is spent, reserved or committed to other studies" in sentence(event)
-    spent = epsilon(spending.events_of(None, "cleveland", "heart"), 1e-3).epsilon
+    spent = epsilon(b.events_of(None, "cleveland", "heart"), 1e-3).epsilon
     assert spent < 0.8 * 1.6
 
 

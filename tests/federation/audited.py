@@ -15,7 +15,7 @@ from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
 
 from accounting.services.hub_key import hub_key
-from federation.learning import clipping
+from federation.learning import training
 from federation.site.assembly import Site, assemble
 from federation.site.folder import Folder
 from federation.site.pin import Pin
@@ -127,14 +127,14 @@ def run(study: Study, sites: dict[str, Site], *, until: str = "") -> Study:
 @contextmanager
 def noise_over_the_batch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The gross bug of ACCOUNTING 9: the noise is divided by the batch size once too often."""
-    add_noise = clipping.UnitOptimizer.add_noise
+    step = training.Session.step
 
-    def less(self: clipping.UnitOptimizer) -> None:
+    def less(self: training.Session) -> None:
         right = self.noise_multiplier
-        self.noise_multiplier = right / self.expected_batch_size
-        add_noise(self)
+        self.noise_multiplier = right / self.batch_denominator
+        step(self)
         self.noise_multiplier = right
 
     with monkeypatch.context() as patch:
-        patch.setattr(clipping.UnitOptimizer, "add_noise", less)
+        patch.setattr(training.Session, "step", less)
         yield

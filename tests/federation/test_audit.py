@@ -39,7 +39,7 @@ def told(kind: str) -> list[Event]:
 def test_the_right_build_passes(audited, real_sites):
     study = run(audited, real_sites)
     assert study.status == "completed"
-    committed, revealed = rows("committed"), rows("revealed")
+    committed, (*revealed, together) = rows("committed"), rows("revealed")
     assert [row["institution"] for row in committed] == list(SLUGS)
     first = min(row["sequence"] for row in rows("reserved"))
     assert all(row["sequence"] < first for row in committed)
@@ -47,6 +47,11 @@ def test_the_right_build_passes(audited, real_sites):
         assert before["commitment"] == after["commitment"] == coins_from(after).commitment.hex()
         assert len(after["coins"]) == after["result"]["canaries"] == CANARIES
         assert float(after["result"]["lower"]) < float(after["result"]["figure"]["epsilon"])
+    assert (together["institution"], together["institutions"]) == ("", list(SLUGS))
+    assert together["result"]["canaries"] == 3 * CANARIES
+    largest = max(float(row["result"]["figure"]["epsilon"]) for row in revealed)
+    assert float(together["result"]["figure"]["epsilon"]) == largest
+    assert float(together["result"]["lower"]) < largest
     assert verify().ok
     assert [row.state for row in audits(study)] == ["measured"] * 3
     assert not told("audit_failed")
@@ -72,8 +77,10 @@ def test_noise_over_the_batch_is_caught(audited, real_sites, monkeypatch):
     assert study.status == "failed"
     assert "noise, clipping or sampling is not what was promised" in study.status_reason
     assert study.rounds.order_by("-id").first().status == "closed"
-    caught = told("audit_failed")
+    caught, (together,) = told("audit_failed"), told("audit_refuted")
     assert caught
+    assert float(together.payload["lower"]) > max(float(e.payload["lower"]) for e in caught)
+    assert "At all institutions together" in study.status_reason
     for event in caught:
         figure = event.payload["figure"]
         assert float(event.payload["lower"]) > float(figure["epsilon"])

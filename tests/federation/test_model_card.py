@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from accounting.dp.accountants import epsilon
-from accounting.selectors import spending
 from federation.model_card import model_card
 from federation.selectors import models
+from tests.accounting import builders as b
 from tests.federation.conftest import advance
 
 
@@ -43,7 +43,7 @@ def test_it_says_all_that_it_promises(card):
 
 def test_each_epsilon_is_the_ledgers_with_accountant_delta_and_unit(card):
     study, text = card
-    figure = epsilon(spending.events_of(study.slug, "zurich"), 1e-3)
+    figure = epsilon(b.events_of(study.slug, "zurich"), 1e-3)
     assert figure.epsilon > 0
     expected = f"| zurich | {figure.shown()} | 0.001 | {figure.accountant} {figure.version} |"
     assert expected in text

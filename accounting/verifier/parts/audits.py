@@ -25,7 +25,7 @@ class Audits:
 
     def __init__(self) -> None:
         self.bound: dict[AuditPlace, str] = {}
-        self._revealed: set[AuditPlace] = set()
+        self._revealed: dict[AuditPlace, int] = {}
 
     def commit(self, body: dict[str, Any], *, began: bool) -> None:
         """Coins are bound; `began`: training was reserved before. Raises Wrong."""
@@ -41,7 +41,7 @@ class Audits:
         place = _audited(body)
         if place in self._revealed:
             raise Wrong("it shows coins a second time")
-        self._revealed.add(place)
+        self._revealed[place] = 0
         coins, salt = pick(body, "coins", str), bytes.fromhex(hexadecimal(body, "salt"))
         if not coins or set(coins) - {"0", "1"} or len(coins) > MOST_CANARIES:
             raise Wrong("its coins are no text of 0 and 1")
@@ -51,9 +51,33 @@ class Audits:
         if self.bound.get(place) != said:
             raise Wrong("nobody was bound to these coins before training")
         result = pick(body, "result", dict)
+        self._revealed[place] = len(coins)
         _check_bound(result, len(coins))
         figure: dict[str, Any] = pick(result, "figure", dict)
         return figure
+
+    def together(
+        self, body: dict[str, Any], *, complete: bool
+    ) -> tuple[list[str], dict[str, Any]] | None:
+        """Coins of several institutions as one: who they are, and the figure beside the bound.
+
+        None where a part of the ledger does not hold all of them. Raises Wrong.
+
+        Each coin moves one institution's rows alone, so the largest of their ε holds for all.
+        """
+        study, _, digest = place = _audited(body)
+        houses = pick(body, "institutions", list)
+        if place in self._revealed:
+            raise Wrong("it shows coins a second time")
+        counts = [self._revealed.get((study, str(house), digest), 0) for house in houses]
+        if not complete and not all(counts):
+            return None
+        self._revealed[place] = sum(counts)
+        if len(counts) < 2 or len(set(map(str, houses))) != len(counts) or not all(counts):
+            raise Wrong("it counts together what two institutions or more have not shown")
+        result = pick(body, "result", dict)
+        _check_bound(result, sum(counts))
+        return houses, pick(result, "figure", dict)
 
 
 def _audited(body: dict[str, Any]) -> AuditPlace:

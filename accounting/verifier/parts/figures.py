@@ -101,6 +101,13 @@ class Figures:
             raise Wrong(f"it says {words}, but its events cost at most {derived.high:.6g}")
         return derived
 
+    def check_largest(self, figure: Any, spent: list[History]) -> Interval:
+        """As `check`, for the largest ε of several histories."""
+        _, delta, accountant = self._read(figure)
+        at = sealed_order(figure)
+        found = [self.interval(accountant, each, delta, at)[0].high for each in spent]
+        return self.check(figure, spent[found.index(max(found))])
+
     def check_divergence(self, body: Any, left: History, order: float, more: float) -> None:
         """Whether a row gives back exactly the Rényi divergence of `left`, and `more`."""
         said, cost = decimal(body, "rdp_returned"), self._renyi.at(left, order) + more

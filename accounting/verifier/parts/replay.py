@@ -150,10 +150,16 @@ class Replay:
 
     def _revealed(self, body: dict[str, Any]) -> None:
         with self._asking("audits"):
-            figure = self.audits.reveal(body)
-            spent = self.lives.spent.study(body["study"], body["institution"])
-            with self._asking("epsilon"):
-                self.figures.check(figure, spent)
+            if body["institution"]:
+                self._beside([body["institution"]], self.audits.reveal(body), body["study"])
+            elif found := self.audits.together(body, complete=self.complete):
+                self._beside(*found, body["study"])
+
+    def _beside(self, houses: list[str], figure: dict[str, Any], study: str) -> None:
+        """The largest ε of these institutions stands beside what their coins show."""
+        spent = [self.lives.spent.study(study, house) for house in houses]
+        with self._asking("epsilon"):
+            self.figures.check_largest(figure, spent)
 
     def _proposed(self, body: dict[str, Any]) -> None:
         place = (body["study"], body["round"], body["attempt"])
