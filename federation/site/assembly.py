@@ -14,6 +14,7 @@ from federation.site.datasets import Datasets, holdout_secret
 from federation.site.egress import Gate
 from federation.site.folder import Folder
 from federation.site.journal import Journal
+from federation.site.orders import Orders
 from federation.site.outbox import Outbox
 from federation.site.pin import Pin
 from federation.site.rounds import Executor, Parts
@@ -42,6 +43,7 @@ class Site:
 
     def close(self) -> None:
         """Let go of the files."""
+        self.parts.orders.close()
         self.parts.witness.close()
         self.parts.journal.close()
 
@@ -92,6 +94,7 @@ def assemble(folder: Folder, clock: Callable[[], datetime] = utc_now) -> Site:
         config=config,
         pin=pin,
         journal=journal,
+        orders=Orders(folder.journal),
         witness=witness,
         outbox=outbox,
         approvals=Approvals(folder.protocols, pin.hub_key, pin.institution),

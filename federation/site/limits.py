@@ -29,6 +29,18 @@ class Request(Asked):
     event: PrivacyEvent
     of_study: tuple[PrivacyEvent, ...]
     of_lineage: tuple[PrivacyEvent, ...]
+    fixed_order: float | None = None  # of the lineage's filter; None before its first loss
+
+    @property
+    def lifetime_order(self) -> float:
+        """The order of the lineage's filter; the best for its lifetime as long as nothing is lost.
+
+        Raising or lowering the lifetime later moves the limit, never the order.
+        """
+        if self.fixed_order is not None:
+            return self.fixed_order
+        lifetime = (self.dataset.lifetime_epsilon, self.dataset.lifetime_delta)
+        return float(load(BEST_ORDER)(*lifetime))
 
 
 def check_limits(limits: Limits, request: Request) -> None:
@@ -78,14 +90,26 @@ def _cohort(limits: Limits, request: Asked) -> None:
 
 
 def _noise(limits: Limits, request: Request) -> None:
-    chosen = request.protocol.privacy.adaptive
-    plan = (chosen.least_noise,) if chosen else (e.noise_multiplier for e in request.plan)
-    least = min(plan)
+    least = min(_noises(request))
     if least < limits.min_noise_multiplier:
         raise Refused(
             Reason.LIMIT_NOISE,
             f"noise_multiplier {least} in the plan; limits.min_noise_multiplier is above that",
         )
+
+
+def _noises(request: Request) -> list[float]:
+    """Every noise that the study may ask for here: its plan's; where it is chosen, the least.
+
+    The histograms of a study whose noise is chosen on the way are sealed with its protocol.
+    """
+    protocol, chosen = request.protocol, request.protocol.privacy.adaptive
+    if chosen is None:
+        return [event.noise_multiplier for event in request.plan]
+    measured = any(protocol.evaluates(n) for n in range(1, protocol.rounds.count + 1))
+    histogram = protocol.evaluation.noise_multiplier if measured else None
+    asked = [chosen.least_noise, request.event.noise_multiplier]
+    return asked if histogram is None else [*asked, histogram]
 
 
 def _unit(limits: Limits, request: Request) -> None:
@@ -125,13 +149,11 @@ def _epsilon(limits: Limits, request: Request) -> None:
 def _epsilon_chosen(limits: Limits, request: Request) -> None:
     """Chosen after looking at results: only a Rényi filter holds, both the study's and our own."""
     asked = (*request.of_study, request.event)
-    study = request.protocol.privacy
+    study, budget = request.protocol.privacy, load(BUDGET)(request.protocol)
     delta = min(study.target_delta, request.dataset.lifetime_delta)
-    for limit, at in (
-        (load(BUDGET)(request.protocol), study.target_delta),
-        (limits.max_epsilon_per_study, delta),
-    ):
-        order = load(BEST_ORDER)(limit, at)
+    # One order for both, that of the sealed protocol: a limit that is changed may not move it.
+    order = load(BEST_ORDER)(budget, study.target_delta)
+    for limit, at in ((budget, study.target_delta), (limits.max_epsilon_per_study, delta)):
         if not load(FITS_ADAPTIVELY)(asked, limit * (1 + 1e-9), at, order).fits:
             raise Refused(
                 Reason.LIMIT_EPSILON,
@@ -159,8 +181,7 @@ def _fits(request: Request, epsilon: float, delta: float) -> bool:
     of_others = Counter(map(_price, request.of_lineage)) - Counter(map(_price, request.of_study))
     if not beyond_plan and not of_others:
         return bool(load(FITS)(history, epsilon, delta).fits)
-    order = load(BEST_ORDER)(epsilon, delta)
-    return bool(load(FITS_ADAPTIVELY)(history, epsilon, delta, order).fits)
+    return bool(load(FITS_ADAPTIVELY)(history, epsilon, delta, request.lifetime_order).fits)
 
 
 def _price(event: PrivacyEvent) -> tuple[float, float, int]:

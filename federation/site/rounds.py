@@ -33,6 +33,7 @@ from federation.site.egress import Gate, Permit
 from federation.site.entry_points import INITIAL_TENSORS, load
 from federation.site.journal import Entry, Journal, JournalFull, Kind, Slot
 from federation.site.limits import Asked, Request, check_limits, check_standing
+from federation.site.orders import Orders
 from federation.site.outbox import Outbox
 from federation.site.phases import PHASES, TRAINING, Phase, Work, price
 from federation.site.pin import Pin
@@ -58,6 +59,7 @@ class Parts:
     config: SiteConfig
     pin: Pin
     journal: Journal
+    orders: Orders
     witness: Witness
     outbox: Outbox
     approvals: Approvals
@@ -241,6 +243,7 @@ class Executor:
             event=event,
             of_study=journal.charged_events(study=assignment.study, but=own),
             of_lineage=journal.charged_events(lineage=dataset.root, but=own),
+            fixed_order=self._parts.orders.of(dataset.root),
         )
 
     def _model(self, assignment: Assignment, protocol: Protocol) -> Tensors:
@@ -291,11 +294,13 @@ class Executor:
         found = journal.charge_of(job.slot)
         if found is not None:
             return found
+        now = self._parts.clock()
         try:
+            self._parts.orders.fix(job.dataset.root, job.request.lifetime_order, now)
             return journal.append(
                 Kind.CHARGED,
                 job.slot,
-                at=self._parts.clock(),
+                at=now,
                 lineage=job.dataset.root,
                 protocol_digest=job.assignment.protocol_digest,
                 event=job.request.event,
