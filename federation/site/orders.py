@@ -50,10 +50,12 @@ class Orders:
 
         Where one was fixed before, that one stays.
         """
+        fixed = self.of(lineage)
+        if fixed is not None:
+            return fixed
         moment = at.astimezone(UTC).isoformat(timespec="seconds")
         with translated(self._path):
             self._rows.execute(
-                "INSERT OR IGNORE INTO filter_orders VALUES (?, ?, ?)",
-                (lineage, repr(order), moment),
+                "INSERT INTO filter_orders VALUES (?, ?, ?)", (lineage, repr(order), moment)
             )
-        return self.of(lineage) or order
+        return order
