@@ -49,7 +49,8 @@ def write(folder: Path, blocks: Generator[Block], contract: DataContract) -> Non
     draft = folder.with_name(f".{folder.name}.part")
     try:
         shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(mode=0o700, parents=True)
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft.mkdir(mode=0o700)
         with closing(blocks):
             facts = _written(draft, blocks, contract)
         write_durably(draft / FACTS, json.dumps(facts).encode())

@@ -56,6 +56,7 @@ def test_training_and_evaluation_are_answered(
     assert isinstance(answer_of(site, hub, protocol, 1), Contribution)
     assert play_one(site, hub, hub.assign(protocol, model(), round=3, phase="evaluate"))
     assert kinds(site) == ["charged", "released", "acknowledged"] * 2
+    assert (folder.rows.stat().st_mode & 0o777) == 0o700
 
 
 @pytest.mark.parametrize("give", [parquet, database])
