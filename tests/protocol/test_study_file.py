@@ -83,9 +83,22 @@ def test_the_example_shows_every_key() -> None:
 
 def test_optional_keys_of_the_example_may_be_taken() -> None:
     """Each commented key is right as it stands, but for its file, digest and exclusive twin."""
-    left_out = ("public_file", "public_digest", "approved_protocols", "noise_multiplier", "quorum")
+    left_out = (
+        "public_file",
+        "public_digest",
+        "approved_protocols",
+        "noise_multiplier",
+        "quorum",
+        "windows",
+    )
     text = re.sub(rf"(?m)^# (?!{'|'.join(left_out)})(?=[a-z_]+ = )", "", example())
     assert parse(text).protocol.training.class_weights == [1.0, 10.0]
+
+
+def test_the_windows_of_the_example_may_be_taken_instead_of_an_audit() -> None:
+    found = parse(example().replace("# windows = ", "windows = ")).protocol.data.windows
+    assert found is not None
+    assert (found.length, found.order) == (24, ["day"])
 
 
 ROWS = "patient,age,chol,cp,num\np1,50,200,1,0\n"
