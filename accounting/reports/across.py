@@ -82,7 +82,7 @@ def _statement(material: Material, model: TrustModel, group: Group) -> dict[str,
         "trust_model": model.value,
         "sentence": trust.sentence(model, claim),
         "figure": figure,
-        "reading": wording.posterior(figure["shown"], figure["delta"], percent),
+        "reading": wording.posterior(figure, percent),
     }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from accounting.models import EntryKind
 from accounting.reports.parts import Material
 from accounting.reports.trail import Body
+from accounting.selectors import shown
 
 NOT_RUN = "no empirical lower bound was measured in this scope"
 MEANING = (
@@ -20,7 +21,7 @@ def section(material: Material) -> dict[str, Any]:
     """The method and each institution's run; "not run" where no coins were committed."""
     revealed = {_place(body): body for body in material.trail.rows(EntryKind.REVEALED)}
     committed = material.trail.rows(EntryKind.COMMITTED)
-    runs = [_run(body, revealed.get(_place(body))) for body in committed]
+    runs = [_run(body, revealed.get(_place(body)), _unit(material, body)) for body in committed]
     done = [run for run in runs if run["result"] != WAITING]
     return {
         "method": done[0]["method"] if done else WAITING if runs else "not run",
@@ -33,7 +34,12 @@ def _place(body: Body) -> tuple[str, str, str]:
     return body["study"], body["institution"], body["protocol_digest"]
 
 
-def _run(committed: Body, revealed: Body | None) -> dict[str, Any]:
+def _unit(material: Material, body: Body) -> str:
+    protocol = material.protocols.get(body["study"])
+    return f"per {protocol.data.unit}" if protocol else "of a study that is gone"
+
+
+def _run(committed: Body, revealed: Body | None, unit: str) -> dict[str, Any]:
     found = revealed["result"] if revealed else {}
     return {
         "study": committed["study"],
@@ -49,16 +55,21 @@ def _run(committed: Body, revealed: Body | None) -> dict[str, Any]:
         "lower": found.get("lower", ""),
         "delta": found["figure"]["delta"] if found else "",
         "epsilon": found["figure"]["epsilon"] if found else "",
-        "result": _result(found) if found else WAITING,
+        "result": _result(found, unit) if found else WAITING,
     }
 
 
-def _result(found: dict[str, Any]) -> str:
-    lower, epsilon = float(found["lower"]), float(found["figure"]["epsilon"])
-    words = f"ε ≥ {_down(found['lower'])} at δ = {float(found['figure']['delta']):g}"
+def _result(found: dict[str, Any], unit: str) -> str:
+    figure, lower = found["figure"], float(found["lower"])
+    epsilon = float(figure["epsilon"])
+    words = f"ε ≥ {_down(found['lower'])} at δ = {float(figure['delta']):g}"
+    derived = (
+        f"the ledger's ε = {shown.up(epsilon)} at that δ ({figure['accountant'].upper()} "
+        f"accountant, {unit}, this study at that institution)"
+    )
     if lower > epsilon:
-        return f"REFUTED: {words}, above the ledger's ε = {epsilon:.3f}; do not use the model"
-    return f"{words}, below the ledger's ε: consistent with it"
+        return f"REFUTED: {words}, above {derived}; do not use the model"
+    return f"{words}, below {derived}: consistent with it"
 
 
 def _down(lower: str) -> str:

@@ -59,12 +59,13 @@ def accounting(material: Material, spent: dict[str, Any]) -> dict[str, Any]:
 def _part(material: Material, part: Part) -> dict[str, Any]:
     found, closing = part.claim, part.closing
     percent = figures.percent_sure(found.claimed.epsilon)
+    claimed = figures.figure(found.claimed, part.unit, part.scope)
     return {
         "institution": part.institution,
         "name": part.name,
         "lineage": part.lineage,
         "unit": part.unit or "none yet",
-        "claimed": figures.figure(found.claimed, part.unit, part.scope),
+        "claimed": claimed,
         "spent": figures.figure(found.spent, part.unit, part.scope),
         "odometer": odometer(closing),
         "before": _before(material, part),
@@ -77,7 +78,7 @@ def _part(material: Material, part: Part) -> dict[str, Any]:
         "remaining": NO_PLAN if part.budget is None else _left(part, closing.spent.epsilon),
         "other_deltas": figures.at_other_deltas(part.events, part.by),
         "attacker_percent_sure": percent,
-        "reading": wording.posterior(found.claimed.shown(), f"{part.delta:g}", percent),
+        "reading": wording.posterior(claimed, percent),
         "by_study": _by_study(part),
         "curve": curves.curve(part),
     }

@@ -1,5 +1,7 @@
 """The fixed sentences of the report: what is claimed, for whom, and what is not."""
 
+from collections.abc import Mapping
+
 UNIT_NAMES = {"row": "one row of data", "patient": "one patient"}
 UNPROTECTED = (
     "the protocol itself: columns, bounds, categories, model, noise, number of rounds",
@@ -73,10 +75,11 @@ def at_most(cap: int | None) -> str:
     return f", with at most {cap} row{'' if cap == 1 else 's'}," if cap else ""
 
 
-def posterior(shown: str, delta: str, percent: str) -> str:
-    """The plain-language reading of an ε, and of its δ."""
+def posterior(figure: Mapping[str, str], percent: str) -> str:
+    """The plain-language reading of an ε with all that belongs to it, as figures.figure says it."""
+    by = f"{figure['accountant'].upper()} accountant, per {figure['unit'] or 'privacy unit'}"
     return (
         f"Somebody who starts at 50 % sure whether a person's data was used can become at most "
-        f"{percent} % sure from everything that left (ε = {shown}), save with probability "
-        f"δ = {delta}."
+        f"{percent} % sure from everything that left (ε = {figure['shown']}, {by}, "
+        f"{figure['scope']}), save with probability δ = {figure['delta']}."
     )

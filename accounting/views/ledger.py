@@ -31,10 +31,14 @@ def index(request: HttpRequest) -> HttpResponse:
     _require(request)
     studies = access.studies_for(request.user).exclude(status="draft")
     budgets = spending.readable(visible.budgets(request.user))
+    states = {(row.institution, row.lineage): row for row in budgets.rows}
     context = {
         "budgets": budgets.rows,
         "broken": budgets.problem,
-        "raises": raises.waiting(visible.houses(request.user)),
+        "raises": [
+            (asked, states.get((asked.institution, asked.lineage)))
+            for asked in raises.waiting(visible.houses(request.user))
+        ],
         "studies": [
             (study, overview.losses(study, access.institutions_in(request.user, study)))
             for study in studies

@@ -120,7 +120,8 @@ def conclude(
         _tell(study, finding)
     for absent in missing:
         tell_missing(study, absent)
-    refuted = [_refutation(f"At {f.institution}", f) for f in findings if f.refutes]
+    unit = protocol_of(study).data.unit
+    refuted = [_refutation(f"At {f.institution}", f, unit) for f in findings if f.refutes]
     if together is not None:
         refuted += _told_together(study, together, now)
     return " ".join(refuted)
@@ -136,11 +137,13 @@ def _told_together(study: Study, together: Together, now: datetime) -> list[str]
         result=result,
         now=now,
     )
-    events.record("audit_pooled", study=study, **result, shown=shown_down)
+    unit = protocol_of(study).data.unit
+    told = f"{shown_down} ({_terms(together, unit)})"
+    events.record("audit_pooled", study=study, **result, shown=told)
     if not together.refutes:
         return []
-    reason = _refutation("At all institutions together", together)
-    events.record("audit_refuted", study=study, **result, shown=shown_down, reason=reason)
+    reason = _refutation("At all institutions together", together, unit)
+    events.record("audit_refuted", study=study, **result, shown=told, reason=reason)
     return [reason]
 
 
@@ -152,23 +155,30 @@ def tell_missing(study: Study, absent: Missing) -> None:
 
 
 def _tell(study: Study, finding: Finding) -> None:
-    payload = finding.result | {"shown": shown.down(finding.measured.lower)}
+    unit = protocol_of(study).data.unit
+    lower = shown.down(finding.measured.lower)
+    payload = finding.result | {"shown": f"{lower} ({_terms(finding, unit)})"}
     kinds = ("audit_measured", "audit_failed") if finding.refutes else ("audit_measured",)
     for kind in kinds:
         reason = (
-            {"reason": _refutation(f"At {finding.institution}", finding)}
+            {"reason": _refutation(f"At {finding.institution}", finding, unit)}
             if kind == "audit_failed"
             else {}
         )
         events.record(kind, study=study, institution=finding.institution, **payload, **reason)
 
 
-def _refutation(where: str, finding: Finding | Together) -> str:
+def _terms(finding: Finding | Together, unit: str) -> str:
+    return f"δ = {finding.figure.delta:g}, one-run audit, per {unit}, this study there"
+
+
+def _refutation(where: str, finding: Finding | Together, unit: str) -> str:
     figure, measured = finding.figure, finding.measured
     return (
         f"{where} the audit shows ε ≥ {shown.down(measured.lower)} at δ = "
         f"{figure.delta:g} ({measured.correct} right of {measured.guesses} guesses), and the "
-        f"ledger derives ε = {figure.shown()}: noise, clipping or sampling is not what was "
+        f"ledger derives ε = {figure.shown()} ({figure.accountant.upper()} accountant, per {unit}, "
+        f"this study at that institution): noise, clipping or sampling is not what was "
         "promised. Do not use the model; have the site's software examined."
     )
 

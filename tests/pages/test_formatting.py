@@ -1,8 +1,7 @@
-"""Numbers, times and statuses are written alike everywhere, and no ε stands alone."""
+"""Numbers, times and statuses are written alike everywhere; test_bare_epsilon.py has the ε."""
 
 import re
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -32,15 +31,6 @@ def test_a_price_names_its_terms_and_is_rounded_up():
 def test_epsilon_is_never_rounded_down(value):
     assert float(cloister.epsilon(value)) >= value
     assert float(cloister.epsilon(str(value))) - value < 0.00101
-
-
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
-def test_where_an_epsilon_is_printed_its_terms_are_printed_too(path: Path):
-    """`ε = {{ … }}` or a column of ε needs `terms` (or `price`) in the same template."""
-    text = path.read_text()
-    printed = re.search(r"ε (=|≤) \{\{|figure\.shown", text)
-    if printed and "approve" not in path.name:
-        assert "{% terms" in text or "{% price" in text or "δ = {{" in text
 
 
 def test_every_status_has_a_badge():
