@@ -115,7 +115,7 @@ def test_a_long_draw_has_its_length_and_no_repeats():
 
 
 def test_uniform_numbers_never_touch_zero_or_one(monkeypatch):
-    for word in (0, 2**64 - 1):
+    for word in (0, 2**63 - 1, 2**63, 2**64 - 1):
         extreme = np.array([word], dtype=np.uint64)
         monkeypatch.setattr(Keystream, "words", lambda self, count, word=extreme: word)
         (number,) = Keystream().uniform(1)
