@@ -68,10 +68,14 @@ def review(study: Study, *, now: datetime | None = None) -> list[SiteDifference]
 
 
 def sweep(*, now: datetime | None = None) -> None:
-    """By the clock: review the studies that live, stop those that must not run, tell silence."""
+    """By the clock: review the studies, stop those that must not run, tell silence.
+
+    Also those that ended lately: what their sites prove is booked then, too.
+    """
     now = now or timezone.now()
-    for study in Study.objects.filter(status__in=ALIVE):
+    for study in Study.objects.filter(_told_of(now)):
         differences.hold(review(study, now=now))
+    for study in Study.objects.filter(status__in=ALIVE):
         parts = study.participations.filter(status=ParticipationStatus.APPROVED)
         parts = list(parts.select_related("institution"))
         if reason := reconciliation.obstacle(study, parts):

@@ -124,6 +124,22 @@ def test_booking_again_books_nothing(study, zurich, carla):
     assert Event.objects.filter(kind="charge_booked").count() == 1
 
 
+def test_what_left_is_booked_also_after_the_end(study, zurich, lead):
+    """The attempt is refused as a replay, and the study is withdrawn before anybody compares."""
+    charge = zurich.elsewhere(study, left="c" * 64)
+    zurich.tell()
+    answer = zurich.site.refusal(
+        task := zurich.take(), messages.Reason.REPLAYED, accessed=True, charge=charge
+    )
+    zurich.site.answer(task, answer)
+    study.refresh_from_db()
+    studies.withdraw(study, by=lead, reason="enough")
+    reconciliation.sweep()
+    row = Entry.objects.get(kind="booked")
+    assert (row.steps, json.loads(row.body)["tensors_digest"]) == (0, "c" * 64)
+    assert verify().ok, verify().sentence()
+
+
 def test_a_charge_that_was_given_back_is_booked(study, zurich):
     task = zurich.take()
     zurich.site.refuse(task, messages.Reason.CANCELLED, accessed=False)
