@@ -76,6 +76,7 @@ def _statement(material: Material, model: TrustModel, group: Group) -> dict[str,
         outputs=_outputs(material, one=one),
         where="at one institution" if one else _everywhere(material, group),
         attested=_answers_for_it(group) if one else "",
+        together=not one,
     )
     percent = figures.percent_sure(float(figure["epsilon"]))
     return {
@@ -88,7 +89,7 @@ def _statement(material: Material, model: TrustModel, group: Group) -> dict[str,
 
 def _everywhere(material: Material, group: Group) -> str:
     what = "institutions" if material.study else "datasets"
-    return f"at all {len(group['parts'])} {what} together, where nobody attests that it is at one"
+    return f"at all {len(group['parts'])} {what} together"
 
 
 def _answers_for_it(group: Group) -> str:

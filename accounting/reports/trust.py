@@ -34,6 +34,7 @@ class Claim:
     outputs: str
     where: str = "at one institution"
     attested: str = ""  # by whom, that no unit is at two institutions
+    together: bool = False  # composed, because nobody answers for that
     against: str = ""
 
 
@@ -76,6 +77,7 @@ def sentence(model: TrustModel, claim: Claim | None) -> str:
     against = claim.against or _AGAINST[model]
     attested = f" and nobody is at two institutions, as {claim.attested} attests"
     attested = attested if claim.attested else ""
+    attested += "; nobody attests that it is at one of them only" if claim.together else ""
     whom = wording.unit_name(claim.unit) + (wording.at_most(claim.cap) or ",")
     return (
         f"For {whom} adding or removing it {claim.where} changes {claim.outputs} by no more "

@@ -46,6 +46,7 @@ class Line:
     figure: dict[str, str] | None
     unit: str
     detail: str
+    odometer: str  # what must stand beside the figure where it may not be claimed
 
     @property
     def shown(self) -> str:
@@ -126,7 +127,16 @@ def last_verdict() -> Event | None:
 def _line(row: Entry, body: dict[str, Any]) -> Line:
     at = datetime.fromisoformat(body["at"])
     unit = body.get("unit") or body.get("event", {}).get("unit", "")
-    return Line(row, at, OUTCOMES.get(row.kind, ""), body.get("figure"), unit, _detail(body))
+    chosen = body.get("sealed") is False  # of a reservation: beyond the plan
+    return Line(
+        row,
+        at,
+        OUTCOMES.get(row.kind, ""),
+        body.get("figure"),
+        unit,
+        _detail(body),
+        shown.ODOMETER if chosen else "",
+    )
 
 
 def _detail(body: dict[str, Any]) -> str:

@@ -48,7 +48,9 @@ def _line(row: Entry) -> Line:
     try:
         return overview.lines([row])[0]
     except (ValueError, KeyError, TypeError, AttributeError):
-        return Line(row, datetime.min.replace(tzinfo=UTC), "its body cannot be read", None, "", "")
+        return Line(
+            row, datetime.min.replace(tzinfo=UTC), "its body cannot be read", None, "", "", ""
+        )
 
 
 def _standings(rows: list[Entry], event: Event | None) -> dict[int, Standing]:

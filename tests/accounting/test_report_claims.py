@@ -112,6 +112,7 @@ def test_an_attestation_decides_what_is_claimed(judge):
     sentences = [statements[0]["sentence"] for _, statements, _ in found]
     assert "nobody is at two institutions, as Lena attests" in sentences[1]
     assert "at all 2 institutions together" in sentences[0]
+    assert "nobody attests that it is at one of them only" in sentences[0]
     assert sentences[0] == sentences[2]
     for report, _, (group,) in found:
         assert {figure["delta"] for figure in map(group.get, BOTH)} == {"0.001"}

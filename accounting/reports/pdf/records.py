@@ -38,8 +38,9 @@ def _mechanisms(document: Document) -> Iterator[Flowable]:
     yield text(
         "Gaussian noise, standard deviation = noise multiplier × clip; Poisson sampling at rate "
         "q, or all rows at q = 1; the denominator is a public constant. ε after: the whole "
-        "history of the study at that institution (PLD, rounded up), as stored in the entry. One "
-        "row per event is in the CSV and the JSON.",
+        "history of the study at that institution (PLD, rounded up), as stored in the entry; of "
+        "what was not sealed beforehand an odometer, shown and not claimed. One row per event is "
+        "in the CSV and the JSON.",
         style.SMALL,
     )
 
@@ -128,7 +129,7 @@ def _listed(rows: list[dict[str, Any]], names: Names) -> Flowable:
         )
         for row in rows
     ]
-    return table(heads, cells or [("", "nothing left", "", "", "", "")], (6, 12, 6, 8, 50, 19))
+    return table(heads, cells or [("", "nothing left", "", "", "", "")], (6, 12, 7, 8, 53, 15))
 
 
 def _became(row: dict[str, Any]) -> str:

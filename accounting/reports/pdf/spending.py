@@ -220,7 +220,7 @@ def _by_study(document: Document) -> Iterator[Flowable]:
         for row in part["by_study"]
     ]
     heads = ("Dataset", "Study", "ε", "δ", "Accountant", "Per")
-    yield table(heads, rows, (32, 32, 10, 10, 10, 10), "  rr")
+    yield table(heads, rows, (30, 32, 9, 9, 13, 10), "  rr")
     yield Spacer(1, 3)
     odometer = next((r["odometer"] for p in parts for r in p["by_study"] if r["odometer"]), "")
     yield text(
