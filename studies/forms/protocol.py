@@ -185,6 +185,17 @@ def to_initial(protocol: Protocol) -> dict[str, Any]:
     }
 
 
+def beyond(protocol: Protocol) -> list[str]:
+    """What the form has no fields for; changing such a protocol by it would lose that."""
+    data = protocol.data
+    found = {
+        "columns of arrays": any(column.kind == "array" for column in data.columns),
+        "windows over a series": data.windows is not None,
+        "rows without an outcome that are dropped": data.target.missing != "refuse",
+    }
+    return [words for words, there in found.items() if there]
+
+
 def _schedule(privacy: Privacy) -> str:
     if privacy.adaptive:
         return "adaptive"

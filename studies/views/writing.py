@@ -13,7 +13,7 @@ from federation.protocol import study_file
 from federation.protocol.document import Protocol
 from studies import access
 from studies.forms.imports import ImportForm
-from studies.forms.protocol import ProtocolForms
+from studies.forms.protocol import ProtocolForms, beyond
 from studies.models import Study
 from studies.selectors.leaving import leaving
 from studies.selectors.protocols import protocol_of
@@ -43,7 +43,7 @@ def import_new(request: HttpRequest) -> HttpResponse:
 def edit(request: HttpRequest, slug: str) -> HttpResponse:
     """A revision by the form; the study's lead."""
     study = access.led_study_or_404(request.user, slug)
-    return _fixed(request, study) or _by_form(request, study)
+    return _fixed(request, study) or _by_file_only(request, study) or _by_form(request, study)
 
 
 @login_required
@@ -60,6 +60,19 @@ def _fixed(request: HttpRequest, study: Study) -> HttpResponse | None:
         return None
     messages.error(request, f"The protocol cannot be changed while the study is {study.status}.")
     return redirect("study", slug=study.slug)
+
+
+def _by_file_only(request: HttpRequest, study: Study) -> HttpResponse | None:
+    """The way to the study file, for protocols of which the form would lose a part."""
+    parts = beyond(protocol_of(study))
+    if not parts:
+        return None
+    messages.info(
+        request,
+        f"This protocol has {', '.join(parts)}, which the form does not know. Export the study "
+        "file, change it, and import it here.",
+    )
+    return redirect("study-edit-import", slug=study.slug)
 
 
 def _by_form(request: HttpRequest, study: Study | None) -> HttpResponse:
