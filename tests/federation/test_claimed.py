@@ -60,6 +60,14 @@ def test_the_datasets_budget_counts_as_its_filter_does(half):
     assert row.odometer
 
 
+def test_what_it_commits_before_its_first_round_is_its_whole_bound(start):
+    start(**ADAPTIVE)
+    (row,) = spending.remaining_all(DatasetBudget.objects.filter(institution="zurich"))
+    assert row.figure.epsilon == 0.0
+    assert row.committed == pytest.approx(50.0 - row.left)
+    assert row.committed > 0.5
+
+
 def test_the_summary_of_a_simulation_claims_the_bound(half):
     found = outcome.summary(outcome.measure(half, 1.0))
     assert found["epsilon"]["zurich"] == 3.0
