@@ -15,6 +15,8 @@ from torch import nn
 from federation.learning.layout import Layout
 from federation.learning.rules.rounding import UNIT, VANISHING, square_norms, sum_of_norms
 
+_SMALL = 1024  # numbers of a gradient of which one for each row of a chunk fits in memory
+
 
 class Products:
     """Inputs [rows, S, p] (one or several, all against the same g), gradients [rows, S, d].
@@ -45,23 +47,36 @@ class Products:
         beside = [short.side_by_side(x[rows]).flatten(1, 2) for x in (*self.inputs, self.g)]
         counts = short.counts * positions
         found[~long] = _gram(beside[:-1], beside[-1], self.biases, counts)
-        for unit in torch.nonzero(long).flatten():
-            found[unit] = self._long(layout.units == unit)
+        if bool(long.any()):
+            rows, those = layout.without(~long)
+            found[long] = self._long([a[rows] for a in self.inputs], self.g[rows], those)
         return found
 
     def _is_long(self, positions: Any) -> Any:
         """Whether the gradient has fewer numbers than the two Gram matrices."""
         return 2 * positions**2 > sum(a.shape[2] for a in self.inputs) * self.g.shape[2]
 
-    def _long(self, rows: torch.Tensor) -> torch.Tensor:
-        """The squared norm of one unit's gradient, made, and the error of `weighted`."""
-        inputs, g = [a[rows].flatten(0, 1)[None] for a in self.inputs], self.g[rows]
-        g = g.flatten(0, 1)[None]
-        made = _products(inputs, g, self.biases)
-        counts = torch.tensor([g.shape[1]], device=g.device)
-        most = _most(inputs, g, self.biases, counts)
-        slack = 4 * (counts + 16) * UNIT * most
-        return (torch.stack([square_norms(x.flatten(1)) for x in made]).sum(dim=0) + slack)[0]
+    def _long(self, inputs: list[torch.Tensor], g: torch.Tensor, layout: Layout) -> torch.Tensor:
+        """The squared norms of units' gradients, made, and the error of `weighted`."""
+        counts = layout.counts * g.shape[1]
+        most = layout.summed(_pairs(inputs, g, self.biases)).square_()
+        most *= 1 + 2 * (counts + 8) * UNIT
+        return self._made_squares(inputs, g, layout) + 4 * (counts + 16) * UNIT * most
+
+    def _made_squares(
+        self, inputs: list[torch.Tensor], g: torch.Tensor, layout: Layout
+    ) -> torch.Tensor:
+        """Small gradients row by row and all units at once; large ones unit by unit."""
+        if sum(a.shape[2] for a in inputs) * g.shape[2] <= _SMALL:
+            made = [layout.summed(x) for x in _products(inputs, g, self.biases)]
+            return torch.stack([square_norms(x.flatten(1)) for x in made]).sum(dim=0)
+        found = []
+        for unit in range(layout.n_units):
+            rows = layout.named() == unit
+            joined = [x[rows].flatten(0, 1)[None] for x in (*inputs, g)]
+            made = _products(joined[:-1], joined[-1], self.biases)
+            found.append(torch.stack([square_norms(x.flatten(1)) for x in made]).sum())
+        return torch.stack(found)
 
     def weighted(self, factors: torch.Tensor, layout: Layout) -> list[torch.Tensor]:
         """The sums over units of factor times gradient: [d, p] for each input, [d] per bias."""
@@ -88,11 +103,15 @@ def _most(
     inputs: list[torch.Tensor], g: torch.Tensor, biases: int, counts: torch.Tensor
 ) -> torch.Tensor:
     """At least the squared norm, by Cauchy and Schwarz; equal to it for one position."""
+    return _pairs(inputs, g, biases).square_().mul_(1 + 2 * (counts + 8) * UNIT)
+
+
+def _pairs(inputs: list[torch.Tensor], g: torch.Tensor, biases: int) -> torch.Tensor:
+    """float64, for each row the sum over its positions of |g|·√(|a|² + biases)."""
     along = square_norms(inputs[0]).add_(float(biases))
     for a in inputs[1:]:
         along += square_norms(a)
-    most = along.mul_(square_norms(g)).sqrt_().sum(dim=1).square_()
-    return most.mul_(1 + 2 * (counts + 8) * UNIT)
+    return along.mul_(square_norms(g)).sqrt_().sum(dim=1)
 
 
 def _gram(
