@@ -93,5 +93,5 @@ def test_its_row_names_the_study_and_nothing_before(client, world):
     attesting.attest(world.study, TEXT, by=world.lead)
     client.force_login(world.officer)
     page = client.get(reverse("ledger")).content.decode()
-    assert 'class="quiet">heart</div>' in page
-    assert 'class="quiet"> ·' not in page
+    where = f'data-label="Where"><div><div class="quiet">{world.study}</div></div></td>'
+    assert where in page

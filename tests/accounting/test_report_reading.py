@@ -19,7 +19,7 @@ from accounting.services import reports
 from tests.accounting import builders as b
 from tests.accounting import world as w
 
-CLAIM = Claim("1.83", "1e-05", "pld", "patient", 3, "everything that left it", "outsiders")
+CLAIM = Claim("1.83", "1e-05", "pld", "patient", 3, "everything that left it", against="outsiders")
 ROW = {
     "study": "heart",
     "phase": "train",
