@@ -125,6 +125,7 @@ def approve(admin: Page, hospital: str) -> None:
     admin.goto(f"/studies/{SLUG}/institutions/{hospital}/approve/")
     expect(admin.get_by_text("What leaves your house")).to_be_visible()
     expect(admin.locator("body")).to_contain_text("PLD")
+    expect(admin.locator(".lending-awaited")).to_contain_text("Left after")
     admin.locator("input[name=dataset]").first.check()
     admin.locator("input[name=read]").check()
     admin.get_by_role("button", name="Approve and lend").click()
