@@ -151,7 +151,7 @@ def _counted(rows: list[dict[str, Any]], names: Names) -> Flowable:
         )
         for row in summary.releases(rows)
     ]
-    return table(heads, cells, (24, 28, 8, 8, 16, 16), "  r")
+    return table(heads, cells, (22, 27, 10, 9, 16, 16), "  r")
 
 
 def _incidents(document: Document) -> Iterator[Flowable]:
