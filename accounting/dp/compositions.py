@@ -70,11 +70,12 @@ def forget() -> None:
     _composed.clear()
 
 
-def composed(counts: Counts, lattice: Lattice) -> Composed:
-    """The transform of a merged history: from the nearest known one that it grew out of."""
+def composed(counts: Counts, lattice: Lattice, before: Composed | None = None) -> Composed:
+    """The transform of a merged history: from `before`, a part of it on the same lattice, or from
+    the nearest known one that it grew out of."""
     known = dict(counts)
     kinds = sum(map(hash, known)) & _MASK
-    found = _grown_from(known, kinds, lattice)
+    found = before or _grown_from(known, kinds, lattice)
     missing = [step for step in known if found.counts.get(step, 0) < known[step]]
     for step in sorted(missing, key=lambda each: -known[each] * profile(each).variance):
         one = one_step(step, lattice, found.length, known[step])

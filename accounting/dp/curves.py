@@ -35,16 +35,15 @@ def composed_after(
     check_delta(delta)
     every = _merged(_counted((*before, *chain.from_iterable(rounds))))
     lattice, slow = _lattice(every), quick.is_slow(every)
-    steps = _counted(before)
-    found = []
+    steps, grown, found = _counted(before), None, []
     for number, events in enumerate(rounds, 1):
-        kinds = len(steps)
         steps.update(_counted(events))
-        if lattice is not None and len(steps) > kinds:
-            compositions.composed(_merged(steps), lattice)
-        if number in listed:
-            own = not slow and (number == len(rounds) or _too_coarse(steps, lattice))
-            found.append(_figure(steps, delta, None if own else lattice))
+        if number not in listed:
+            continue
+        if lattice is not None:
+            grown = compositions.composed(_merged(steps), lattice, grown)
+        own = not slow and (number == len(rounds) or _too_coarse(steps, lattice))
+        found.append(_figure(steps, delta, None if own else lattice))
     return tuple(found)
 
 
