@@ -113,6 +113,27 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
         assert caught.value.__cause__ is None
 
 
+@pytest.mark.parametrize("place", range(120, 200, 8))
+def test_a_damaged_compressed_archive_is_refused(tmp_path: Path, place: int) -> None:
+    np.savez_compressed(tmp_path / "images.npz", image=pixels(3, 4, 5), label=LABELS)
+    damaged = bytearray((tmp_path / "images.npz").read_bytes())
+    damaged[place] ^= 255
+    (tmp_path / "images.npz").write_bytes(bytes(damaged))
+    with pytest.raises(ContractError, match="no readable npz file") as caught:
+        read(lent(tmp_path / "images.npz"), images([1, 4, 5]))
+    assert caught.value.__cause__ is None
+
+
+def test_an_encrypted_archive_is_refused(tmp_path: Path) -> None:
+    saved(tmp_path, image=pixels(3, 4, 5), label=LABELS)
+    whole = bytearray((tmp_path / "images.npz").read_bytes())
+    whole[6] |= 1  # the flag in the first member's header,
+    whole[whole.index(b"PK\x01\x02") + 8] |= 1  # and in the directory
+    (tmp_path / "images.npz").write_bytes(bytes(whole))
+    with pytest.raises(ContractError, match="no readable npz file"):
+        read(lent(tmp_path / "images.npz"), images([1, 4, 5]))
+
+
 @pytest.mark.parametrize(
     "header", [b"", b"\x93NUMPY\x01\x00\xff\xff", b"\x93NUMPY\x09\x00ab", b"x"]
 )

@@ -1,6 +1,7 @@
 """Arrays in an `.npz` file, read row by row from the archive; nothing in it is ever unpickled."""
 
 import zipfile
+import zlib
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from typing import IO
@@ -17,6 +18,8 @@ from federation.site.sources import FileSettings, file_version, rows_per_block, 
 
 READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 LONGEST_HEADER = 10_000
+# RuntimeError: the archive is encrypted, or packed in a way that is not known here.
+BROKEN = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError)
 
 
 class NpzSettings(FileSettings):
@@ -46,9 +49,9 @@ class NpzFile:
                     for name in names
                 }
                 yield from _blocks(members, contract)
-        except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
-            if isinstance(error, ContractError):
-                raise
+        except ContractError:
+            raise
+        except BROKEN:
             # The original errors' texts may quote the file.
             advice = "check that it was copied whole and was written by numpy.savez"
             raise ContractError("", "no readable npz file", advice) from None
