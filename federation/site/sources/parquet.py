@@ -32,7 +32,7 @@ class ParquetFile:
         try:
             with pq.ParquetFile(settings.file, buffer_size=READ_AHEAD, pre_buffer=False) as file:
                 yield from _blocks(file, contract)
-        except (pa.ArrowException, OSError):
+        except (pa.ArrowException, OSError, UnicodeDecodeError):
             # The original errors' texts may quote the file.
             advice = "check that it was copied whole and that other programs can read it"
             raise ContractError("", "no readable Parquet file", advice) from None
