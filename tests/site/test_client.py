@@ -145,6 +145,24 @@ def test_a_wait_can_be_cut_from_outside(serve: Serve, client: Make) -> None:
     assert time.monotonic() - started < 2
 
 
+def test_no_wait_begins_once_it_was_interrupted(serve: Serve, client: Make) -> None:
+    """The signal came between two requests: there was nothing to cut yet."""
+    one = client(serve((204, {}, b""), 3.0))
+    assert one.request("GET", "hello").status == 204
+    one.interrupt()
+    started = time.monotonic()
+    with pytest.raises(HubAbsent, match="interrupted"):
+        one.request("GET", "assignments?wait=20", idle=True)
+    assert time.monotonic() - started < 2
+
+
+def test_what_is_to_be_said_is_still_said_after_an_interruption(serve: Serve, client: Make) -> None:
+    one = client(serve((204, {}, b""), (204, {}, b"")))
+    assert one.request("GET", "hello").status == 204
+    one.interrupt()
+    assert one.request("GET", "journal").status == 204
+
+
 def test_proxies_come_from_site_toml_only(
     serve: Serve, client: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -105,10 +105,12 @@ class Client:
         headers: Mapping[str, str] | None = None,
         seconds: float = 30.0,
         limit: int = SMALL,
+        idle: bool = False,
     ) -> Answer:
         """Send one signed request; `seconds` bounds each wait for bytes, `limit` the answer.
 
-        `headers` are further ones; the signature does not cover them.
+        `headers` are further ones; the signature does not cover them. An `idle` request only
+        waits for news: after an interruption none is begun, while answers may still be sent.
 
         Every request of the site API may be repeated without harm, so a kept-alive connection
         that the hub closed meanwhile is replaced once, with a fresh signature.
@@ -119,10 +121,13 @@ class Client:
             RequestRejected: any other refusal.
         """
         more = {**({"Content-Type": content_type} if body else {}), **(headers or {})}
+        self._adapter.idle = idle
         try:
             return self._once(method, path, body, more, seconds, limit)
         except requests.exceptions.ConnectTimeout as error:
             raise HubAbsent("connecting took too long") from error
+        except _Interrupted as error:
+            raise HubAbsent("interrupted") from error
         except requests.ConnectionError:
             return self._again(method, path, body, more, seconds, limit)
         except _TRANSIENT as error:
@@ -212,13 +217,21 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
+class _Interrupted(Exception):
+    """A wait was to begin on a new connection after the interruption."""
+
+
 class _WatchedAdapter(HTTPAdapter):
     """Keeps sight of the open socket, so that a signal handler can end a long wait.
+
+    The signal may come between two requests. The next one then finds its connection closed and
+    opens another, which nobody would cut any more: an idle one ends there.
 
     urllib3 sets TCP_NODELAY on every connection: small requests are not held back.
     """
 
     interrupted = False
+    idle = False
     _socket: socket.socket | None = None
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
@@ -255,5 +268,7 @@ class _WatchedAdapter(HTTPAdapter):
             def connect(self) -> None:
                 super().connect()
                 adapter._socket = self.sock
+                if adapter.interrupted and adapter.idle:  # after the socket is in sight
+                    raise _Interrupted
 
         return type(f"Watched{pool.__name__}", (pool,), {"ConnectionCls": Connection})

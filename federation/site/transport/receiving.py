@@ -46,6 +46,7 @@ class Receiving:
             f"assignments?wait={wait}",
             headers={LEDGER_SIZE: str(ledger_size)},
             seconds=wait + 15,
+            idle=True,
         )
         return Delivery(answer.body, _ledger(answer)) if answer.status == 200 else None
 
