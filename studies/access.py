@@ -13,14 +13,12 @@ from studies.selectors.alerting import alerts_for
 from studies.selectors.visibility import (
     Visitor,
     administered,
-    all_events_for,
     events_for,
     has_role,
     institutions_for,
     institutions_in,
     led_studies,
     overseen,
-    oversees_everything,
     participations_for,
     roles_of,
     sees_whole,
@@ -50,11 +48,6 @@ def may_see_institution(person: Visitor, institution: Institution) -> bool:
 def may_see_part(person: Visitor, study: Study, institution: Institution) -> bool:
     """Whether the person sees what this institution did and spent in this study."""
     return institutions_in(person, study).filter(pk=institution.pk).exists()
-
-
-def may_see_event(person: Visitor, event: Event) -> bool:
-    """Whether the person may read the event, and so may hear of it."""
-    return all_events_for(person).filter(pk=event.pk).exists()
 
 
 def may_read_offer(person: Visitor, institution: Institution) -> bool:
@@ -89,16 +82,6 @@ def may_read_alerts(person: Visitor) -> bool:
 def may_explain(person: Visitor) -> bool:
     """Compliance officers explain the alerts that they may see."""
     return has_role(person, Role.COMPLIANCE_OFFICER)
-
-
-def may_see_operations(person: Visitor) -> bool:
-    """Whether everything is up: operators."""
-    return has_role(person, Role.OPERATOR)
-
-
-def may_hear_everything(person: Visitor) -> bool:
-    """News that belong to no study and no institution: officers of the whole federation."""
-    return oversees_everything(person)
 
 
 # Doing.
@@ -215,12 +198,6 @@ def require_action(person: Visitor, study: Study, action: str) -> None:
     _allow(may_act(person, study, action), f"you may not {action} this study; its lead may")
 
 
-def require_lead(person: Visitor, study: Study) -> None:
-    """Http404 when the study is invisible, PermissionDenied for everybody but its lead."""
-    _visible(may_see_study(person, study))
-    _allow(may_lead(person, study), "only the study's lead may do this")
-
-
 def require_attest(person: Visitor, study: Study) -> None:
     """Http404 when the study is invisible, PermissionDenied for who does not see it whole."""
     _visible(may_see_study(person, study))
@@ -261,11 +238,6 @@ def require_register_institution(person: Visitor) -> None:
     _allow(may_register_institution(person), "only study leads register institutions")
 
 
-def require_read_ledger(person: Visitor) -> None:
-    """Http404 for everybody whom the ledger does not concern."""
-    _visible(may_read_ledger(person))
-
-
 def require_read_alerts(person: Visitor) -> None:
     """Http404 for everybody whom no alert concerns."""
     _visible(may_read_alerts(person))
@@ -280,13 +252,6 @@ def alert_or_404(person: Visitor, number: int) -> Event:
 def require_explain(person: Visitor) -> None:
     """PermissionDenied for everybody but officers."""
     _allow(may_explain(person), "compliance officers explain alerts")
-
-
-def require_read_report(
-    person: Visitor, study: Study, institution: Institution | None = None
-) -> None:
-    """Http404 when the study or the institution's part in it is not theirs to see."""
-    _visible(may_read_report(person, study, institution))
 
 
 def require_download_model(person: Visitor, study: Study) -> None:

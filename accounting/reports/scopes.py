@@ -1,7 +1,7 @@
 """What a report may be about: one closed type, one canonical text, one form of address."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import Self
@@ -106,10 +106,6 @@ class Scope:
         parts = [self.study, self.institution, self.lineage, self.unit]
         parts += [str(day) for day in (self.since, self.until) if day]
         return "-".join([part for part in parts if part] or ["everything"]) + "-report"
-
-    def whole_time(self) -> Self:
-        """The same without its period."""
-        return replace(self, since=None, until=None)
 
     def in_words(self, names: Mapping[str, str] | None = None) -> str:
         """What it is about, for people; `names` translates slugs."""

@@ -15,7 +15,6 @@ from accounting.reports.scopes import Scope
 from accounting.selectors.spending import place
 
 Body = dict[str, Any]
-BUDGETS = (EntryKind.DECLARED, EntryKind.RAISED)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""A study's models: who contributed to each, what they are worth, how long they took."""
+"""A study's models: who contributed to each and what they are worth."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,17 +28,6 @@ class ModelRow:
         return self.public or self.sites or {}
 
 
-@dataclass(frozen=True)
-class Summary:
-    """A study's result in one row; `seconds` from its start to its end (or last model)."""
-
-    rounds: int
-    attempts: int
-    contributors: tuple[str, ...]
-    last: ModelRow | None
-    seconds: float | None
-
-
 def checkpoints(study: Study) -> list[ModelRow]:
     """All models, from 0 (the initial one)."""
     return [_model(row) for row in study.checkpoints.order_by("number")]
@@ -58,16 +47,6 @@ def utility(study: Study) -> list[ModelRow]:
 def tensors_path(row: ModelRow) -> Path:
     """The reported model as a safetensors file, for download."""
     return blobs.path(row.reported_digest)
-
-
-def summary(study: Study) -> Summary:
-    """Rounds done, attempts made, everybody who contributed, the last model, the time it took."""
-    rows = checkpoints(study)
-    closed = sum(row.number > 0 for row in rows)
-    names = sorted({name for row in rows for name in row.contributors})
-    end = study.ended_at or (rows[-1].at if rows else None)
-    seconds = (end - study.started_at).total_seconds() if end and study.started_at else None
-    return Summary(closed, study.rounds.count(), tuple(names), rows[-1] if rows else None, seconds)
 
 
 def _model(row: Checkpoint) -> ModelRow:

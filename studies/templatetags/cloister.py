@@ -167,9 +167,3 @@ def ago(moment: datetime | None) -> SafeString | str:
 def moment(text: str) -> str:
     """A time as documents write it (2026-11-21T14:13:08Z) for people; other words as they are."""
     return f"{text[:16].replace('T', ' ')} UTC" if text[10:11] == "T" else text
-
-
-@register.filter
-def lookup(mapping: dict[Any, Any], key: Any) -> Any:
-    """`mapping[key]`, or None."""
-    return mapping.get(key)

@@ -21,6 +21,7 @@ from studies.models import Event, Person
 from studies.services import studies
 from tests.federation.bookkeeping import Bookkeeper, found
 from tests.federation.conftest import advance, kinds
+from tests.federation.sums import sums
 from tests.verifier import bundles
 
 DELTA = 1e-3
@@ -97,7 +98,7 @@ def test_a_restored_hub_counts_what_its_sites_did(start, keepers, lead, carla, t
     hub, site = of_hub(study, zurich), of_journal(zurich)
     assert hub[0] >= site[0] * (1 - 1e-9)
     assert hub[1] >= site[1] == 3
-    (row,) = [row for row in books.sums(study.slug) if row.institution == "zurich" and row.hub > 1]
+    (row,) = [row for row in sums(study.slug) if row.institution == "zurich" and row.hub > 1]
     assert row.agrees
     assert verify().ok, verify().sentence()
     code, said = at_the_strangers(tmp_path, capsys)

@@ -17,6 +17,7 @@ from studies.services import alerting, explanations, people, studies, subscripti
 from tests.federation.bookkeeping import EMPTY, Bookkeeper, found, stopped, tampered
 from tests.federation.conftest import advance
 from tests.federation.sites import error_of
+from tests.federation.sums import sums
 
 # Journals that are not the ones told before.
 
@@ -94,7 +95,7 @@ def test_an_explained_journal_begins_anew_and_the_old_rows_keep_counting(
     assert fresh.tell() == 3
     assert len(found()) == 1
     assert {row.journal for row in SiteEntry.objects.all()} == {1, 2}
-    mine = [row for row in books.sums(study.slug) if row.institution == "zurich"]
+    mine = [row for row in sums(study.slug) if row.institution == "zurich"]
     assert [(row.hub, row.site) for row in mine] == [(8, 8)]
 
 

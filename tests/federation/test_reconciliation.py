@@ -13,6 +13,7 @@ from federation.protocol import messages
 from tests.federation.bookkeeping import found, stopped, tampered
 from tests.federation.conftest import advance
 from tests.federation.sites import error_of
+from tests.federation.sums import sums
 
 
 def play(study, keepers, rounds: int = 1) -> None:
@@ -30,10 +31,10 @@ def test_a_whole_study_agrees_and_the_sums_are_equal(study, keepers):
     ends = {slug: keeper.tell() for slug, keeper in keepers.items()}
     assert ends == dict.fromkeys(keepers, 9)
     assert (found(), study.status) == ([], "completed")
-    sums = books.sums(study.slug)
-    assert len(sums) == 6  # two prices at each of three institutions
-    assert all(row.agrees and row.hub == row.site and not row.unread for row in sums)
-    assert {row.hub for row in sums} == {8, 1}
+    rows = sums(study.slug)
+    assert len(rows) == 6  # two prices at each of three institutions
+    assert all(row.agrees and row.hub == row.site and not row.unread for row in rows)
+    assert {row.hub for row in rows} == {8, 1}
     houses = [keeper.site.institution for keeper in keepers.values()]
     assert {state.verdict for state in books.states(houses)} == {"agreed"}
 
@@ -50,7 +51,7 @@ def test_every_way_from_taking_to_the_end_is_legal(study, zurich):
     assert found() == []
     advance(study, later=61)  # taken and never answered: lost, and it stays charged
     zurich.tell()
-    assert (found(), [row.agrees for row in books.sums(study.slug)]) == ([], [True])
+    assert (found(), [row.agrees for row in sums(study.slug)]) == ([], [True])
 
 
 def test_what_was_taken_and_never_begun_is_named_in_the_sums(study, zurich):
@@ -58,7 +59,7 @@ def test_what_was_taken_and_never_begun_is_named_in_the_sums(study, zurich):
     zurich.tell()
     advance(study, later=61)
     assert found() == []
-    row = books.sums(study.slug)[0]
+    row = sums(study.slug)[0]
     assert (row.hub, row.site, row.unread, row.agrees) == (4, 0, 4, True)
 
 
@@ -66,7 +67,7 @@ def test_a_refusal_before_access_agrees(study, zurich):
     task = zurich.take()
     zurich.site.refuse(task, messages.Reason.LIMIT_NOISE, accessed=False)
     zurich.tell()
-    assert (found(), books.sums(study.slug)) == ([], [])
+    assert (found(), sums(study.slug)) == ([], [])
 
 
 # Order, repetition, size.

@@ -45,7 +45,6 @@ import config.asgi  # noqa: E402  (loaded before the forks, as all below)
 import config.web  # noqa: E402
 import federation.tasks  # noqa: E402, F401
 from accounting.models import Entry, SiteDifference, SiteEntry  # noqa: E402
-from accounting.selectors import reconciliation  # noqa: E402
 from accounting.services.verification import verify  # noqa: E402
 from config.celery import app as hub_app  # noqa: E402
 from config.clock import app as clock_app  # noqa: E402
@@ -61,6 +60,7 @@ from federation.site.cli import main as site_main  # noqa: E402
 from federation.site.journal import read_entries  # noqa: E402
 from studies.models import Person, Study  # noqa: E402
 from studies.services import studies  # noqa: E402
+from tests.federation.sums import sums  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -283,7 +283,7 @@ def main(kills: int, seed: int) -> dict:
         "verdict": verdict.sentence(),
         "wrong": killing.wrong,
         "differences": [str(row) for row in SiteDifference.objects.all()],
-        "sums": [str(row) for row in reconciliation.sums(study.slug) if not row.agrees],
+        "sums": [str(row) for row in sums(study.slug) if not row.agrees],
         **compared(),
     }
 

@@ -18,7 +18,6 @@ from tests.system import forkyard as yard  # before any other: it reads the fold
 from accounting.dp.events import Mechanism, PrivacyEvent  # isort: skip
 from accounting.dp.filters import best_order, fits_adaptively  # isort: skip
 from accounting.models import SiteDifference  # isort: skip
-from accounting.selectors import reconciliation  # isort: skip
 from accounting.services import differences  # isort: skip
 from accounting.services.verification import verify  # isort: skip
 from config.launch.people import site_admin  # isort: skip
@@ -30,6 +29,7 @@ from federation.site.journal import read_entries  # isort: skip
 from federation.site.witness import Verdict, read_sightings  # isort: skip
 from studies.models import Event, Person  # isort: skip
 from studies.services import studies  # isort: skip
+from tests.federation.sums import sums  # isort: skip
 from tests.system.small_study import write_small_study  # isort: skip
 
 SITES = ("site-a", "site-b")
@@ -220,7 +220,7 @@ def play(day: Restoring) -> dict:
             if yard.place(row) not in set(map(yard.place, journal(slug, "charged")))
         ],
         "differences": sorted({row.what for row in SiteDifference.objects.all()}),
-        "sums": [(row.hub, row.site) for row in reconciliation.sums(day.study.slug)],
+        "sums": [(row.hub, row.site) for row in sums(day.study.slug)],
         "verified": verdict.ok,
         "verdict": verdict.sentence(),
         "room": ROOM,
