@@ -43,14 +43,8 @@ __all__ = [
     "NotLent",
     "PlanExceeds",
     "Reservation",
-    "abort",
-    "acknowledge",
     "charge",
-    "lose",
     "record",
-    "refuse",
-    "release",
-    "reserve",
     "reserve_all",
     "seal",
     "warm",
@@ -113,25 +107,6 @@ def seal(
     return append(head, [draft], now or timezone.now())[0]
 
 
-def reserve(
-    *,
-    study: str,
-    institution: str,
-    lineage: str,
-    round: int,
-    attempt: int,
-    phase: str,
-    event: PrivacyEvent,
-    protocol_digest: str,
-    study_limit: Limit,
-    now: datetime | None = None,
-) -> Entry:
-    """Reserve one event at one institution; see `reserve_all`."""
-    key = Key(study, institution, lineage, round, attempt, phase)
-    request = Reservation(key, event, protocol_digest, study_limit)
-    return reserve_all([request], now=now)[0]
-
-
 @transaction.atomic
 def reserve_all(requests: Sequence[Reservation], *, now: datetime | None = None) -> list[Entry]:
     """Reserve all events or none: what a round does for its whole cohort. Charged from here on.
@@ -172,39 +147,9 @@ def warm(requests: Sequence[Reservation]) -> None:
         epsilon(checked.spent.study(key.study, key.institution), request.study_limit.delta)
 
 
-def charge(
-    key: Key, *, journal: dict[str, Any] | None = None, now: datetime | None = None
-) -> Entry:
-    """The site accessed its data; `journal` is the place in the site's journal that says so."""
-    return record([Move(key, EntryKind.CHARGED, {"journal": journal} if journal else {})], now=now)[
-        0
-    ]
-
-
-def release(key: Key, tensors_digest: str, *, now: datetime | None = None) -> Entry:
-    """Something left the site: the SHA-256 of exactly what."""
-    return record([Move(key, EntryKind.RELEASED, {"tensors_digest": tensors_digest})], now=now)[0]
-
-
-def acknowledge(key: Key, model_digest: str, *, now: datetime | None = None) -> Entry:
-    """What left became part of the model of this SHA-256."""
-    return record([Move(key, EntryKind.ACKNOWLEDGED, {"model_digest": model_digest})], now=now)[0]
-
-
-def lose(key: Key, reason: str, *, now: datetime | None = None) -> Entry:
-    """Taken and never answered: it stays charged, for nobody can prove that it was not computed."""
-    return record([Move(key, EntryKind.LOST, {"reason": reason})], now=now)[0]
-
-
-def refuse(key: Key, reason: str, *, now: datetime | None = None) -> Entry:
-    """The hub would not use what came, or the site failed after access: it stays charged."""
-    return record([Move(key, EntryKind.REFUSED, {"reason": reason})], now=now)[0]
-
-
-def abort(key: Key, reason: str, *, evidence: str = "", now: datetime | None = None) -> Entry:
-    """Never computed: the reservation is given back. `evidence`: digest of the site's own word."""
-    facts = {"reason": reason} | ({"evidence": evidence} if evidence else {})
-    return record([Move(key, EntryKind.ABORTED, facts)], now=now)[0]
+def charge(key: Key, *, now: datetime | None = None) -> Entry:
+    """The site has what it needs to access its data."""
+    return record([Move(key, EntryKind.CHARGED, {})], now=now)[0]
 
 
 @transaction.atomic

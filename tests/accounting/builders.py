@@ -5,6 +5,7 @@ from accounting.selectors import spending
 from accounting.services import budgets, ledger
 from accounting.services.ledger import Key, Limit, Reservation
 from studies.models import Institution
+from tests.accounting import moves
 
 PROTOCOL = "a" * 64
 LIMIT = Limit(2.0, 1e-3)
@@ -55,6 +56,6 @@ def seal(slug="cleveland", rounds=4, event=TRAIN, limit=LIMIT, study="heart", pr
 def whole_round(where: Key, event=TRAIN) -> None:
     """One mechanism from reservation to acknowledgement."""
     reserve(where, event)
-    ledger.charge(where, journal={"sequence": where.round, "digest": "b" * 64})
-    ledger.release(where, "c" * 64)
-    ledger.acknowledge(where, "d" * 64)
+    moves.charge(where, journal={"sequence": where.round, "digest": "b" * 64})
+    moves.release(where, "c" * 64)
+    moves.acknowledge(where, "d" * 64)

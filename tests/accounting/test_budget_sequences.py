@@ -8,13 +8,14 @@ from hypothesis.extra.django import TestCase
 
 from accounting.models import DatasetBudget, Entry
 from accounting.selectors import commitments, histories
-from accounting.services import attesting, budgets, gate, ledger, raising, returning
+from accounting.services import attesting, budgets, gate, raising, returning
 from accounting.services.attesting import AttestationRefused
 from accounting.services.budgets import BudgetError
 from accounting.services.ledger import BudgetExceeded, IllegalTransition, Limit
 from accounting.services.verification import verify
 from studies.models import Role, Study
 from tests.accounting import builders as b
+from tests.accounting import moves
 from tests.accounting import world as w
 
 WIDE = Limit(9.0, 1e-3)
@@ -59,7 +60,7 @@ class Acts:
             "seal": lambda: b.seal(rounds=number, study=study, limit=WIDE),
             "reserve": lambda: b.reserve(where, limit=WIDE),
             "again": lambda: b.reserve(b.key(number=1, attempt=number, study=study), limit=WIDE),
-            "abort": lambda: ledger.abort(where, "not taken"),
+            "abort": lambda: moves.abort(where, "not taken"),
             "return": lambda: returning.give_back(study),
             "raise": lambda: self.raise_to(epsilon),
             "lower": lambda: budgets.lower(self.house, "heart", epsilon, by=self.admin, reason="x"),

@@ -13,6 +13,7 @@ from accounting.services import ledger
 from accounting.services.ledger import BudgetExceeded, Conflict, IllegalTransition, Limit, NotLent
 from accounting.services.verification import verify
 from tests.accounting import builders as b
+from tests.accounting import moves
 
 pytestmark = pytest.mark.django_db
 
@@ -52,8 +53,8 @@ def test_the_same_call_twice_is_one_row(again):
     assert b.reserve(b.key()).pk == first.pk
     for move in (
         lambda: ledger.charge(b.key()),
-        lambda: ledger.release(b.key(), "c" * 64),
-        lambda: ledger.acknowledge(b.key(), "d" * 64),
+        lambda: moves.release(b.key(), "c" * 64),
+        lambda: moves.acknowledge(b.key(), "d" * 64),
         lambda: ledger.charge(b.key()),
     ):
         assert move().pk == move().pk
@@ -67,9 +68,9 @@ def test_a_key_binds_event_protocol_and_digest():
     with pytest.raises(Conflict, match="another protocol_digest"):
         b.reserve(b.key(), protocol="e" * 64)
     ledger.charge(b.key())
-    ledger.release(b.key(), "c" * 64)
+    moves.release(b.key(), "c" * 64)
     with pytest.raises(Conflict, match="another tensors_digest"):
-        ledger.release(b.key(), "d" * 64)
+        moves.release(b.key(), "d" * 64)
 
 
 @pytest.mark.parametrize(
@@ -88,11 +89,11 @@ def test_illegal_transitions_are_refused(before, then):
     where = b.key()
     act = {
         "charge": lambda: ledger.charge(where),
-        "release": lambda: ledger.release(where, "c" * 64),
-        "lose": lambda: ledger.lose(where, "no answer"),
-        "refuse": lambda: ledger.refuse(where, "not finite"),
-        "abort": lambda: ledger.abort(where, "not taken"),
-        "abort_with_evidence": lambda: ledger.abort(where, "not read", evidence="e" * 64),
+        "release": lambda: moves.release(where, "c" * 64),
+        "lose": lambda: moves.lose(where, "no answer"),
+        "refuse": lambda: moves.refuse(where, "not finite"),
+        "abort": lambda: moves.abort(where, "not taken"),
+        "abort_with_evidence": lambda: moves.abort(where, "not read", evidence="e" * 64),
     }
     if before:
         b.reserve(where)
@@ -106,9 +107,9 @@ def test_illegal_transitions_are_refused(before, then):
 
 def test_an_aborted_reservation_costs_nothing_and_a_lost_one_its_price():
     b.reserve(b.key(number=1))
-    ledger.abort(b.key(number=1), "never taken")
+    moves.abort(b.key(number=1), "never taken")
     b.reserve(b.key(number=1, attempt=2))
-    ledger.lose(b.key(number=1, attempt=2), "taken, not answered")
+    moves.lose(b.key(number=1, attempt=2), "taken, not answered")
     third = json.loads(b.reserve(b.key(number=2)).body)
     two = epsilon([b.TRAIN, b.TRAIN], b.LIMIT.delta)
     assert third["figure"]["epsilon"] == repr(two.epsilon)
@@ -117,7 +118,7 @@ def test_an_aborted_reservation_costs_nothing_and_a_lost_one_its_price():
 def test_the_sites_signed_word_gives_a_charge_back():
     b.reserve(b.key())
     ledger.charge(b.key())
-    ledger.abort(b.key(), "refused before access", evidence="e" * 64)
+    moves.abort(b.key(), "refused before access", evidence="e" * 64)
     again = json.loads(b.reserve(b.key(attempt=2)).body)
     assert again["figure"]["epsilon"] == repr(epsilon([b.TRAIN], b.LIMIT.delta).epsilon)
 
@@ -164,7 +165,7 @@ def test_an_attempt_beyond_the_plan_is_judged_by_the_filter():
     """A plan of four rounds holds four; a fifth was chosen after looking, whatever its noise."""
     b.seal(rounds=4)
     rows = [json.loads(b.reserve(b.key(number=n)).body) for n in (1, 2, 3)]
-    ledger.lose(b.key(number=3), "no answer before the deadline")
+    moves.lose(b.key(number=3), "no answer before the deadline")
     rows += [json.loads(b.reserve(b.key(number=3, attempt=2)).body)]
     rows += [json.loads(b.reserve(b.key(number=4)).body)]
     assert [row["sealed"] for row in rows] == [True, True, True, True, False]
@@ -175,7 +176,7 @@ def test_an_attempt_beyond_the_plan_is_judged_by_the_filter():
 def test_an_attempt_that_was_given_back_leaves_the_plan_whole():
     b.seal(rounds=2)
     b.reserve(b.key(number=1))
-    ledger.abort(b.key(number=1), "never taken")
+    moves.abort(b.key(number=1), "never taken")
     b.reserve(b.key(number=1, attempt=2))
     assert json.loads(b.reserve(b.key(number=2)).body)["sealed"] is True
 

@@ -24,10 +24,10 @@ from accounting.reports.build import build
 from accounting.reports.pdf import records, style
 from accounting.reports.pdf.document import pdf_bytes
 from accounting.reports.table import csv_text, guarded
-from accounting.services import ledger
 from federation.models import Checkpoint
 from studies.services import events
 from tests.accounting import builders as b
+from tests.accounting import moves
 from tests.accounting import world as w
 
 pytestmark = pytest.mark.django_db
@@ -225,7 +225,7 @@ def test_reports_need_no_torch():
 def test_an_aborted_event_is_listed_but_not_counted(world):
     key = b.key("cleveland", 4, study="heart")
     b.reserve(key, limit=w.BUDGET, protocol=world.study.protocol_digest)
-    ledger.abort(key, "never taken")
+    moves.abort(key, "never taken")
     document = build(world.study).document
     assert document["mechanisms"][-1]["counted"] is False
     assert len(document["events"]["cleveland"]) == 3

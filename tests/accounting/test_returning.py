@@ -8,10 +8,11 @@ import pytest
 from accounting.dp.accountants import rdp
 from accounting.dp.currency import renyi
 from accounting.models import Entry
-from accounting.services import ledger, returning
+from accounting.services import returning
 from accounting.services.ledger import Limit, PlanExceeds
 from accounting.services.verification import verify
 from tests.accounting import builders as b
+from tests.accounting import moves
 
 pytestmark = pytest.mark.django_db
 WIDE = Limit(9.0, 1e-3)
@@ -76,7 +77,7 @@ def test_what_an_open_round_reserved_comes_back_by_its_own_row():
     b.reserve(b.key(number=1), limit=WIDE)
     (row,) = returning.give_back("heart")
     assert json.loads(row.body)["plan_left"][0]["steps"] == b.TRAIN.steps
-    ledger.abort(b.key(number=1), "the study is withdrawn")
+    moves.abort(b.key(number=1), "the study is withdrawn")
     assert verify().ok
 
 

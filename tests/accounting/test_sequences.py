@@ -12,15 +12,16 @@ from accounting.services import ledger
 from accounting.services.ledger import BudgetExceeded, IllegalTransition, Limit
 from accounting.services.verification import verify
 from tests.accounting import builders as b
+from tests.accounting import moves
 
 ACTS = {
     "reserve": lambda key: b.reserve(key, limit=Limit(0.9, 1e-3)),
     "charge": ledger.charge,
-    "release": lambda key: ledger.release(key, "c" * 64),
-    "acknowledge": lambda key: ledger.acknowledge(key, "d" * 64),
-    "lose": lambda key: ledger.lose(key, "no answer"),
-    "refuse": lambda key: ledger.refuse(key, "not finite"),
-    "abort": lambda key: ledger.abort(key, "not taken"),
+    "release": lambda key: moves.release(key, "c" * 64),
+    "acknowledge": lambda key: moves.acknowledge(key, "d" * 64),
+    "lose": lambda key: moves.lose(key, "no answer"),
+    "refuse": lambda key: moves.refuse(key, "not finite"),
+    "abort": lambda key: moves.abort(key, "not taken"),
 }
 steps = st.tuples(
     st.sampled_from(sorted(ACTS)),

@@ -14,7 +14,7 @@ from accounting.services.checkpoints import issue
 from accounting.services.verification import verify
 from federation.protocol.keys import SigningKey
 from tests.accounting import builders as b
-from tests.accounting import forging
+from tests.accounting import forging, moves
 
 pytestmark = pytest.mark.django_db
 
@@ -49,7 +49,7 @@ def _forked(_intruder):
     """Another history, chained, hashed, summed and headed without a flaw."""
     forging.cut(6)
     b.reserve(b.key(number=2))
-    ledger.lose(b.key(number=2), "no answer")
+    moves.lose(b.key(number=2), "no answer")
     for number in (3, 4):
         b.whole_round(b.key(number=number))
 

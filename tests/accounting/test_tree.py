@@ -11,9 +11,10 @@ from accounting.log import merkle
 from accounting.log.merkle import leaf_hash
 from accounting.models import Entry, LedgerHead, SpentSteps
 from accounting.selectors import tree
-from accounting.services import ledger, rows
+from accounting.services import rows
 from studies import triggers
 from tests.accounting import builders as b
+from tests.accounting import moves
 
 pytestmark = pytest.mark.django_db
 
@@ -89,7 +90,7 @@ def test_an_entry_that_is_missing_is_said():
 
 def test_a_ledger_from_before_the_tree_is_filled_in():
     """What the migration does to rows that were written without subtrees and sums."""
-    ledger.abort(b.key(number=4), "never taken")
+    moves.abort(b.key(number=4), "never taken")
     before = list(Entry.objects.values_list("sequence", "subtrees"))
     head, sums = LedgerHead.objects.get(), sorted(spent())
     triggers.remove(connection, ("accounting_entry",))
@@ -109,7 +110,7 @@ def spent():
 
 def test_the_sums_follow_the_entries():
     assert [row.steps for row in SpentSteps.objects.all()] == [32]
-    ledger.abort(b.key(number=4), "never taken")
+    moves.abort(b.key(number=4), "never taken")
     assert [row.steps for row in SpentSteps.objects.all()] == [24]
     b.reserve(b.key(number=4, attempt=2), event=b.EVALUATE)
     assert sorted(row.steps for row in SpentSteps.objects.all()) == [1, 24]

@@ -16,6 +16,7 @@ from studies.selectors.protocols import protocol_of
 from studies.services import participations, studies
 from studies.services.errors import NotOffered
 from tests.accounting import builders as b
+from tests.accounting import moves
 from tests.accounting import world as w
 
 pytestmark = pytest.mark.django_db
@@ -45,7 +46,7 @@ def test_two_units_in_one_request_are_refused():
 
 def test_what_was_given_back_binds_nobody():
     b.reserve(b.key())
-    ledger.abort(b.key(), "never taken")
+    moves.abort(b.key(), "never taken")
     b.reserve(b.key(study="lungs"), BY_ROW)
     with pytest.raises(MixedUnits):
         b.reserve(b.key(number=2))

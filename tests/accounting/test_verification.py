@@ -7,11 +7,10 @@ from django.core.management import call_command
 
 from accounting.canonical import canonical_json
 from accounting.models import DatasetBudget, Entry
-from accounting.services import ledger
 from accounting.services.checkpoints import issue
 from accounting.services.verification import verify
 from tests.accounting import builders as b
-from tests.accounting import forging
+from tests.accounting import forging, moves
 
 pytestmark = pytest.mark.django_db
 COLUMNS = [
@@ -42,10 +41,10 @@ def _history():
     b.seal()
     b.whole_round(b.key(number=1))
     b.reserve(b.key(number=2))
-    ledger.abort(b.key(number=2), "never taken")
+    moves.abort(b.key(number=2), "never taken")
     b.whole_round(b.key(number=2, attempt=2))
     b.reserve(b.key(number=3))
-    ledger.lose(b.key(number=3), "no answer before the deadline")
+    moves.lose(b.key(number=3), "no answer before the deadline")
 
 
 @pytest.fixture

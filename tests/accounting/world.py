@@ -8,6 +8,7 @@ from federation.protocol.document import Protocol
 from studies.models import Institution, Participation, Person, Role, Study
 from studies.services import people
 from tests.accounting import builders as b
+from tests.accounting import moves
 
 SITES = ("cleveland", "zurich")
 BUDGET = Limit(1.2, 1e-3)
@@ -93,7 +94,7 @@ def play(world: World, rounds: int = 3) -> None:
             [b.reservation(key, b.TRAIN, BUDGET, world.study.protocol_digest) for key in keys]
         )
         for key in keys[: 1 if number == rounds else 2]:
-            ledger.charge(key, journal={"sequence": number, "digest": "b" * 64})
-            ledger.release(key, "c" * 64)
-            ledger.acknowledge(key, "d" * 64)
-    ledger.lose(keys[1], "taken, and no answer before the deadline")
+            moves.charge(key, journal={"sequence": number, "digest": "b" * 64})
+            moves.release(key, "c" * 64)
+            moves.acknowledge(key, "d" * 64)
+    moves.lose(keys[1], "taken, and no answer before the deadline")

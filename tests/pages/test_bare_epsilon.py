@@ -17,6 +17,7 @@ from federation.protocol.audit import Coins
 from federation.services import auditing
 from studies.models import Study
 from studies.services import studies
+from tests.accounting import moves
 from tests.pages.bare import bare, figures
 from tests.studies.conftest import approve_all
 from tests.studies.protocols import small_protocol
@@ -58,7 +59,7 @@ def spend(study: str, digest: str) -> None:
     ledger.reserve_all([ledger.Reservation(key, event, digest, LIMIT) for key in keys])
     for key in keys:
         ledger.charge(key)
-        ledger.release(key, "c" * 64)
+        moves.release(key, "c" * 64)
 
 
 def reveal(study: Study, place: audit_rows.Place, house) -> None:

@@ -10,13 +10,12 @@ from accounting.log.checkpoints import Checkpoint, origin, signed
 from accounting.log.merkle import Frontier, leaf_hash
 from accounting.models import Entry
 from accounting.selectors import bundle
-from accounting.services import ledger
 from accounting.services.checkpoints import issue
 from accounting.services.hub_key import hub_key
 from accounting.verifier.parts.command import main
 from federation.protocol.keys import SigningKey
 from federation.protocol.messages import CONTEXT, base64
-from tests.accounting import world
+from tests.accounting import moves, world
 
 Document = dict[str, Any]
 
@@ -29,7 +28,7 @@ def played(rounds: int = 2) -> world.World:
     issue()
     key = world.b.key("zurich", rounds + 1)
     world.b.reserve(key, limit=world.BUDGET, protocol=found.study.protocol_digest)
-    ledger.abort(key, "never taken")
+    moves.abort(key, "never taken")
     issue()
     return found
 

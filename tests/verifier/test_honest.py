@@ -9,6 +9,7 @@ from accounting.services.checkpoints import issue
 from accounting.services.hub_key import hub_key
 from federation.protocol.keys import SigningKey
 from tests.accounting import builders as b
+from tests.accounting import moves
 from tests.verifier import bundles
 
 pytestmark = pytest.mark.django_db
@@ -58,12 +59,12 @@ def test_every_way_to_end_and_every_way_to_judge(auditor, db):
     refused = b.key(number=3)
     b.reserve(refused, b.EVALUATE)
     ledger.charge(refused)
-    ledger.release(refused, "c" * 64)
-    ledger.refuse(refused, "not finite")
+    moves.release(refused, "c" * 64)
+    moves.refuse(refused, "not finite")
     given_back = b.key(number=4)
     b.reserve(given_back)
     ledger.charge(given_back)
-    ledger.abort(given_back, "nothing was read", evidence="e" * 64)
+    moves.abort(given_back, "nothing was read", evidence="e" * 64)
     b.reserve(b.key(study="lungs"))  # another study on the same data
     issue()
     document = bundles.whole()
