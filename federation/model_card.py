@@ -85,9 +85,16 @@ def _training(protocol: Protocol, row: models.ModelRow) -> str:
             f"- Sample rate {training.sample_rate:g} (Poisson), max_grad_norm "
             f"{training.max_grad_norm:g}",
             *([f"- Class weights: {weights}"] if weights else []),
+            *_near(protocol),
             f"- Reported model: {reported}",
         ]
     )
+
+
+def _near(protocol: Protocol) -> list[str]:
+    """What held the sites' steps together, where anything did."""
+    pull = protocol.training.proximal
+    return [f"- Each step was pulled to the round's model (FedProx, μ = {pull:g})"] if pull else []
 
 
 def _privacy(study: Study, protocol: Protocol) -> str:

@@ -175,13 +175,19 @@ def _variance(protocol: Protocol, seen: Seen, slug: str, rounds: int) -> float:
 
 
 def _step_weights(protocol: Protocol) -> Floats:
-    """How much each step's gradient counts in the update (momentum repeats the early ones)."""
-    steps, training = protocol.training.local_steps, protocol.training
-    if training.optimiser != "momentum":
-        return np.ones(steps)
-    left = np.arange(steps, 0, -1)
-    weights: Floats = np.asarray((1 - training.momentum**left) / (1 - training.momentum))
-    return weights
+    """How much each step's gradient counts in the update: how far one push has moved by its end.
+
+    Momentum repeats the early ones, a pull towards the round's model takes some of them back.
+    """
+    training = protocol.training
+    if training.optimiser == "adam":
+        return np.ones(training.local_steps)
+    kept = training.momentum if training.optimiser == "momentum" else 0.0
+    speed, moved = 1.0, [1.0]
+    for _ in range(training.local_steps - 1):
+        speed = kept * speed - training.learning_rate * training.proximal * moved[-1]
+        moved.append(moved[-1] + speed)
+    return np.array(moved[::-1])
 
 
 def _draws(digest: str, count: int, columns: int) -> NDArray[np.uint32]:

@@ -14,6 +14,7 @@ from torch import nn
 
 from accounting.dp.events import Mechanism, PrivacyEvent
 from federation.learning import engines, grades
+from federation.learning.drift import Drift
 from federation.learning.grades import Chunk, NoisedSum
 from federation.learning.layout import Layout
 from federation.learning.losses import Loss
@@ -86,6 +87,7 @@ class Session:
     module: nn.Module
     sum: NoisedSum
     optimiser: Optimiser
+    drift: Drift
     rows: UnitRows
     start: Tensors
     sample_rate: float
@@ -102,8 +104,8 @@ class Session:
             targets = self.rows.targets.take(rows)
             layout = Layout(None if units is None else self._tensor(units), n_units)
             self.sum.add(Chunk(self._tensor(features), self._tensor(targets), layout))
-        noised = self.sum.release(self.noise_multiplier)
-        self.optimiser.step(noised.div_(self.batch_denominator))
+        noised = self.sum.release(self.noise_multiplier).div_(self.batch_denominator)
+        self.optimiser.step(self.drift.corrected(noised))
 
     def _tensor(self, array: NDArray[Any]) -> torch.Tensor:
         return torch.from_numpy(array).to(self.device)
@@ -142,6 +144,7 @@ def prepare(
         module=module,
         sum=grade.sum(gradients, len(flat), training.max_grad_norm),
         optimiser=Optimiser(flat, training),
+        drift=Drift.of(flat, training.proximal),
         rows=UnitRows.of(data, grouped=protocol.data.unit == "patient"),
         start=start,
         sample_rate=training.sample_rate,

@@ -80,13 +80,24 @@ class Training(Section):
     class_weights: list[Positive] | None = None
     engine: Literal["bookkeeping", "opacus"] = "bookkeeping"
     noise: Literal["float", "hardened"] = "float"
+    proximal: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+
+    @model_validator(mode="after")
+    def _steady(self) -> Self:
+        if self.optimiser != "adam" and self.proximal * self.learning_rate > 1:
+            raise ValueError(
+                "proximal times learning_rate is above 1, so each step would jump past the "
+                "round's model instead of towards it; lower one of them"
+            )
+        return self
 
     @model_serializer(mode="wrap")
     def _without_default(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """The grade of noise is left out where it is "float": older digests stay what they are."""
+        """Keys of later versions are left out at their default: older digests stay as they are."""
         document: dict[str, Any] = write(self)
-        if document.get("noise") == "float":
-            del document["noise"]
+        for name, default in {"noise": "float", "proximal": 0.0}.items():
+            if document.get(name) == default:
+                del document[name]
         return document
 
 

@@ -130,6 +130,12 @@ class TrainingForm(StyledForm):
         ),
         help_text="The price is the same; hardened noise withstands attacks on floating point.",
     )
+    proximal = _decimal(
+        initial=0,
+        min_value=0,
+        label="Pull to the round's model (FedProx μ)",
+        help_text="Holds sites with unlike patients together; costs no privacy. 0: none.",
+    )
     class_weights = ListField(
         required=False, read=float, help_text="One per class, for rare classes. Empty: all alike."
     )

@@ -58,10 +58,12 @@ def test_a_protocols_text_cannot_become_markup(card):
 def test_it_tells_class_weights_and_why_histograms_are_withheld(card):
     study, _ = card
     row = models.latest(study)
-    weighted = {"training": {**json.loads(study.document)["training"], "class_weights": [1, 30]}}
+    changes = {"class_weights": [1, 30], "proximal": 0.1}
+    weighted = {"training": json.loads(study.document)["training"] | changes}
     study.document = json.dumps({**json.loads(study.document), **weighted})
     withheld = replace(row, sites={"withheld": "fewer than 3 institutions contributed"})
     text = model_card(study, withheld)
     assert "Class weights: 1, 30" in text
+    assert "pulled to the round's model (FedProx, μ = 0.1)" in text
     assert "withheld: fewer than 3 institutions" in text
     assert "not measured" not in text

@@ -46,6 +46,7 @@ VARIETY = {
             "class_weights": [1, 20.5],
             "engine": "opacus",
             "noise": "hardened",
+            "proximal": 0.5,
         }
     },
     "target": {"privacy": {"noise_multiplier": None, "target_epsilon": 1, "epsilon_budget": 2}},
@@ -88,6 +89,8 @@ def without_defaults(protocol: Protocol) -> Protocol:
         ({"target-classes": "a = 0\n1"}, "target", "classes"),
         ({"training-sample_rate": "1.5"}, "training", "sample_rate"),
         ({"training-local_steps": "0"}, "training", "local_steps"),
+        ({"training-proximal": "-1"}, "training", "proximal"),
+        ({"training-proximal": "100"}, "training", None),
         ({"privacy-target_epsilon": "1"}, "privacy", None),
         ({"privacy-target_delta": "nan"}, "privacy", "target_delta"),
         ({"privacy-schedule": "custom", "privacy-shape": "1, x"}, "privacy", "shape"),
