@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from federation.learning import architectures
-from federation.protocol.contract import outputs, width
+from federation.protocol.contract import outputs
 from federation.protocol.document import Protocol
 from federation.protocol.tensors import Tensors
 
@@ -16,9 +16,11 @@ def build(protocol: Protocol) -> nn.Module:
     Raises:
         ArchitectureError: the model section of the protocol is wrong.
     """
+    architectures.check(protocol)
     chosen = architectures.get(protocol.model.architecture)
     parameters = architectures.read(protocol.model.architecture, protocol.model.parameters)
-    module: nn.Module = chosen.build(nn, width(protocol.data), outputs(protocol.data), parameters)
+    shape = architectures.row_shape(protocol.data)
+    module: nn.Module = chosen.build(nn, shape, outputs(protocol.data), parameters)
     return module
 
 

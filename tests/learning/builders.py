@@ -9,10 +9,21 @@ FEATURES = 4
 
 
 def protocol(
-    *, model=None, classes=2, patients=False, evaluation=None, features=FEATURES, **training
+    *,
+    model=None,
+    classes=2,
+    patients=False,
+    evaluation=None,
+    features=FEATURES,
+    shape=(),
+    **training,
 ):
+    """`shape` of more than one number: one column of arrays instead of `features` numbers."""
+    columns = [{"name": f"x{i}", "low": -1, "high": 1} for i in range(features)]
+    if len(shape) > 1:
+        columns = [{"name": "x", "kind": "array", "shape": list(shape), "low": -1, "high": 1}]
     data = {
-        "columns": [{"name": f"x{i}", "low": -1, "high": 1} for i in range(features)],
+        "columns": columns,
         "target": {"column": "y", "classes": [[str(k)] for k in range(classes)]},
     }
     if patients:

@@ -15,8 +15,12 @@ sys.meta_path.insert(0, Blocker())
 import {module}
 """
 LIGHT = [
+    "federation.learning.architectures.cnn",
+    "federation.learning.architectures.gru",
     "federation.learning.architectures.logistic",
+    "federation.learning.architectures.lstm",
     "federation.learning.architectures.mlp",
+    "federation.learning.architectures.polynomial",
     "federation.learning.averaging",
     "federation.learning.metrics",
     "federation.learning.strategies.fedavg",

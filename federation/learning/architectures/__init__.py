@@ -13,9 +13,20 @@ from typing import Protocol as Promise
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from federation.protocol.document import Protocol
+from federation.learning.shapes import Shape, Takes
+from federation.protocol import contract
+from federation.protocol.document import DataContract, Protocol
 
-__all__ = ["Architecture", "ArchitectureError", "Parameters", "check", "get", "names", "read"]
+__all__ = [
+    "Architecture",
+    "ArchitectureError",
+    "Parameters",
+    "check",
+    "get",
+    "names",
+    "read",
+    "row_shape",
+]
 
 
 class ArchitectureError(ValueError):
@@ -29,16 +40,31 @@ class Parameters(BaseModel):
 
 
 class Architecture(Promise):
-    """What each file here promises. No layer may mix examples or keep buffers (no BatchNorm)."""
+    """What each file here promises. No layer may mix examples or keep buffers (no BatchNorm).
+
+    Every layer has a rule (`federation.learning.rules`), so that no engine has to fall back, and
+    the output layer is the last one registered.
+    """
 
     name: str
     title: str
-    description: str
+    description: str  # what it is
+    when: str  # to choose it, and when not
+    source: str  # the paper
+    takes: Takes
     Parameters: type[Parameters]
     presets: dict[str, dict[str, Any]]
 
-    def build(self, nn: Any, inputs: int, outputs: int, parameters: Any) -> Any:
-        """A `torch.nn.Module` from float32 [n, inputs] to logits [n, outputs]."""
+    def refuses(self, shape: Shape, parameters: Any) -> str | None:
+        """Why it cannot read rows of this shape and what to do, going on after its title."""
+        ...
+
+    def build(self, nn: Any, shape: Shape, outputs: int, parameters: Any) -> Any:
+        """A `torch.nn.Module` from float32 [n, product of shape] to float32 [n, outputs].
+
+        Rows come flat; what has a shape is given it by the module's first layer. `refuses` has
+        said nothing.
+        """
         ...
 
 
@@ -69,8 +95,17 @@ def read(name: str, values: dict[str, Any]) -> Parameters:
 
 
 def check(protocol: Protocol) -> None:
-    """Raise ArchitectureError when the protocol's model section cannot be built."""
-    read(protocol.model.architecture, protocol.model.parameters)
+    """Raise ArchitectureError when the protocol's model cannot be built, or not for its rows."""
+    parameters = read(protocol.model.architecture, protocol.model.parameters)
+    chosen = get(protocol.model.architecture)
+    reason = chosen.refuses(row_shape(protocol.data), parameters)
+    if reason is not None:
+        raise ArchitectureError(f"model.architecture: {chosen.name!r} {reason}")
+
+
+def row_shape(data: DataContract) -> Shape:
+    """How an architecture reads one row of the contract: (width,) where it is just a list."""
+    return contract.shape(data) or (contract.width(data),)
 
 
 def _faults(name: str, error: ValidationError) -> list[str]:

@@ -1,10 +1,12 @@
 """Multi-layer perceptron: hidden layers with one activation, for tables with interactions."""
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from federation.learning.architectures import Parameters
+from federation.learning.shapes import Shape, Takes
 
 Width = Annotated[int, Field(ge=1, le=4096)]
 
@@ -17,13 +19,10 @@ class MlpParameters(Parameters):
         title="Hidden layers",
         description="Number of units of each hidden layer, first to last.",
     )
-    activation: Literal["tanh", "relu", "quadratic"] = Field(
+    activation: Literal["tanh", "relu"] = Field(
         default="tanh",
         title="Activation",
-        description=(
-            "tanh bounds what each unit passes on, which suits clipping (Papernot et al. 2021); "
-            "quadratic is a polynomial, for inference on encrypted data."
-        ),
+        description="tanh bounds what each unit passes on, which suits clipping; relu does not.",
     )
 
 
@@ -33,39 +32,41 @@ class Mlp:
     name = "mlp"
     title = "Multi-layer perceptron"
     description = (
-        "Hidden layers that can learn interactions between features. More parameters share the "
-        "same noise: worth it from some thousand rows per site. With initialisation 'zero' only "
-        "the output layer starts at zero; the hidden ones are seeded, or they could never learn."
+        "Hidden layers that can learn interactions between features. With initialisation 'zero' "
+        "only the output layer starts at zero; the hidden ones are seeded, or they could never "
+        "learn."
     )
+    when = (
+        "Tables with interactions, from some thousand rows a site: more parameters share the same "
+        "noise."
+    )
+    source = (
+        "Rumelhart, Hinton and Williams 1986, doi 10.1038/323533a0; tanh under clipping: Papernot "
+        "et al. 2021, arXiv 2007.14191"
+    )
+    takes = Takes.FEATURES
     Parameters: type[Parameters] = MlpParameters
     presets: dict[str, dict[str, Any]] = {
         "small": {"hidden": [32], "activation": "tanh"},
         "deep": {"hidden": [64, 32], "activation": "tanh"},
-        "encrypted inference": {"hidden": [16], "activation": "quadratic"},
+        "flu predictor": {"hidden": [32], "activation": "relu"},
+        "diagnosis": {"hidden": [50], "activation": "relu"},
+        "fraud": {"hidden": [32, 16], "activation": "tanh"},
     }
 
-    def build(self, nn: Any, inputs: int, outputs: int, parameters: MlpParameters) -> Any:
+    def refuses(self, shape: Shape, parameters: MlpParameters) -> str | None:
+        """Never."""
+        return None
+
+    def build(self, nn: Any, shape: Shape, outputs: int, parameters: MlpParameters) -> Any:
         """Linear, activation, …, linear; state names are 0.weight, 0.bias, 2.weight, …"""
-        activation = {"tanh": nn.Tanh, "relu": nn.ReLU, "quadratic": _quadratic(nn)}
+        activation = {"tanh": nn.Tanh, "relu": nn.ReLU}
         layers: list[Any] = []
+        inputs = math.prod(shape)
         for size in parameters.hidden:
             layers += [nn.Linear(inputs, size), activation[parameters.activation]()]
             inputs = size
         return nn.Sequential(*layers, nn.Linear(inputs, outputs))
-
-
-def _quadratic(nn: Any) -> Any:
-    """The activation x² + x as a module class, made here because torch is not imported above."""
-
-    class Quadratic(nn.Module):
-        def forward(self, x: Any) -> Any:
-            return x * x + x
-
-        def slope(self, x: Any) -> Any:
-            """The derivative, for the engine's straight pass."""
-            return 2 * x + 1
-
-    return Quadratic
 
 
 ARCHITECTURE = Mlp()

@@ -1,0 +1,78 @@
+"""What a model reads must be what the data contract gives, or the lead is told what to do."""
+
+import pytest
+
+from federation.learning import architectures
+from federation.learning.architectures import ArchitectureError
+from federation.learning.initial import initial_tensors
+from federation.learning.shapes import groups
+from tests.learning.builders import protocol
+from tests.learning.test_architectures import PRESETS, shape_for
+
+
+def checked(name, shape, **parameters):
+    section = {"architecture": name, "parameters": parameters}
+    study = protocol(model=section, shape=shape, features=shape[0])
+    architectures.check(study)
+    return study
+
+
+@pytest.mark.parametrize(("name", "preset"), PRESETS)
+def test_each_preset_reads_its_own_kind_of_rows(name, preset):
+    checked(name, shape_for(name), **architectures.get(name).presets[preset])
+
+
+@pytest.mark.parametrize("shape", [(4,), (5, 3), (1, 28, 28)])
+def test_lists_are_what_everything_can_be_laid_out_to(shape):
+    for name in ("logistic", "mlp", "polynomial"):
+        checked(name, shape)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "says"),
+    [
+        ("cnn", (13,), "reads images.*list of 13 features.*shape = .channels, height, width"),
+        ("cnn", (5, 3), "reads images.*windows of 5 rows with 3 features"),
+        ("cnn", (1, 3, 28), "needs images of at least 4 × 4 pixels.*arrays of 1 × 3 × 28.*resize"),
+        ("lstm", (13,), r"reads windows.*list of 13 features; declare data\.windows"),
+        ("gru", (3, 28, 28), "reads windows.*arrays of 3 × 28 × 28"),
+    ],
+)
+def test_another_kind_of_rows_is_refused_with_advice(name, shape, says):
+    with pytest.raises(ArchitectureError, match=rf"model\.architecture: '{name}' {says}"):
+        checked(name, shape)
+    with pytest.raises(ArchitectureError, match=r"model\.architecture"):
+        initial_tensors(protocol(model={"architecture": name}, shape=shape, features=shape[0]))
+
+
+def test_windows_over_a_series_are_read_step_by_step():
+    study = protocol(model={"architecture": "lstm"}, patients=True, features=3)
+    windows = {"length": 6, "order": ["day"]}
+    document = study.model_dump(mode="json")
+    with_windows = type(study).model_validate(
+        document | {"data": document["data"] | {"windows": windows}}
+    )
+    with pytest.raises(ArchitectureError, match="reads windows"):
+        architectures.check(study)
+    architectures.check(with_windows)
+    assert architectures.row_shape(with_windows.data) == (6, 3)
+    assert initial_tensors(with_windows)["layer.weight_ih_l0"].shape == (4 * 32, 3)
+
+
+def test_more_convolutions_want_larger_images():
+    checked("cnn", (1, 8, 8), channels=[2, 2, 2])
+    with pytest.raises(ArchitectureError, match="at least 16 × 16"):
+        checked("cnn", (1, 8, 8), channels=[2, 2, 2, 2])
+
+
+def test_a_hidden_layer_does_not_grow_with_the_image():
+    for side, seen in ((28, 49), (32, 64), (40, 49), (224, 49)):
+        tensors = initial_tensors(checked("cnn", (1, side, side)))
+        assert tensors["8.weight" if side < 40 else "9.weight"].shape == (64, 32 * seen)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 8, 9, 10, 16, 24, 30, 64, 128, 512])
+def test_groups_divide_the_channels(channels):
+    assert channels % groups(channels) == 0
+    assert groups(channels) <= 16
+    assert groups(channels) == 1 or channels // groups(channels) >= 4
