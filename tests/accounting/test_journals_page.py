@@ -9,22 +9,12 @@ from accounting.models import DifferenceNote, Differs, SiteDifference, SiteEntry
 from studies.models import Event, Role
 from tests.accounting import world as w
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("channels_in_memory")]
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
-@pytest.fixture(autouse=True)
-def _channels_in_memory(settings):
-    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
-
-
 @pytest.fixture
-def world():
-    return w.build()
-
-
-@pytest.fixture
-def difference(world) -> SiteDifference:
+def difference(sealed) -> SiteDifference:
     return SiteDifference.objects.create(
         key="cleveland/heart/3.1/train/other_release",
         institution="cleveland",
@@ -49,15 +39,15 @@ def explain(client, who, row, reason="our disk was replaced"):
     return client.post(reverse("journal-explain", args=[row.pk]), {"reason": reason})
 
 
-def test_both_sides_stand_beside_each_other(client, world, difference):
-    text = page(client, world.admin).content.decode()
+def test_both_sides_stand_beside_each_other(client, sealed, difference):
+    text = page(client, sealed.admin).content.decode()
     assert text.count("a" * 64) == text.count("b" * 64) == 1
     assert text.count('<span class="status status-bad">differs</span>') == 1  # not of the rows
     assert "Heart disease in two houses, train of round 3.1" in text
     assert "Journals differ" in text
 
 
-def test_how_far_a_journal_was_told(client, world):
+def test_how_far_a_journal_was_told(client, sealed):
     for number in (1, 2):
         SiteEntry.objects.create(
             institution="cleveland",
@@ -84,55 +74,55 @@ def test_how_far_a_journal_was_told(client, world):
         stated_at=NOW,
         received_at=NOW,
     )
-    text = page(client, world.admin).content.decode()
+    text = page(client, sealed.admin).content.decode()
     assert "Told up to entry 2" in text
     assert "grow to 17 entries" in text
     assert "Journals agree" in text
 
 
 @pytest.mark.parametrize("role", ["officer", "admin"])
-def test_officers_and_its_own_admins_read_it(client, world, difference, role):
-    assert "a" * 64 in page(client, getattr(world, role)).content.decode()
+def test_officers_and_its_own_admins_read_it(client, sealed, difference, role):
+    assert "a" * 64 in page(client, getattr(sealed, role)).content.decode()
 
 
-def test_another_houses_admin_reads_the_own_house_only(client, world, difference):
-    otto = w.person("otto", Role.SITE_ADMIN, world.institution("zurich"))
+def test_another_houses_admin_reads_the_own_house_only(client, sealed, difference):
+    otto = w.person("otto", Role.SITE_ADMIN, sealed.institution("zurich"))
     text = page(client, otto).content.decode()
     assert "Zurich" in text
     assert "Cleveland" not in text
     assert explain(client, otto, difference).status_code == 404
 
 
-def test_a_lead_reads_no_figures(client, world, difference):
-    assert page(client, world.lead).status_code == 404
-    assert explain(client, world.lead, difference).status_code == 404
+def test_a_lead_reads_no_figures(client, sealed, difference):
+    assert page(client, sealed.lead).status_code == 404
+    assert explain(client, sealed.lead, difference).status_code == 404
     assert "journals-link" not in client.get(reverse("ledger")).content.decode()
 
 
-def test_a_site_admin_explains_once(client, world, difference):
-    assert 'id="journals-link"' in _ledger(client, world.admin)
-    assert explain(client, world.admin, difference, " ").status_code == 302
+def test_a_site_admin_explains_once(client, sealed, difference):
+    assert 'id="journals-link"' in _ledger(client, sealed.admin)
+    assert explain(client, sealed.admin, difference, " ").status_code == 302
     assert not DifferenceNote.objects.exists()
-    explain(client, world.admin, difference)
+    explain(client, sealed.admin, difference)
     note = DifferenceNote.objects.get()
-    assert (note.by, note.reason) == (world.admin, "our disk was replaced")
+    assert (note.by, note.reason) == (sealed.admin, "our disk was replaced")
     assert Event.objects.get(kind="journal_acknowledged").institution.slug == "cleveland"
-    explain(client, world.admin, difference, "another story")
+    explain(client, sealed.admin, difference, "another story")
     assert DifferenceNote.objects.count() == 1
-    text = page(client, world.admin).content.decode()
+    text = page(client, sealed.admin).content.decode()
     assert "our disk was replaced" in text
     assert "Explain the difference" not in text
 
 
-def test_one_reason_can_explain_many(client, world, difference):
+def test_one_reason_can_explain_many(client, sealed, difference):
     """A hub that was restored lacks many rounds, and a site admin has one story to tell."""
-    assert "Explain all" not in page(client, world.admin).content.decode()
+    assert "Explain all" not in page(client, sealed.admin).content.decode()
     for number in (4, 5):
         fields = {"institution": "cleveland", "study": "heart", "round": number, "phase": "train"}
         SiteDifference.objects.create(
             key=str(number), what=Differs.UNCHARGED, hub={}, site={}, found_at=NOW, **fields
         )
-    assert "Explain all 3" in page(client, world.admin).content.decode()
+    assert "Explain all 3" in page(client, sealed.admin).content.decode()
     address = reverse("journal-explain", args=[difference.pk])
     client.post(address, {"reason": "the hub was restored", "all": "1"})
     assert DifferenceNote.objects.filter(reason="the hub was restored").count() == 3
@@ -144,7 +134,7 @@ def _ledger(client, who) -> str:
     return client.get(reverse("ledger")).content.decode()
 
 
-def test_an_officer_changes_nothing(client, world, difference):
-    assert "Explain the difference" not in page(client, world.officer).content.decode()
-    assert explain(client, world.officer, difference).status_code == 403
-    assert explain(client, world.stranger, difference).status_code == 404
+def test_an_officer_changes_nothing(client, sealed, difference):
+    assert "Explain the difference" not in page(client, sealed.officer).content.decode()
+    assert explain(client, sealed.officer, difference).status_code == 403
+    assert explain(client, sealed.stranger, difference).status_code == 404

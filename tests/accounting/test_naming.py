@@ -13,18 +13,14 @@ from accounting.reports.renderings import page_context, rendered
 from accounting.reports.scopes import Scope
 from accounting.selectors import naming
 from studies.models import Institution
-from tests.accounting import world as w
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("channels_in_memory")]
 ZURICH, HEART = "University Hospitals Zurich and Basel", "Patients since 1988"
 OFFER = {"datasets": [{"name": HEART, "lineage": "heart", "epsilon": "3", "delta": "0.001"}]}
 
 
 @pytest.fixture
-def world(settings):
-    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
-    world = w.build()
-    w.play(world)
+def world(world):
     Institution.objects.filter(slug="zurich").update(name=ZURICH, offer=OFFER)
     return world
 

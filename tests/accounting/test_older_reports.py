@@ -10,7 +10,6 @@ from accounting.reports.older import modern
 from accounting.reports.renderings import FORMS, page_context, rendered
 from accounting.reports.scopes import Scope
 from tests.accounting import builders as b
-from tests.accounting import world as w
 
 pytestmark = pytest.mark.django_db
 SCOPES = (Scope("heart"), Scope("heart", "zurich"), Scope(institution="cleveland"), Scope())
@@ -42,9 +41,7 @@ def before(document: dict) -> dict:
 
 
 @pytest.fixture
-def world():
-    world = w.build()
-    w.play(world)
+def world(world):
     b.whole_round(b.key("cleveland", study="lungs"))
     return world
 

@@ -18,19 +18,7 @@ from studies.services import people
 from tests.accounting import builders as b
 from tests.accounting import world as w
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _channels_in_memory(settings):
-    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
-
-
-@pytest.fixture
-def world():
-    world = w.build()
-    w.play(world)
-    return world
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("channels_in_memory")]
 
 
 def get(client, who, name, *args, **query):

@@ -33,13 +33,6 @@ from tests.accounting import world as w
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def world():
-    world = w.build()
-    w.play(world)
-    return world
-
-
 def stored(slug: str) -> dict:
     row = Entry.objects.filter(kind="reserved", institution=slug).last()
     return json.loads(row.body)["figure"]

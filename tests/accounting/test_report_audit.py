@@ -15,88 +15,83 @@ from tests.accounting import world as w
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def world():
-    return w.build()
+def place(sealed) -> auditing.Place:
+    return auditing.Place("heart", "cleveland", "heart", sealed.study.protocol_digest)
 
 
-def place(world) -> auditing.Place:
-    return auditing.Place("heart", "cleveland", "heart", world.study.protocol_digest)
-
-
-def audited(world, lower: float) -> dict:
-    auditing.commit(place(world), "a" * 64)
-    w.play(world)
+def audited(sealed, lower: float) -> dict:
+    auditing.commit(place(sealed), "a" * 64)
+    w.play(sealed)
     measured = Measured(500, 250, 140, 3, 1e-5, 0.95, lower)
-    result = auditing.result_json(measured, auditing.spent(place(world), 1e-5))
-    auditing.reveal(place(world), coins="01" * 250, salt="b" * 64, result=result)
+    result = auditing.result_json(measured, auditing.spent(place(sealed), 1e-5))
+    auditing.reveal(place(sealed), coins="01" * 250, salt="b" * 64, result=result)
     return preview(Scope("heart")).document["audit"]
 
 
-def checked(world) -> dict:
+def checked(sealed) -> dict:
     document = preview(Scope("heart")).document
     assert [e.message for e in Draft202012Validator(schema()).iter_errors(document)] == []
     return document
 
 
-def test_without_coins_it_says_so(world):
-    assert checked(world)["audit"] == {
+def test_without_coins_it_says_so(sealed):
+    assert checked(sealed)["audit"] == {
         "method": "not run",
         "meaning": "no empirical lower bound was measured in this scope",
         "runs": [],
     }
 
 
-def test_coins_that_are_not_revealed_yet_show_nothing(world):
-    auditing.commit(place(world), "a" * 64)
-    audit = checked(world)["audit"]
+def test_coins_that_are_not_revealed_yet_show_nothing(sealed):
+    auditing.commit(place(sealed), "a" * 64)
+    audit = checked(sealed)["audit"]
     assert audit["method"] == audit["runs"][0]["result"] == "committed, not revealed yet"
     assert audit["runs"][0]["revealed"] is None
 
 
-def test_a_lower_bound_stands_beside_the_upper_one_rounded_down(world):
-    audit = audited(world, 0.34567)
+def test_a_lower_bound_stands_beside_the_upper_one_rounded_down(sealed):
+    audit = audited(sealed, 0.34567)
     (run,) = audit["runs"]
     assert run["result"].startswith("ε ≥ 0.345 at δ = 1e-05, below")
     assert (run["canaries"], run["guesses"], run["correct"]) == (500, 250, 140)
     assert float(run["lower"]) < float(run["epsilon"])
     assert "one-run audit" in audit["method"]
-    checked(world)
+    checked(sealed)
 
 
-def test_a_bound_above_the_ledgers_is_called_what_it_is(world):
-    assert audited(world, 6.0)["runs"][0]["result"].startswith("REFUTED: ε ≥ 6.000")
+def test_a_bound_above_the_ledgers_is_called_what_it_is(sealed):
+    assert audited(sealed, 6.0)["runs"][0]["result"].startswith("REFUTED: ε ≥ 6.000")
 
 
-def test_both_figures_are_printed_and_who_answers_for_the_lower_one(world):
-    w.play(world)
-    (across,) = checked(world)["parameters"]["across_institutions"]
+def test_both_figures_are_printed_and_who_answers_for_the_lower_one(sealed):
+    w.play(sealed)
+    (across,) = checked(sealed)["parameters"]["across_institutions"]
     assert across["attested_by"].startswith("nobody")
     one, all_ = across["if_no_person_is_at_two"], across["if_a_person_may_be_at_all"]
     assert float(one["epsilon"]) < float(all_["epsilon"])
-    world.study.refresh_from_db()
-    attesting.attest(world.study, "No patient was treated at both.", by=world.lead)
-    (row,) = checked(world)["parameters"]["across_institutions"][0]["attested_by"]
+    sealed.study.refresh_from_db()
+    attesting.attest(sealed.study, "No patient was treated at both.", by=sealed.lead)
+    (row,) = checked(sealed)["parameters"]["across_institutions"][0]["attested_by"]
     assert (row["name"], row["institutions"]) == ("Lena", list(w.SITES))
     (house,) = preview(Scope("heart", "zurich")).document["parameters"]["across_institutions"]
     assert house["attested_by"][0]["text"] == "No patient was treated at both."
-    attesting.withdraw(world.study, "One was, in 2019.", by=world.lead)
-    document = checked(world)
+    attesting.withdraw(sealed.study, "One was, in 2019.", by=sealed.lead)
+    document = checked(sealed)
     gone = document["parameters"]["across_institutions"][0]["attested_by"]
     assert gone.startswith("nobody any longer: Lena withdrew it")
     assert document["incidents"][-1]["what"] == "disjoint withdrawn"
 
 
-def test_what_was_sealed_and_never_reserved_is_returned(world):
-    w.play(world)
+def test_what_was_sealed_and_never_reserved_is_returned(sealed):
+    w.play(sealed)
     give_back("heart")
-    parts = checked(world)["parameters"]["institutions"]
+    parts = checked(sealed)["parameters"]["institutions"]
     assert [row["steps"] for part in parts for row in part["returned"]] == [8, 8]
     (part,) = preview(Scope(institution="zurich")).document["parameters"]["institutions"]
     assert part["committed"] == part["spent"]["shown"]
 
 
-def test_a_raised_budget_names_both_people_and_the_reason(world):
+def test_a_raised_budget_names_both_people_and_the_reason(sealed):
     body = {
         "sequence": 9,
         "at": "2026-03-01T00:00:00Z",

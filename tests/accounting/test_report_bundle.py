@@ -13,20 +13,14 @@ from accounting.services import checkpoints, reports
 from accounting.services.hub_key import hub_key
 from accounting.verifier import cloister_verify
 from tests.accounting import builders as b
-from tests.accounting import world as w
+from tests.accounting.world import PASSWORD
 
-pytestmark = pytest.mark.django_db
-PASSWORD = "correct horse battery"
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("officer_can_sign")]
 
 
 @pytest.fixture
-def world(settings, tmp_path):
-    settings.HUB_KEY_FILE = tmp_path / "hub.key"
-    world = w.build()
-    w.play(world)
+def world(world):
     b.lend("zurich", "brains")
-    world.officer.set_password(PASSWORD)
-    world.officer.save()
     return world
 
 

@@ -22,21 +22,10 @@ from federation.protocol import keys
 from federation.protocol.keys import BadSignature
 from studies.models import Event, Person, Written
 from tests.accounting import builders as b
-from tests.accounting import world as w
+from tests.accounting.world import PASSWORD
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("officer_can_sign")]
 HEART = Scope("heart")
-PASSWORD = "correct horse battery"
-
-
-@pytest.fixture
-def world(settings, tmp_path):
-    settings.HUB_KEY_FILE = tmp_path / "hub.key"
-    world = w.build()
-    w.play(world)
-    world.officer.set_password(PASSWORD)
-    world.officer.save()
-    return world
 
 
 def issue(world, scope=HEART, by="officer"):

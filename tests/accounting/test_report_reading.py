@@ -17,7 +17,7 @@ from accounting.reports.table import csv_text
 from accounting.reports.trust import Claim, TrustModel
 from accounting.services import reports
 from tests.accounting import builders as b
-from tests.accounting import world as w
+from tests.accounting.world import PASSWORD
 
 CLAIM = Claim("1.83", "1e-05", "pld", "patient", 3, "everything that left it", against="outsiders")
 ROW = {
@@ -109,16 +109,6 @@ def test_only_the_hub_is_trusted_where_it_adds_the_noise():
     assert "everybody" in trust.sentence(TrustModel.SITE_NOISE, claim)
 
 
-@pytest.fixture
-def world(db, settings, tmp_path):
-    settings.HUB_KEY_FILE = tmp_path / "hub.key"
-    world = w.build()
-    w.play(world)
-    world.officer.set_password("correct horse battery")
-    world.officer.save()
-    return world
-
-
 def pages(report, found=None) -> list[str]:
     reader = PdfReader(io.BytesIO(pdf_bytes(report, found)))
     return [re.sub(r"\s+", " ", page.extract_text()) for page in reader.pages]
@@ -133,9 +123,10 @@ def test_every_page_carries_the_digest_its_number_and_what_it_is(world):
         assert "PREVIEW, NOT ISSUED" in page
 
 
+@pytest.mark.usefixtures("officer_can_sign")
 def test_the_pdf_of_an_issued_report_names_who_signed_and_what_came_after(world):
     row = reports.issue(Scope("heart"), world.officer, second_opinion=False)
-    reports.sign(row, by=world.officer, meaning="approved", password="correct horse battery")
+    reports.sign(row, by=world.officer, meaning="approved", password=PASSWORD)
     report = Report(preview(Scope("heart")).document, row.text, row.sha256)
     flat = " ".join(pages(report, stamp(row)))
     assert "I approve this report" in flat

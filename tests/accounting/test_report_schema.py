@@ -35,10 +35,7 @@ def validator():
 
 
 @pytest.fixture
-def world(settings, tmp_path):
-    settings.HUB_KEY_FILE = tmp_path / "hub.key"
-    world = w.build()
-    w.play(world)
+def world(world):
     events.record("quorum_overridden", study=world.study, by=world.lead, round=3, reason="away")
     events.record("ledger_verified", by=world.officer, entries=3, head="a" * 64)
     return world

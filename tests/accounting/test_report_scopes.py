@@ -68,10 +68,8 @@ def test_what_means_nothing_is_refused_with_advice(given, why):
 
 
 @pytest.fixture
-def world(db):
+def world(world):
     """Two studies charge one dataset of Cleveland; Zurich is in the first alone."""
-    world = w.build()
-    w.play(world)
     document = w.protocol("Lungs")
     Study.objects.create(
         slug="lungs",

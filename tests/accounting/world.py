@@ -11,6 +11,7 @@ from tests.accounting import builders as b
 from tests.accounting import moves
 
 SITES = ("cleveland", "zurich")
+PASSWORD = "correct horse battery"
 BUDGET = Limit(1.2, 1e-3)
 
 
