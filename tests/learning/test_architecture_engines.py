@@ -55,8 +55,7 @@ def test_no_preset_falls_back(name, preset):
 
 
 @EACH
-@pytest.mark.parametrize("bound", [0.05, 50.0])
-@pytest.mark.parametrize("units", [None, [0, 1, 1, 2]])
+@pytest.mark.parametrize(("bound", "units"), [(0.05, None), (50.0, [0, 1, 1, 2])])
 def test_its_clipped_sums_are_those_of_opacus(name, preset, bound, units):
     torch.manual_seed(3)
     ours, theirs = built(name, preset), built(name, preset, TheirLayers())

@@ -37,7 +37,7 @@ def rows_for(name, count, **options):
 
 
 def test_the_folder_is_the_list():
-    known = {"cnn", "gru", "logistic", "lstm", "mlp", "polynomial"}
+    known = {"cnn", "gru", "logistic", "lstm", "mlp", "polynomial", "resnet18"}
     assert known <= set(architectures.names())
 
 

@@ -21,6 +21,7 @@ LIGHT = [
     "federation.learning.architectures.lstm",
     "federation.learning.architectures.mlp",
     "federation.learning.architectures.polynomial",
+    "federation.learning.architectures.resnet18",
     "federation.learning.averaging",
     "federation.learning.metrics",
     "federation.learning.strategies.fedavg",

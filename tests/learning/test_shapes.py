@@ -1,10 +1,14 @@
 """What a model reads must be what the data contract gives, or the lead is told what to do."""
 
+import math
+
 import pytest
+import torch
 
 from federation.learning import architectures
 from federation.learning.architectures import ArchitectureError
 from federation.learning.initial import initial_tensors
+from federation.learning.modules import load
 from federation.learning.shapes import groups
 from tests.learning.builders import protocol
 from tests.learning.test_architectures import PRESETS, shape_for
@@ -69,6 +73,24 @@ def test_a_hidden_layer_does_not_grow_with_the_image():
     for side, seen in ((28, 49), (32, 64), (40, 49), (224, 49)):
         tensors = initial_tensors(checked("cnn", (1, side, side)))
         assert tensors["8.weight" if side < 40 else "9.weight"].shape == (64, 32 * seen)
+
+
+@pytest.mark.parametrize(
+    ("shape", "stem"), [((1, 28, 28), "large"), ((3, 64, 48), "large"), ((1, 16, 28), "small")]
+)
+def test_a_resnet_reads_images_of_many_sizes(shape, stem):
+    study = checked("resnet18", shape, width=8, stem=stem)
+    module = load(study, initial_tensors(study))
+    assert module(torch.zeros(2, math.prod(shape))).shape == (2, 1)
+    with pytest.raises(ArchitectureError, match="at least 16 × 16"):
+        checked("resnet18", (1, 15, 28))
+
+
+def test_the_published_resnet_has_its_published_size():
+    # He et al. 2016; torchvision's resnet18 without its classifier has 11,176,512 weights.
+    tensors = initial_tensors(checked("resnet18", (3, 224, 224)))
+    head = 512 + 1
+    assert sum(array.size for array in tensors.values()) - head == 11_176_512
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 8, 9, 10, 16, 24, 30, 64, 128, 512])
