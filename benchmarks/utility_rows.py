@@ -33,7 +33,7 @@ def dealt(text: str, shares: Mapping[str, float]) -> str:
 
 
 def sites(rows: Iterable[Row], contract: Mapping[str, Any], place: Place) -> dict[str, Site]:
-    """The sites in the order in which they first occur; `place` says whose a row is, and if test."""
+    """The sites as they first occur; `place` says whose a row is, and whether it is a test row."""
     declared = DataContract.model_validate(contract)
     kept: dict[str, tuple[list[Row], list[Row]]] = defaultdict(lambda: ([], []))
     for row in rows:

@@ -86,6 +86,12 @@ SET = DataSet(
     delta=1e-4,
     contract=CONTRACT,
     load=load,
-    models={"logistic": {"architecture": "logistic"}},
-    settings={"logistic": {np.inf: FOUND, 8.0: FOUND, 1.0: FOUND}},
+    models={
+        "logistic": {"architecture": "logistic"},
+        "LSTM 3-16": {"architecture": "lstm", "parameters": {"hidden": 16, "layers": 1}},
+    },
+    settings={
+        "logistic": {np.inf: FOUND, 8.0: FOUND, 1.0: FOUND},
+        "LSTM 3-16": {np.inf: FOUND, 8.0: FOUND, 1.0: FOUND},
+    },
 )

@@ -55,6 +55,12 @@ SET = DataSet(
     delta=1e-5,
     contract=CONTRACT,
     load=load,
-    models={"logistic": {"architecture": "logistic"}},
-    settings={"logistic": {np.inf: FOUND, 8.0: FOUND, 1.0: FOUND}},
+    models={
+        "logistic": {"architecture": "logistic"},
+        "small CNN": {"architecture": "cnn", "parameters": {"channels": [8, 16], "hidden": 0}},
+    },
+    settings={
+        "logistic": {np.inf: FOUND, 8.0: FOUND, 1.0: FOUND},
+        "small CNN": {np.inf: FOUND, 8.0: FOUND, 1.0: FOUND},
+    },
 )
