@@ -51,7 +51,7 @@ class Product(NamedTuple):
     spectra: Spectra
 
 
-class Kept(dict):  # type: ignore[type-arg]
+class Kept(dict):
     """Remembers the newest entries only, so that a long ledger does not fill the memory."""
 
     def __init__(self, most: int) -> None:
