@@ -101,7 +101,8 @@ def compose(material: Material, checkpoint: SignedCheckpoint | None = None) -> d
 
 def _states(material: Material) -> list[State]:
     """How the journals of the institutions in the report agree with the ledger."""
-    houses = Institution.objects.filter(slug__in={part.institution for part in material.parts})
+    taking_part = {part.institution for part in material.parts}
+    houses = sorted(Institution.objects.filter(slug__in=taking_part), key=lambda row: row.name)
     if material.study:  # whoever reads a study's report may read no other study of the house
         return reconciliation.states_in(houses, material.study.slug)
     return reconciliation.states(houses)

@@ -70,7 +70,7 @@ def _witness(state: State, *, signed: bool) -> dict[str, Any]:
     return {
         "institution": state.institution.slug,
         "verdict": state.verdict,
-        "differences": len(state.differences),
+        "differences": state.differences,
         "statement": last
         and {
             "journal_entries": state.copy.sequence,

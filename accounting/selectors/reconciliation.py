@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Max, QuerySet
+from django.db.models import Max, Q, QuerySet
 
 from accounting.contradictions import Place, Side, hub_side, parsed, site_side
 from accounting.models import Differs, Entry, SiteDifference, SiteEntry, SiteStatement
@@ -33,17 +33,13 @@ class State:
 
     institution: Institution
     copy: Copy
-    differences: tuple[SiteDifference, ...]  # newest first; `note` where explained
-
-    @property
-    def open(self) -> tuple[SiteDifference, ...]:
-        """Those that nobody explained."""
-        return tuple(row for row in self.differences if not hasattr(row, "note"))
+    differences: int
+    unexplained: int
 
     @property
     def verdict(self) -> str:
         """differs, agreed, or silent where the site never told anything."""
-        if self.open:
+        if self.unexplained:
             return "differs"
         return "agreed" if self.copy.last else "silent"
 
@@ -51,7 +47,7 @@ class State:
 def copy_of(institution: str) -> Copy:
     """The hub's copy of the institution's present journal."""
     journal = (
-        1 + _differences(institution).filter(what=Differs.REPLACED, note__isnull=False).count()
+        1 + of_institution(institution).filter(what=Differs.REPLACED, note__isnull=False).count()
     )
     last = SiteStatement.objects.filter(institution=institution, journal=journal).last()
     if last is None:
@@ -60,11 +56,8 @@ def copy_of(institution: str) -> Copy:
 
 
 def states(houses: Iterable[Institution]) -> list[State]:
-    """Every enrolled institution's state, by name."""
-    return [
-        State(house, copy_of(house.slug), tuple(_differences(house.slug).order_by("-id")))
-        for house in sorted(houses, key=lambda house: house.name)
-    ]
+    """Every institution's state, in the order given."""
+    return [_state(house, copy_of(house.slug), of_institution(house.slug)) for house in houses]
 
 
 def states_in(houses: Iterable[Institution], study: str) -> list[State]:
@@ -74,9 +67,12 @@ def states_in(houses: Iterable[Institution], study: str) -> list[State]:
     last of them; differences about a whole journal concern every study.
     """
     return [
-        State(house, _copy_in(house.slug, study), tuple(_about(house.slug, study)))
-        for house in sorted(houses, key=lambda house: house.name)
+        _state(house, _copy_in(house.slug, study), _about(house.slug, study)) for house in houses
     ]
+
+
+def _state(house: Institution, copy: Copy, rows: QuerySet[SiteDifference]) -> State:
+    return State(house, copy, rows.count(), rows.filter(note__isnull=True).count())
 
 
 def _copy_in(institution: str, study: str) -> Copy:
@@ -91,7 +87,13 @@ def _copy_in(institution: str, study: str) -> Copy:
 
 
 def _about(institution: str, study: str) -> QuerySet[SiteDifference]:
-    return _differences(institution).filter(study__in=("", study)).order_by("-id")
+    return of_institution(institution).filter(study__in=("", study))
+
+
+def of_institution(institution: str) -> QuerySet[SiteDifference]:
+    """Those that nobody explained first, and the newest first."""
+    rows = SiteDifference.objects.filter(institution=institution).select_related("note__by")
+    return rows.annotate(explained=Q(note__isnull=False)).order_by("explained", "-id")
 
 
 def unexplained(institutions: Collection[str], study: str) -> QuerySet[SiteDifference]:
@@ -158,7 +160,3 @@ def _by_place(
         if tuple(place) in places:
             found.setdefault(tuple(place), []).append(parsed(body))
     return found
-
-
-def _differences(institution: str) -> QuerySet[SiteDifference]:
-    return SiteDifference.objects.filter(institution=institution).select_related("note__by")

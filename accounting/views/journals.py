@@ -1,8 +1,12 @@
 """Both sides' books: what each site told of its journal, and where it contradicts the ledger."""
 
+from collections.abc import Iterable
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db.models import Exists, OuterRef
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -14,16 +18,28 @@ from studies import access
 from studies.models import Institution
 
 LONGEST_REASON = 1000
+INSTITUTIONS = 25  # on one page
+DIFFERENCES = 50  # of each that are shown
 
 
 @login_required
 @require_GET
 def index(request: HttpRequest) -> HttpResponse:
-    """For the site admins and officers of each house; to everybody else it does not exist."""
+    """For the site admins and officers of each institution; to everybody else it does not exist.
+
+    First those whose journals differ from the ledger.
+    """
     if not access.may_read_ledger(request.user):
         raise Http404
+    differs = SiteDifference.objects.filter(institution=OuterRef("slug"), note__isnull=True)
+    houses = visible.houses(request.user).order_by(Exists(differs).desc(), "name")
+    page = Paginator(houses, INSTITUTIONS).get_page(request.GET.get("page"))
     context = {
-        "states": reconciliation.states(visible.houses(request.user)),
+        "page": page,
+        "states": [
+            (state, reconciliation.of_institution(state.institution.slug)[:DIFFERENCES])
+            for state in reconciliation.states(page.object_list)
+        ],
         "mine": set(visible.administered(request.user).values_list("slug", flat=True)),
     }
     return render(request, "accounting/journals.html", context)
@@ -52,8 +68,8 @@ def explain(request: HttpRequest, number: int) -> HttpResponse:
 
 def _meant(
     request: HttpRequest, row: SiteDifference, house: Institution
-) -> tuple[SiteDifference, ...]:
+) -> Iterable[SiteDifference]:
     """This one, or all that nobody explained: a restored hub lacks many rounds for one reason."""
     if "all" not in request.POST:
         return (row,)
-    return reconciliation.states([house])[0].open
+    return reconciliation.of_institution(house.slug).filter(note__isnull=True)

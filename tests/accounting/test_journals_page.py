@@ -6,6 +6,8 @@ import pytest
 from django.urls import reverse
 
 from accounting.models import DifferenceNote, Differs, SiteDifference, SiteEntry, SiteStatement
+from accounting.services import differences
+from accounting.views import journals
 from studies.models import Event, Role
 from tests.accounting import world as w
 
@@ -138,3 +140,32 @@ def test_an_officer_changes_nothing(client, sealed, difference):
     assert "Explain the difference" not in page(client, sealed.officer).content.decode()
     assert explain(client, sealed.officer, difference).status_code == 403
     assert explain(client, sealed.stranger, difference).status_code == 404
+
+
+def test_a_long_list_is_cut_and_what_nobody_explained_comes_first(
+    client, sealed, difference, monkeypatch
+):
+    monkeypatch.setattr(journals, "DIFFERENCES", 2)
+    for number in (4, 5):
+        fields = {"institution": "cleveland", "study": "heart", "round": number, "phase": "train"}
+        row = SiteDifference.objects.create(
+            key=str(number), what=Differs.UNCHARGED, hub={}, site={}, found_at=NOW, **fields
+        )
+        differences.explain(row, by=sealed.admin, reason="the hub was restored")
+    text = page(client, sealed.admin).content.decode()
+    shown = [text.find(f"train of round {number}.") for number in (3, 5, 4)]
+    assert 0 < shown[0] < shown[1]
+    assert shown[2] == -1
+    assert "2 of 3 differences are shown" in text
+
+
+def test_institutions_whose_journals_differ_come_first(client, sealed, monkeypatch):
+    monkeypatch.setattr(journals, "INSTITUTIONS", 1)
+    SiteDifference.objects.create(
+        institution="zurich", what=Differs.CHECKPOINT, hub={}, site={}, found_at=NOW
+    )
+    first = page(client, sealed.officer)
+    assert [state.institution.slug for state, _ in first.context["states"]] == ["zurich"]
+    assert "Page 1 of 2" in first.content.decode()
+    second = client.get(reverse("journals"), {"page": 2})
+    assert [state.institution.slug for state, _ in second.context["states"]] == ["cleveland"]
