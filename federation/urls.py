@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from federation.views import closing, downloads, houses, panels
+from federation.views import cancelling, closing, downloads, houses, panels
 
 STUDY = "studies/<slug:slug>/"
 urlpatterns = [
@@ -13,6 +13,7 @@ urlpatterns = [
     path(STUDY + "panels/audit/", panels.audit, name="panel-audit"),
     path(STUDY + "panels/progress/", panels.progress, name="panel-progress"),
     path(STUDY + "close-round/", closing.close_below_quorum, name="round-close"),
+    path(STUDY + "cancel-round/", cancelling.cancel_round, name="round-cancel"),
     path(STUDY + "model.safetensors", downloads.tensors, name="model-download"),
     path(STUDY + "model-card.md", downloads.card, name="model-card"),
 ]

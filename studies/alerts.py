@@ -26,6 +26,7 @@ ALERTS: dict[str, Severity] = {
     "journal_silent": _N,
     "ledger_broken": _A,
     "quorum_overridden": _A,
+    "round_cancelled": _N,
     "round_failed": _N,
     "site_key_revoked": _N,
     "study_exhausted": _A,

@@ -36,6 +36,7 @@ BADGES = {
     "answered": Badge("Answered", "check", "good"),
     "refused": Badge("Refused", "ban", "bad"),
     "lost": Badge("No answer", "alert-triangle", "bad"),
+    "stopped": Badge("Stopped", "ban", "plain"),
     "unused": Badge("Not used", "circle-dashed", "plain"),
     "rejected": Badge("Rejected", "x", "bad"),
     "agreed": Badge("Journals agree", "check", "good"),
@@ -71,7 +72,7 @@ REASONS = {
     "model_mismatch": "the model is not the announced one",
     "journal_full": "the site's journal cannot be written",
     "clock": "the site's clock is off",
-    "cancelled": "somebody at the site stopped it",
+    "cancelled": "the hub had closed it, and the site stopped",
     "ledger_forked": "the hub's ledger does not continue what the site saw of it",
     "local_failure": "a failure at the site; its own log says more",
 }

@@ -36,6 +36,8 @@ KINDS: dict[str, str] = {
     "assignment_lost": "{institution} did not answer in round {round}",
     "round_closed": "Round {round} closed",
     "round_failed": "Round {round} failed",
+    "round_cancelled": "{by} cancelled round {round}",
+    "assignment_stopped": "The site of {institution} stopped its work on round {round}",
     "quorum_overridden": "{by} closed round {round} below its quorum",
     "model_evaluated": "The model of round {round} was evaluated",
     "audit_measured": "The audit of {institution} shows ε ≥ {shown}",

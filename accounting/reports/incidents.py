@@ -22,6 +22,7 @@ _LEDGER = {
 _TOO_LATE = "the answer came too late, and what left was not used; it stays charged"
 _TIMELINE = (
     "quorum_overridden",
+    "round_cancelled",
     "round_failed",
     "assignment_refused",
     "study_held",

@@ -7,7 +7,8 @@ UNPROTECTED = (
     "the protocol itself: columns, bounds, categories, model, noise, number of rounds",
     "the cohort size that each institution declared in public (never its exact count)",
     "that an institution takes part, and when its site answers",
-    "progress: step k of K of a round, where K is set by the protocol, and when each was reached",
+    "progress: step k of K of a round, where K is set by the protocol; told once a second, at "
+    "moments that do not depend on the steps, so how many steps a second, and no step's length",
     "whether the data fits the declared contract (column and kind of fault, never a value)",
     "a refusal, with a reason from a closed list, and whether the data had been opened",
     "what the site lends: names, lifetime budgets and caps of its datasets",

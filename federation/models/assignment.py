@@ -2,6 +2,8 @@
 
 from django.db import models
 
+CANCELLED = "the study's lead cancelled the round"  # the reason of what was not answered then
+
 
 class AssignmentStatus(models.TextChoices):
     """open → taken → answered | refused | lost; open → unused."""
@@ -29,6 +31,10 @@ class Assignment(models.Model):
     reason = models.CharField(max_length=200, blank=True)
     step = models.PositiveIntegerField(default=0)
     steps = models.PositiveIntegerField(default=0)
+    # Between the first step that was told and the newest: the site's rate, as it looks from here.
+    first_step = models.PositiveIntegerField(default=0)
+    first_step_at = models.DateTimeField(null=True, blank=True)
+    step_at = models.DateTimeField(null=True, blank=True)
     issued_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     taken_at = models.DateTimeField(null=True, blank=True)

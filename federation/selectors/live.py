@@ -4,17 +4,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils import timezone
+
 from federation import phases
-from federation.models import Assignment, AssignmentStatus, Round, RoundStatus
+from federation.models import CANCELLED, Assignment, AssignmentStatus, Round, RoundStatus
+from federation.selectors.pace import Pace, pace
 from studies.models import Study
 from studies.selectors.protocols import protocol_of
+from studies.states import ALIVE
 
 
 @dataclass(frozen=True)
 class SiteCell:
     """One institution in one phase of one attempt.
 
-    `state`: open, taken, answered, rejected, refused, lost or unused. `step` of `steps` is
+    `state`: open, taken, answered, rejected, refused, lost, stopped or unused. `step` of `steps` is
     public: the protocol sets `steps`.
     """
 
@@ -27,6 +31,7 @@ class SiteCell:
     reason: str
     taken_at: datetime | None
     answered_at: datetime | None
+    pace: Pace | None = None  # of a site that computes, once it was heard of twice
 
     @property
     def percent(self) -> int:
@@ -107,6 +112,14 @@ def can_close_below_quorum(study: Study) -> RoundRow | None:
     return newest if len(newest.contributors) >= fewest else None
 
 
+def cancellable(study: Study) -> RoundRow | None:
+    """The open attempt that `cancelling.cancel` may be offered for, None when there is none."""
+    newest = current(study)
+    if newest is None or study.status not in ALIVE or newest.phase == phases.REVEAL.name:
+        return None
+    return newest if holding_up(study) else None
+
+
 def _row(study: Study, round_: Round, cells: Iterable[SiteCell]) -> RoundRow:
     names = tuple(p.name for p in phases.phases_of(protocol_of(study), round_.number))
     if cells and phases.TRAIN.name not in {cell.phase for cell in cells}:
@@ -127,16 +140,23 @@ def _row(study: Study, round_: Round, cells: Iterable[SiteCell]) -> RoundRow:
 
 
 def _cell(row: Assignment) -> SiteCell:
-    answered = row.status == AssignmentStatus.ANSWERED
-    rejected = answered and not row.contribution.accepted
     return SiteCell(
         institution=row.institution.slug,
         name=row.institution.name,
         phase=row.phase,
-        state="rejected" if rejected else row.status,
+        state=_state(row),
         step=row.step,
         steps=row.steps,
         reason=row.reason,
         taken_at=row.taken_at,
         answered_at=row.answered_at,
+        pace=pace(row, timezone.now()),
     )
+
+
+def _state(row: Assignment) -> str:
+    """The status, told apart where one word would blame the wrong side."""
+    if row.status == AssignmentStatus.ANSWERED and not row.contribution.accepted:
+        return "rejected"
+    stopped = row.status == AssignmentStatus.LOST and row.reason == CANCELLED
+    return "stopped" if stopped else row.status

@@ -178,8 +178,18 @@ def _reject_late(
             },
         )
         if created:
-            _tell(row, "contribution_rejected", reason, **_held(message))
+            _tell_late(row, message, reason)
     raise Conflict(f"{reason}; it is not used, and stays charged")
+
+
+def _tell_late(
+    row: Assignment, message: messages.Contribution | messages.Refusal, reason: str
+) -> None:
+    """A site that heard that its round is over, and stopped, did what it was to do."""
+    if isinstance(message, messages.Refusal) and message.reason is messages.Reason.CANCELLED:
+        _tell(row, "assignment_stopped", "")
+    else:
+        _tell(row, "contribution_rejected", reason, **_held(message))
 
 
 def _held(message: messages.Contribution | messages.Refusal) -> dict[str, str]:

@@ -12,13 +12,12 @@ from accounting.services.hub_key import hub_key
 from federation import phases
 from federation.models import Assignment, AssignmentStatus, RoundStatus
 from federation.protocol import messages
+from federation.services import pacing
 from federation.services.facts import keys_of
 from federation.services.settling import UNSETTLED
 from studies.models import Approval, Institution
 from studies.services import events
 from studies.states import ALIVE, ParticipationStatus
-
-NEWS_PER_PHASE = 8  # progress bars move in eighths; every step itself is only a row
 
 
 class NotFound(Exception):
@@ -117,11 +116,10 @@ def progress(
     row = assignment_of(institution, uid)
     if done.steps != row.steps or not 0 <= done.step <= row.steps:
         raise ValueError(f"steps run from 0 to {row.steps} in this assignment")
-    still = _answerable(institution, now or timezone.now()).filter(pk=row.pk)
-    if not still.update(step=done.step):
+    now = now or timezone.now()
+    still = _answerable(institution, now).filter(pk=row.pk)
+    if not pacing.note(row, done.step, still, now):
         raise Closed("the assignment is closed; drop it")
-    if done.step * NEWS_PER_PHASE // row.steps != row.step * NEWS_PER_PHASE // row.steps:
-        events.news("step_done", study=row.round.study, institution=institution)
 
 
 def approved_protocol(institution: Institution, digest: str, study: str | None = None) -> bytes:

@@ -21,10 +21,13 @@ def unsettled(round_: Round) -> list[Assignment]:
     return list(rows.filter(round=round_, phase=round_.phase, status__in=UNSETTLED))
 
 
-def settle(assignments: Sequence[Assignment], reason: str, now: datetime) -> None:
+def settle(
+    assignments: Sequence[Assignment], reason: str, now: datetime, *, tell: bool = True
+) -> None:
     """End these assignments: taken → lost (charged for good), open → unused (given back).
 
-    A site that took its assignment may have computed; nobody can prove otherwise.
+    A site that took its assignment may have computed; nobody can prove otherwise. `tell`: each
+    loss is an event of its own, for somebody to explain.
     """
     if not assignments:
         return
@@ -41,14 +44,19 @@ def settle(assignments: Sequence[Assignment], reason: str, now: datetime) -> Non
         ledger.record(moves, now=now)
     Assignment.objects.bulk_update(assignments, ["status", "reason"])
     for row in assignments:
-        if row.status == AssignmentStatus.LOST:
+        if tell and row.status == AssignmentStatus.LOST:
             _tell_lost(row, reason)
 
 
-def fail(round_: Round, reason: str, now: datetime) -> None:
+def end(round_: Round, reason: str, now: datetime) -> None:
     """Close an attempt without a model; what was charged stays charged."""
     round_.status, round_.reason, round_.closed_at = RoundStatus.FAILED, reason, now
     round_.save(update_fields=["status", "reason", "closed_at"])
+
+
+def fail(round_: Round, reason: str, now: datetime) -> None:
+    """`end` it, and tell everybody."""
+    end(round_, reason, now)
     events.record(
         "round_failed",
         study=round_.study,

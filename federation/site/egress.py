@@ -47,7 +47,6 @@ from federation.site.transport.client import (
 from federation.site.transport.sending import Sending
 from federation.site.witness import Witness
 
-PROGRESS_SECONDS = 1.0
 QUIET_SECONDS = 10.0
 CLOSED = frozenset({404, 409, 410})  # the hub will not ask for this answer again
 
@@ -130,15 +129,13 @@ class Gate:
             raise HubAbsent("the hub does not say which entries it has")
         return min(known, end[0])
 
-    def start_progress(self) -> None:
-        """A new round begins: its first step is not worth a request yet."""
-        self._quiet_until = time.monotonic() + PROGRESS_SECONDS
-
     def progress(self, assignment: str, step: int, steps: int) -> bool:
-        """Step k of K, seldom; True when the hub has closed the assignment. Never fails a round."""
+        """Step k of K, at the pace of `Pulse`; True when the hub has closed the assignment.
+
+        Never fails a round: while the hub is away, little is tried.
+        """
         if time.monotonic() < self._quiet_until:
             return False
-        self._quiet_until = time.monotonic() + PROGRESS_SECONDS
         try:
             self._sending.progress(assignment, step, steps)
         except RequestRejected as error:

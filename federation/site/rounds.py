@@ -28,7 +28,7 @@ from federation.protocol.tensors import TensorError, Tensors, unpack
 from federation.site.approvals import Approval, Approvals
 from federation.site.auditing import Auditing, check_secret
 from federation.site.config import Dataset, SiteConfig
-from federation.site.datasets import Datasets
+from federation.site.datasets import Datasets, Split
 from federation.site.egress import Gate, Permit
 from federation.site.entry_points import INITIAL_TENSORS, load
 from federation.site.journal import Entry, Journal, JournalFull, Kind, Slot
@@ -37,6 +37,7 @@ from federation.site.orders import Orders
 from federation.site.outbox import Outbox
 from federation.site.phases import PHASES, TRAINING, Phase, Work, price
 from federation.site.pin import Pin
+from federation.site.pulse import Abandoned, Pulse
 from federation.site.refused import Refused
 from federation.site.rowstore import RowsUnwritable
 from federation.site.transport.client import RequestRejected
@@ -46,10 +47,6 @@ from federation.site.witness import ADVICE, LedgerForked, Witness
 CLOCK_TOLERANCE = timedelta(seconds=5)  # a time server may set a clock back a little
 
 log = structlog.get_logger()
-
-
-class Abandoned(Exception):
-    """This worker is asked to end; the assignment stays open and comes again."""
 
 
 @dataclass(frozen=True)
@@ -266,18 +263,14 @@ class Executor:
 
     def _computed(self, job: Job) -> bool:
         charge = self._charged(job)
-        parts = self._parts
-        parts.gate.start_progress()
-        stop = _Stop(job, parts)
-        try:
-            data = parts.datasets.read(job.dataset, job.protocol, stop.asked)
-        except ContractError as error:
-            raise Refused(Reason.DATA_MISMATCH, str(error)) from error
-        except RowsUnwritable as error:
-            raise Refused(Reason.LOCAL_FAILURE, str(error)) from error
-        data = parts.auditing.joined(data, job.assignment, job.protocol)
-        work = Work(job.protocol, job.tensors, data, job.request.event, stop.step_done, stop.asked)
-        priced = job.phase.run(work)
+        parts, uid = self._parts, job.assignment.assignment
+        steps = job.request.event.steps
+        with Pulse(lambda step: parts.gate.progress(uid, step, steps), parts.stopping) as pulse:
+            data = self._read(job, pulse)
+            event, done = job.request.event, pulse.step_done
+            work = Work(job.protocol, job.tensors, data, event, done, pulse.asked)
+            priced = job.phase.run(work)
+        pulse.check_wanted()
         permit = Permit(
             job.assignment,
             job.slot,
@@ -287,6 +280,17 @@ class Executor:
             job.phase.largest_norm(work),
         )
         return parts.gate.release(permit, priced)
+
+    def _read(self, job: Job, pulse: Pulse) -> Split:
+        """The rows, with an audit's canaries; a fault is told by its kind."""
+        parts = self._parts
+        try:
+            data = parts.datasets.read(job.dataset, job.protocol, pulse.asked)
+        except ContractError as error:
+            raise Refused(Reason.DATA_MISMATCH, str(error)) from error
+        except RowsUnwritable as error:
+            raise Refused(Reason.LOCAL_FAILURE, str(error)) from error
+        return parts.auditing.joined(data, job.assignment, job.protocol)
 
     def _charged(self, job: Job) -> Entry:
         """The charge, on disk. One that a crash left behind still pays: nothing has left for it."""
@@ -307,28 +311,6 @@ class Executor:
             )
         except JournalFull as error:
             raise Refused(Reason.JOURNAL_FULL, str(error)) from error
-
-
-class _Stop:
-    """Reports steps, and ends the work when the worker or the hub wants it ended."""
-
-    def __init__(self, job: Job, parts: Parts) -> None:
-        self._job = job
-        self._parts = parts
-        self._closed = False
-
-    def step_done(self, step: int) -> None:
-        """Step k of K is public, because K is set by the protocol."""
-        steps = self._job.request.event.steps
-        self._closed |= self._parts.gate.progress(self._job.assignment.assignment, step, steps)
-
-    def asked(self) -> bool:
-        """Raise, rather than say yes: what stopped the work decides what is answered."""
-        if self._parts.stopping():
-            raise Abandoned
-        if self._closed:
-            raise Refused(Reason.CANCELLED, "the hub has closed this assignment")
-        return False
 
 
 def _full(witness: Witness) -> Reason:

@@ -23,6 +23,7 @@ def rounds(request: HttpRequest, slug: str) -> HttpResponse:
         "study": study,
         "planned": protocol_of(study).rounds.count,
         "board": seen_rounds(live.timeline(study), seen, protocol_of(study).rounds.count),
+        "cancellable": live.cancellable(study) if leads else None,
         "closable": live.can_close_below_quorum(study) if leads else None,
     }
     return render(request, "federation/panels/rounds.html", context)

@@ -33,6 +33,22 @@ class ReasonForm(StyledForm):
     )
 
 
+class CancelForm(ReasonForm):
+    """Why a round is cancelled, which attempt is meant, and what the study does then."""
+
+    round = forms.IntegerField(widget=forms.HiddenInput)
+    attempt = forms.IntegerField(widget=forms.HiddenInput)
+    then = forms.ChoiceField(
+        widget=forms.RadioSelect,
+        label="And then",
+        initial="pause",
+        choices=[
+            ("pause", "Pause the study until I resume it"),
+            ("again", "Go on at once: another attempt, which is charged again"),
+        ],
+    )
+
+
 class OptionalReasonForm(ReasonForm):
     """A reason, if there is one to give."""
 

@@ -96,6 +96,7 @@ ROWS = {
         PEOPLE - LEADS - {"petra", "nobody"}, arguments=(UNUSED,), post=True, answer=302
     ),
     "round-close": Row(NONE, IN_STUDY - {"ada"}, STUDY),  # the lead: no such round now
+    "round-cancel": Row(NONE, IN_STUDY - {"ada"}, STUDY),
     "model-download": Row(NONE, IN_STUDY - {"ada"}, STUDY),  # the lead: no model yet
     "model-card": Row(NONE, IN_STUDY - {"ada"}, STUDY),
     "journals": Row(PEOPLE - LEADS - {"petra", "nobody"}),

@@ -17,7 +17,7 @@ from federation.site.folder import Folder
 from federation.site.journal import Entry, JournalFull, Kind
 from tests.site.conftest import Clock, model, patients, study
 from tests.site.hub import Hub
-from tests.site.playing import answer_of, kinds, play_one, refused
+from tests.site.playing import kinds, play_one, refused
 
 
 def test_a_round_is_charged_computed_released_and_acknowledged(site: Site, hub: Hub) -> None:
@@ -189,31 +189,6 @@ def test_expired_answers_are_forgotten(
     assert assembled(folder).parts.outbox.find(uid) is not None
     clock.offset = timedelta(hours=1)
     assert assembled(folder).parts.outbox.find(uid) is None
-
-
-def test_a_closed_assignment_ends_the_training(
-    site: Site, hub: Hub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("federation.site.egress.PROGRESS_SECONDS", 0.0)
-    protocol = study()
-    hub.approve(protocol)
-    uid = hub.assign(protocol, model())
-    hub.fail_with["POST progress"] = 409
-    answer = refused(site, hub, uid)
-    assert (answer.reason, answer.accessed) == (Reason.CANCELLED, True)
-
-
-def test_progress_never_fails_a_round(
-    site: Site, hub: Hub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("federation.site.egress.PROGRESS_SECONDS", 0.0)
-    protocol = study()
-    hub.approve(protocol)
-    uid = hub.assign(protocol, model())
-    assert play_one(site, hub, uid)
-    assert hub.tasks[uid].progress == [{"step": k, "steps": 4} for k in (1, 2, 3, 4)]
-    hub.fail_with["POST progress"] = 503
-    assert isinstance(answer_of(site, hub, protocol, 2), Contribution)
 
 
 def test_a_stop_in_the_middle_leaves_the_assignment_open(site: Site, hub: Hub) -> None:

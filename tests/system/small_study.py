@@ -26,7 +26,7 @@ architecture = "logistic"
 
 [training]
 sample_rate = 0.5
-local_steps = 2
+local_steps = {steps}
 learning_rate = 1.0
 max_grad_norm = 1.0
 
@@ -64,10 +64,13 @@ def write_small_study(
     deadline: float = 120,
     lifetime: float = 50,
     evaluation: str = "",
+    steps: int = 2,
 ) -> Path:
     """Write the study file and one CSV per site into `folder`; returns the file's path."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = HEAD.format(privacy=privacy, rounds=rounds, deadline=deadline, evaluation=evaluation)
+    text = HEAD.format(
+        privacy=privacy, rounds=rounds, deadline=deadline, evaluation=evaluation, steps=steps
+    )
     for letter in letters:
         write_rows(folder / f"{letter}.csv", seed=letter)
         text += SITE.format(letter=letter, lifetime=lifetime)
