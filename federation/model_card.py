@@ -46,8 +46,21 @@ def _head(study: Study, protocol: Protocol, row: models.ModelRow) -> str:
             f"- SHA-256 of model.safetensors: `{row.reported_digest}`",
             f"- Study: `{study.slug}` ({study.status}), protocol `{study.protocol_digest}`",
             f"- Architecture: {protocol.model.architecture} {_plain(protocol.model.parameters)}",
+            *_personal(protocol),
         ]
     )
+
+
+def _personal(protocol: Protocol) -> list[str]:
+    """What the file lacks, where sites keep layers of their own."""
+    own = protocol.model.personal_layers
+    if not own:
+        return []
+    return [
+        f"- **Shared layers only.** The last {own} of the model, counted in modules with weights, "
+        "are each institution's own: trained there, never sent, not in this file. To predict, put "
+        "them behind it, or train them anew; a site finds its own in `kept/` in its folder."
+    ]
 
 
 def _data(protocol: Protocol) -> str:

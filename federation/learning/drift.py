@@ -13,7 +13,8 @@ import torch
 class Drift:
     """FedProx (Li et al. 2020, arXiv 1812.06127): pull · (weights − start) joins each gradient.
 
-    `weights` is the flat vector that the optimiser changes in place; `start` is the round's model.
+    `weights` are those of the flat vector that the sites share, its first ones; the optimiser
+    changes them in place. `start` is the round's model.
     """
 
     weights: torch.Tensor
@@ -28,5 +29,6 @@ class Drift:
     def corrected(self, noised: torch.Tensor) -> torch.Tensor:
         """The noised gradient with its corrections, in place; without any the very same numbers."""
         if self.pull:
-            noised.add_(self.weights - self.start, alpha=self.pull)
+            shared = noised[: len(self.weights)]
+            shared.add_(self.weights - self.start, alpha=self.pull)
         return noised

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from accounting.dp.events import Mechanism, PrivacyEvent
-from federation.learning import engines, grades
+from federation.learning import engines, grades, personal
 from federation.learning.drift import Drift
 from federation.learning.grades import Chunk, NoisedSum
 from federation.learning.layout import Layout
@@ -25,7 +25,7 @@ from federation.learning.sampler import poisson
 from federation.learning.units import UnitRows
 from federation.protocol.contract import Encoded
 from federation.protocol.document import Protocol
-from federation.protocol.priced import Priced
+from federation.protocol.priced import Made, Priced
 from federation.protocol.tensors import Tensors
 
 _CHUNK_BYTES = 128 << 20
@@ -51,10 +51,33 @@ def train(
     step_done: Callable[[int], None],
     cancelled: Callable[[], bool] = never,
 ) -> Priced:
-    """Exactly `local_steps` private steps; the update (new − old) and the event it cost.
+    """What may leave of `trained`: the update (new − old) of the shared layers, and its price."""
+    return trained(
+        protocol=protocol,
+        tensors=tensors,
+        data=data,
+        noise_multiplier=noise_multiplier,
+        batch_denominator=batch_denominator,
+        step_done=step_done,
+        cancelled=cancelled,
+    ).priced
 
-    A sample without any unit still makes a step, with noise, and is charged. `step_done(k)` is
-    called after each step, k from 1.
+
+def trained(
+    *,
+    protocol: Protocol,
+    tensors: Tensors,
+    data: Encoded,
+    noise_multiplier: float,
+    batch_denominator: float,
+    step_done: Callable[[int], None],
+    cancelled: Callable[[], bool] = never,
+) -> Made:
+    """Exactly `local_steps` private steps from the whole model `tensors`.
+
+    The update of the shared layers with the event it cost, and the new personal layers. A sample
+    without any unit still makes a step, with noise, and is charged. `step_done(k)` is called
+    after each step, k from 1.
 
     Raises:
         Cancelled: `cancelled()` was true before a step.
@@ -77,7 +100,10 @@ def train(
             raise Cancelled(f"stopped before step {number} of {training.local_steps}")
         session.step()
         step_done(number)
-    return Priced(session.update(), (event,))
+    layers = protocol.model.personal_layers
+    released = personal.parted(session.update(), session.module, layers).shared
+    kept = personal.parted(weights(session.module), session.module, layers).own
+    return Made(Priced(released, (event,)), kept)
 
 
 @dataclass
@@ -136,6 +162,7 @@ def prepare(
     module = load(protocol, tensors).to(device)
     start = weights(module)
     flat = flattened(module)
+    shared = personal.shared_size(module, protocol.model.personal_layers)
     example = torch.zeros(2, *data.features.shape[1:], device=device)
     engine = engines.chosen(training.engine, module, example)
     gradients = engine.gradients(module, Loss.of(training.class_weights, device), example)
@@ -144,7 +171,7 @@ def prepare(
         module=module,
         sum=grade.sum(gradients, len(flat), training.max_grad_norm),
         optimiser=Optimiser(flat, training),
-        drift=Drift.of(flat, training.proximal),
+        drift=Drift.of(flat[:shared], training.proximal),
         rows=UnitRows.of(data, grouped=protocol.data.unit == "patient"),
         start=start,
         sample_rate=training.sample_rate,

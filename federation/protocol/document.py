@@ -63,6 +63,15 @@ class Model(Section):
 
     architecture: Name
     parameters: dict[str, Any] = {}
+    personal_layers: Annotated[int, Field(ge=0, le=1000)] = 0
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Left out where every layer is shared: older digests stay what they are."""
+        document: dict[str, Any] = write(self)
+        if document.get("personal_layers") == 0:
+            del document["personal_layers"]
+        return document
 
 
 class Training(Section):
@@ -230,6 +239,8 @@ class Protocol(Section):
             )
         if self.audit and self.data.windows:
             raise ValueError("an audit's canaries are no series; leave out audit, or data.windows")
+        if self.model.personal_layers:
+            _check_personal(self)
         weights = self.training.class_weights
         if weights and len(weights) != len(self.data.target.classes):
             raise ValueError("training.class_weights needs one number per target class")
@@ -273,3 +284,17 @@ class Protocol(Section):
         """Whether round `number` (from 1) ends with a histogram from every site."""
         every = self.evaluation.every
         return bool(every) and (number % every == 0 or number == self.rounds.count)
+
+
+def _check_personal(protocol: Protocol) -> None:
+    """Raise ValueError for what needs the whole model where the hub has only a part of it."""
+    if protocol.evaluation.public_digest:
+        raise ValueError(
+            "model.personal_layers leaves the hub no whole model to score on public rows; remove "
+            "those (the sites can evaluate), or share all layers"
+        )
+    if protocol.audit:
+        raise ValueError(
+            "model.personal_layers takes from the updates what canaries are looked for in; leave "
+            "out audit, or share all layers"
+        )

@@ -1,6 +1,6 @@
 """A number together with its price: the only kind of value that the egress gate lets out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from accounting.dp.events import PrivacyEvent
 from federation.protocol.tensors import Tensors
@@ -26,3 +26,14 @@ class Priced:
             isinstance(event, PrivacyEvent) for event in self.events
         ):
             raise TypeError("events must be a tuple of PrivacyEvent")
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a site computed: the part that may leave, and what stays there for its next rounds.
+
+    Both are noised by one mechanism; `priced` says what it cost, whichever part of it leaves.
+    """
+
+    priced: Priced
+    kept: Tensors = field(default_factory=dict)

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from federation import phases
-from federation.learning import averaging, evaluation, metrics, strategies
-from federation.learning.initial import initial_tensors
+from federation.learning import averaging, evaluation, metrics, personal, strategies
 from federation.models import Checkpoint, Round
 from federation.protocol import contract
 from federation.protocol.document import DataContract, Protocol
@@ -42,7 +41,7 @@ class Model:
 def first_model(study: Study) -> Model:
     """The model that round 1 starts from, by the protocol alone, with its public metrics."""
     protocol = protocol_of(study)
-    tensors = initial_tensors(protocol)
+    tensors = personal.first(protocol).shared
     digest = blobs.put(pack(tensors))
     return Model(digest, digest, metrics=_public(study, protocol, tensors))
 

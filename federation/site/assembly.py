@@ -14,6 +14,7 @@ from federation.site.datasets import Datasets, holdout_secret
 from federation.site.egress import Gate
 from federation.site.folder import Folder
 from federation.site.journal import Journal
+from federation.site.kept import Kept
 from federation.site.orders import Orders
 from federation.site.outbox import Outbox
 from federation.site.pin import Pin
@@ -100,6 +101,7 @@ def assemble(folder: Folder, clock: Callable[[], datetime] = utc_now) -> Site:
         approvals=Approvals(folder.protocols, pin.hub_key, pin.institution),
         datasets=Datasets(holdout_secret(key), folder.rows),
         auditing=Auditing(CoinBox(folder.coins), config.limits),
+        kept=Kept(folder.kept, journal),
         receiving=receiving,
         gate=gate,
         clock=clock,

@@ -10,9 +10,9 @@ PLD = "accounting.dp.accountants:epsilon"
 FITS = "accounting.dp.filters:fits"
 FITS_ADAPTIVELY = "accounting.dp.filters:fits_adaptively"
 BEST_ORDER = "accounting.dp.filters:best_order"
-INITIAL_TENSORS = "federation.learning.initial:initial_tensors"
+FIRST_MODEL = "federation.learning.personal:first"
 CANARIES_JOINED = "federation.learning.canaries:joined"
-TRAIN = "federation.learning.training:train"
+TRAIN = "federation.learning.training:trained"
 HISTOGRAM = "federation.learning.evaluation:histogram"
 
 

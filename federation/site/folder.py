@@ -58,6 +58,11 @@ class Folder:
         """Encoded rows of the datasets, made anew from their sources whenever they are missing."""
         return self.path / "rows"
 
+    @property
+    def kept(self) -> Path:
+        """This site's own layers of personalised models, one folder for each study."""
+        return self.path / "kept"
+
     def create(self) -> None:
         """Make the folder, readable by its owner alone."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)

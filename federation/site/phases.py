@@ -9,7 +9,7 @@ import numpy as np
 
 from accounting.dp.events import PrivacyEvent
 from federation.protocol.document import Protocol
-from federation.protocol.priced import Priced
+from federation.protocol.priced import Made, Priced
 from federation.protocol.tensors import Tensors
 from federation.site.datasets import Split
 from federation.site.entry_points import HISTOGRAM, ROUND_EVENTS, TRAIN, load
@@ -20,7 +20,10 @@ NOISE_TAIL = 10.0  # in standard deviations
 
 @dataclass(frozen=True)
 class Work:
-    """All that a phase computes from; `stop_asked` raises when the work is to be abandoned."""
+    """All that a phase computes from; `stop_asked` raises when the work is to be abandoned.
+
+    `tensors` is the whole model, this site's own layers included.
+    """
 
     protocol: Protocol
     tensors: Tensors
@@ -39,15 +42,15 @@ class Phase:
     result: Callable[[Protocol, Tensors], Tensors]
     largest_norm: Callable[[Work], float]
 
-    def run(self, work: Work) -> Priced:
-        """Compute. The value comes together with the events that it cost."""
-        priced: Priced = load(self.entry)(
+    def run(self, work: Work) -> Made:
+        """Compute. The value comes together with the events that it cost, and what stays here."""
+        made: Priced | Made = load(self.entry)(
             protocol=work.protocol,
             tensors=work.tensors,
             noise_multiplier=work.event.noise_multiplier,
             **self.arguments(work),
         )
-        return priced
+        return made if isinstance(made, Made) else Made(made)
 
 
 def _training(work: Work) -> Mapping[str, Any]:

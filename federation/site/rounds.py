@@ -7,6 +7,7 @@ says why that releases one result for one charge.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 
@@ -30,8 +31,9 @@ from federation.site.auditing import Auditing, check_secret
 from federation.site.config import Dataset, SiteConfig
 from federation.site.datasets import Datasets, Split
 from federation.site.egress import Gate, Permit
-from federation.site.entry_points import INITIAL_TENSORS, load
+from federation.site.entry_points import FIRST_MODEL, load
 from federation.site.journal import Entry, Journal, JournalFull, Kind, Slot
+from federation.site.kept import Kept
 from federation.site.limits import Asked, Request, check_limits, check_standing
 from federation.site.orders import Orders
 from federation.site.outbox import Outbox
@@ -62,6 +64,7 @@ class Parts:
     approvals: Approvals
     datasets: Datasets
     auditing: Auditing
+    kept: Kept
     receiving: Receiving
     gate: Gate
     clock: Callable[[], datetime]
@@ -78,7 +81,8 @@ class Job:
     dataset: Dataset
     phase: Phase
     request: Request
-    tensors: Tensors
+    tensors: Tensors  # the hub's: the shared layers
+    own: Tensors  # as the protocol begins them
 
 
 class Executor:
@@ -86,7 +90,7 @@ class Executor:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._first: dict[str, Tensors] = {}
+        self._first: dict[str, Any] = {}
 
     def handle(self, envelope: bytes, ledger: str = "") -> bool:
         """Answer one assignment; False when it stays unanswered and will come again.
@@ -208,7 +212,8 @@ class Executor:
         check_limits(parts.config.limits, request)
         tensors = self._model(assignment, protocol)
         phase = PHASES[assignment.phase]
-        return Job(assignment, slot, protocol, dataset, phase, request, tensors)
+        own = self._begins(protocol, assignment.protocol_digest).own
+        return Job(assignment, slot, protocol, dataset, phase, request, tensors, own)
 
     def _request(
         self, assignment: Assignment, slot: Slot, approval: Approval, dataset: Dataset
@@ -244,33 +249,36 @@ class Executor:
         )
 
     def _model(self, assignment: Assignment, protocol: Protocol) -> Tensors:
-        """The hub's tensors, shaped like the protocol's own first model."""
+        """The hub's tensors, shaped like the shared part of the protocol's own first model."""
         try:
             architectures.check(protocol)
             data = self._parts.receiving.model(assignment.assignment)
             if digest(data) != assignment.model_digest:
                 raise Refused(Reason.MODEL_MISMATCH, "the model is not the one that the hub signed")
-            return unpack(data, self._shapes(protocol, assignment.protocol_digest))
+            return unpack(data, self._begins(protocol, assignment.protocol_digest).shared)
         except (architectures.ArchitectureError, TensorError) as error:
             raise Refused(Reason.MODEL_MISMATCH, str(error)) from error
         except RequestRejected as error:
             raise Refused(Reason.MODEL_MISMATCH, "the hub does not hand the model out") from error
 
-    def _shapes(self, protocol: Protocol, protocol_digest: str) -> Tensors:
+    def _begins(self, protocol: Protocol, protocol_digest: str) -> Any:
+        """The protocol's first model, in its shared and its own part."""
         if protocol_digest not in self._first:
-            self._first = {protocol_digest: load(INITIAL_TENSORS)(protocol)}
+            self._first = {protocol_digest: load(FIRST_MODEL)(protocol)}
         return self._first[protocol_digest]
 
     def _computed(self, job: Job) -> bool:
         charge = self._charged(job)
         parts, uid = self._parts, job.assignment.assignment
         steps = job.request.event.steps
+        model = job.tensors | parts.kept.of(job.assignment, job.own)
         with Pulse(lambda step: parts.gate.progress(uid, step, steps), parts.stopping) as pulse:
             data = self._read(job, pulse)
             event, done = job.request.event, pulse.step_done
-            work = Work(job.protocol, job.tensors, data, event, done, pulse.asked)
-            priced = job.phase.run(work)
+            work = Work(job.protocol, model, data, event, done, pulse.asked)
+            made = job.phase.run(work)
         pulse.check_wanted()
+        parts.kept.keep(job.assignment, made.kept)
         permit = Permit(
             job.assignment,
             job.slot,
@@ -279,7 +287,7 @@ class Executor:
             job.phase.result(job.protocol, job.tensors),
             job.phase.largest_norm(work),
         )
-        return parts.gate.release(permit, priced)
+        return parts.gate.release(permit, made.priced)
 
     def _read(self, job: Job, pulse: Pulse) -> Split:
         """The rows, with an audit's canaries; a fault is told by its kind."""

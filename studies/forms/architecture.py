@@ -16,6 +16,12 @@ class ArchitectureForm(StyledForm):
     """Which of the installed architectures."""
 
     architecture = forms.ChoiceField()
+    personal_layers = forms.IntegerField(
+        initial=0,
+        min_value=0,
+        label="Last layers that stay at each site",
+        help_text="Trained there and never sent, where sites' patients differ. 0: all are shared.",
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -166,3 +166,20 @@ def test_a_mistake_names_its_key(section, message):
 
 def test_a_right_model_section_passes():
     architectures.check(protocol(model={"architecture": "mlp", "parameters": {"hidden": [8, 4]}}))
+
+
+@pytest.mark.parametrize(("name", "preset"), PRESETS)
+def test_it_counts_its_layers(name, preset):
+    study = study_of(name, preset)
+    module = load(study, initial_tensors(study))
+    with_weights = [m for m in module.modules() if list(m.parameters(recurse=False))]
+    parameters = architectures.read(name, study.model.parameters)
+    assert architectures.get(name).layers(parameters) == len(with_weights)
+
+
+def test_keeping_every_layer_at_the_sites_is_refused():
+    mlp = {"architecture": "mlp", "parameters": {"hidden": [8, 4]}}
+    architectures.check(protocol(model=mlp | {"personal_layers": 2}))
+    for section, own in ((mlp, 3), (mlp, 9), ({"architecture": "logistic"}, 1)):
+        with pytest.raises(ArchitectureError, match=r"model\.personal_layers: .*must be shared"):
+            architectures.check(protocol(model=section | {"personal_layers": own}))

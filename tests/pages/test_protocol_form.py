@@ -36,6 +36,9 @@ VARIETY = {
     "network": {
         "model": {"architecture": "mlp", "parameters": {"hidden": [8, 4], "activation": "relu"}}
     },
+    "own layers": {
+        "model": {"architecture": "mlp", "parameters": {"hidden": [8]}, "personal_layers": 1}
+    },
     "training": {
         "training": {
             "optimiser": "momentum",
@@ -97,6 +100,7 @@ def without_defaults(protocol: Protocol) -> Protocol:
         ({"rounds-count": "-2"}, "rounds", "count"),
         ({"evaluation-every": "1"}, "evaluation", None),
         ({"model-architecture": "transformer"}, "model", "architecture"),
+        ({"model-personal_layers": "-1"}, "model", "personal_layers"),
         ({"members-0-institution": "nowhere"}, "member", "institution"),
         ({"members-0-cohort_size": "0"}, "member", "cohort_size"),
         ({"study-name": ""}, "study", "name"),
@@ -113,6 +117,7 @@ def test_a_fault_lies_on_its_field(changes, part, field):
     ("changes", "says"),
     [
         ({"rounds-quorum": "9"}, "rounds.quorum is larger than the cohort"),
+        ({"model-personal_layers": "1"}, "model.personal_layers: this 'logistic' has 1"),
         ({"training-class_weights": "1"}, "class_weights needs one number per target class"),
         ({"members-1-institution": "cleveland"}, "named twice in the cohort"),
     ],

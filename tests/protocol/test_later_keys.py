@@ -14,6 +14,12 @@ def with_training(**changes):
     return Protocol.model_validate({**document, "training": document["training"] | changes})
 
 
+def with_model(**changes):
+    document = protocol().model_dump(mode="json")
+    sections = {name: changes.pop(name) for name in ("audit", "evaluation") if name in changes}
+    return Protocol.model_validate({**document, "model": document["model"] | changes} | sections)
+
+
 @pytest.mark.parametrize("none", [{"proximal": 0}, {"proximal": 0.0}, {"noise": "float"}])
 def test_the_default_spelt_out_has_the_same_digest(none):
     assert with_training(**none).digest == protocol().digest
@@ -39,3 +45,25 @@ def test_a_pull_past_the_rounds_model_is_refused(optimiser):
         with_training(proximal=4.0, learning_rate=0.3, optimiser=optimiser)
     assert with_training(proximal=4.0, learning_rate=0.25, optimiser=optimiser)
     assert with_training(proximal=4.0, learning_rate=0.3, optimiser="adam")
+
+
+def test_own_layers_are_part_of_what_is_approved():
+    assert with_model(personal_layers=0).digest == protocol().digest
+    own = with_model(personal_layers=1)
+    assert differences(protocol(), own) == [Change("model.personal_layers", None, 1)]
+    assert parse(write(own)).protocol == own
+
+
+@pytest.mark.parametrize(
+    ("sections", "says"),
+    [
+        ({"audit": {"canaries": 20}}, "what canaries are looked for in"),
+        ({"evaluation": {"public_digest": "ab" * 32}}, "no whole model to score"),
+    ],
+)
+def test_what_needs_the_whole_model_is_refused(sections, says):
+    assert with_model(**sections)
+    with pytest.raises(ValidationError, match=says):
+        with_model(personal_layers=1, **sections)
+    with pytest.raises(ValidationError, match="personal_layers"):
+        with_model(personal_layers=-1)

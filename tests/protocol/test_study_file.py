@@ -82,7 +82,7 @@ def test_the_example_shows_every_key() -> None:
 
 
 def test_optional_keys_of_the_example_may_be_taken() -> None:
-    """Each commented key is right as it stands, but for its file, digest and exclusive twin."""
+    """Each commented key is right as it stands, but for its file, digest and what excludes it."""
     left_out = (
         "public_file",
         "public_digest",
@@ -90,6 +90,7 @@ def test_optional_keys_of_the_example_may_be_taken() -> None:
         "noise_multiplier",
         "quorum",
         "windows",
+        "personal_layers",
     )
     text = re.sub(rf"(?m)^# (?!{'|'.join(left_out)})(?=[a-z_]+ = )", "", example())
     assert parse(text).protocol.training.class_weights == [1.0, 10.0]

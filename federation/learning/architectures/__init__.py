@@ -59,6 +59,10 @@ class Architecture(Promise):
         """Why it cannot read rows of this shape and what to do, going on after its title."""
         ...
 
+    def layers(self, parameters: Any) -> int:
+        """How many modules with weights of their own `build` makes, at least 1."""
+        ...
+
     def build(self, nn: Any, shape: Shape, outputs: int, parameters: Any) -> Any:
         """A `torch.nn.Module` from float32 [n, product of shape] to float32 [n, outputs].
 
@@ -101,6 +105,12 @@ def check(protocol: Protocol) -> None:
     reason = chosen.refuses(row_shape(protocol.data), parameters)
     if reason is not None:
         raise ArchitectureError(f"model.architecture: {chosen.name!r} {reason}")
+    own = protocol.model.personal_layers
+    if own and own >= (layers := chosen.layers(parameters)):
+        raise ArchitectureError(
+            f"model.personal_layers: this {chosen.name!r} has {layers} with weights, and at least "
+            f"one must be shared; keep fewer than {layers} at the sites"
+        )
 
 
 def row_shape(data: DataContract) -> Shape:

@@ -64,6 +64,11 @@ class Cnn:
         """Whatever is no image, or would be halved to nothing."""
         return not_an_image(shape, 2 ** len(parameters.channels))
 
+    def layers(self, parameters: CnnParameters) -> int:
+        """Convolutions, their norms, the hidden layer if any, and the output layer."""
+        normed = parameters.normalisation == "group"
+        return len(parameters.channels) * (1 + normed) + bool(parameters.hidden) + 1
+
     def build(self, nn: Any, shape: Shape, outputs: int, parameters: CnnParameters) -> Any:
         """One chain, from flat rows on."""
         activation = {"tanh": nn.Tanh, "relu": nn.ReLU}[parameters.activation]

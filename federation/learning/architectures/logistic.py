@@ -30,6 +30,10 @@ class Logistic:
         """Never."""
         return None
 
+    def layers(self, parameters: LogisticParameters) -> int:
+        """The one."""
+        return 1
+
     def build(self, nn: Any, shape: Shape, outputs: int, parameters: LogisticParameters) -> Any:
         """A linear layer from all numbers of a row to the outputs."""
         return nn.Linear(math.prod(shape), outputs)

@@ -33,6 +33,10 @@ class Lstm:
         """Whatever is no window [steps, features]."""
         return not_a_window(shape)
 
+    def layers(self, parameters: RecurrentParameters) -> int:
+        """The whole recurrent stack, and the head."""
+        return 2
+
     def build(self, nn: Any, shape: Shape, outputs: int, parameters: RecurrentParameters) -> Any:
         """See `over_windows`."""
         return over_windows(nn, nn.LSTM, shape, outputs, parameters)

@@ -58,6 +58,10 @@ class Mlp:
         """Never."""
         return None
 
+    def layers(self, parameters: MlpParameters) -> int:
+        """The hidden ones and the output layer."""
+        return len(parameters.hidden) + 1
+
     def build(self, nn: Any, shape: Shape, outputs: int, parameters: MlpParameters) -> Any:
         """Linear, activation, …, linear; state names are 0.weight, 0.bias, 2.weight, …"""
         activation = {"tanh": nn.Tanh, "relu": nn.ReLU}

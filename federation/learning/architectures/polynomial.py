@@ -47,6 +47,10 @@ class Polynomial:
         """Never."""
         return None
 
+    def layers(self, parameters: PolynomialParameters) -> int:
+        """The hidden ones and the output layer."""
+        return len(parameters.hidden) + 1
+
     def build(self, nn: Any, shape: Shape, outputs: int, parameters: PolynomialParameters) -> Any:
         """Linear, x² + x, …, linear; state names are 0.weight, 0.bias, 2.weight, …"""
         quadratic = _quadratic(nn)

@@ -62,6 +62,10 @@ class Resnet18:
         """Whatever is no image of at least 16 × 16 pixels; any number of channels will do."""
         return not_an_image(shape, LEAST_SIDE)
 
+    def layers(self, parameters: ResnetParameters) -> int:
+        """20 convolutions, each with its norm, and the output layer."""
+        return 41
+
     def build(self, nn: Any, shape: Shape, outputs: int, parameters: ResnetParameters) -> Any:
         """One chain, from flat rows on; state names are 1.weight, …, 5.first.weight, …"""
         block = _block(nn)
