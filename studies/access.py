@@ -75,7 +75,7 @@ def may_read_report(person: Visitor, study: Study, institution: Institution | No
 
 
 def may_read_alerts(person: Visitor) -> bool:
-    """The page of violations: officers, and site admins for what concerns their house."""
+    """The page of violations: officers, and site admins for what concerns their institution."""
     return has_role(person, Role.COMPLIANCE_OFFICER) or has_role(person, Role.SITE_ADMIN)
 
 

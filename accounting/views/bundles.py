@@ -37,7 +37,7 @@ def study(request: HttpRequest, slug: str) -> HttpResponseBase:
     """One study's entries at the houses whose budgets the person reads, each proved to be in."""
     found = access.study_or_404(request.user, slug)
     if not visible.may_export(request.user, found):
-        raise PermissionDenied("entries tell lifetime budgets; their houses and officers read them")
+        raise PermissionDenied("entries tell lifetime budgets; institutions and officers read them")
     rows = visible.exportable(request.user, found)
     try:
         checkpoints.issue()

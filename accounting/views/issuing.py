@@ -155,7 +155,7 @@ def _bundle(request: HttpRequest, row: IssuedReport, scope: Scope, name: str) ->
     Only for those who may read every body: one tells what its dataset spent in all studies.
     """
     if not rights.may_take_entries(request.user, scope):
-        raise PermissionDenied("entries tell lifetime budgets; their houses and officers read them")
+        raise PermissionDenied("entries tell lifetime budgets; institutions and officers read them")
     about = {"kind": "report", **scope.parameters}
     slugs = {part["institution"] for part in json.loads(row.text)["parameters"]["institutions"]}
     seen = [said for said in reconciliation.witnesses() if said["institution"] in slugs]

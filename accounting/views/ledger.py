@@ -99,7 +99,7 @@ def export(request: HttpRequest, slug: str) -> HttpResponseBase:
     """The study's entries, bodies and digests, at the houses whose budgets the person reads."""
     found = access.study_or_404(request.user, slug)
     if not visible.may_export(request.user, found):
-        raise PermissionDenied("entries tell lifetime budgets; their houses and officers read them")
+        raise PermissionDenied("entries tell lifetime budgets; institutions and officers read them")
     rows = visible.exportable(request.user, found)
     whole = rows.count() == Entry.objects.filter(study=found.slug).count()
     text = ledger_text(found.slug, rows, complete=whole)

@@ -111,7 +111,7 @@ class Training(Section):
 
 
 class Adaptive(Section):
-    """Between which noise multipliers the platform may choose, round by round, from what left."""
+    """Between which noise multipliers the hub may choose, round by round, from what left."""
 
     least_noise: Positive
     most_noise: Positive

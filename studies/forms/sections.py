@@ -180,7 +180,7 @@ class PrivacyForm(StyledForm):
         required=False, read=float, label="Own shape", help_text="One number per round: 1, 1, 0.5"
     )
     least_noise = _decimal(
-        required=False, initial=0.5, help_text="The platform never chooses less than this."
+        required=False, initial=0.5, help_text="The hub never chooses less than this."
     )
     most_noise = _decimal(required=False, initial=50, help_text="Nor more than this.")
 

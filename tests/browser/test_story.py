@@ -123,7 +123,7 @@ def write_and_submit(lead: Page, folder: Path) -> None:
 
 def approve(admin: Page, hospital: str) -> None:
     admin.goto(f"/studies/{SLUG}/institutions/{hospital}/approve/")
-    expect(admin.get_by_text("What leaves your house")).to_be_visible()
+    expect(admin.get_by_text("What leaves your institution")).to_be_visible()
     expect(admin.locator("body")).to_contain_text("PLD")
     expect(admin.locator(".lending-awaited")).to_contain_text("Left after")
     admin.locator("input[name=dataset]").first.check()
