@@ -1,8 +1,8 @@
 """The models and the four ways to train them that `benchmarks.training` compares."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,123 +11,91 @@ from opacus import GradSampleModule
 from opacus.grad_sample.grad_sample_module_fast_gradient_clipping import (
     GradSampleModuleFastGradientClipping,
 )
-from opacus.layers import DPLSTM
+from opacus.layers import DPGRU, DPLSTM
 from opacus.optimizers import DPOptimizer
 from opacus.optimizers.optimizer_fast_gradient_clipping import DPOptimizerFastGradientClipping
 from opacus.utils.fast_gradient_clipping_utils import DPLossFastGradientClipping
 from torch import nn
-from torch.nn import functional
 
-from federation.learning import engines, grades
+from federation.learning import architectures, engines
+from federation.learning.initial import initial_tensors
 from federation.learning.losses import Loss
-from federation.learning.noise import Keystream
-from federation.learning.optimisers import Optimiser, flattened
-from federation.learning.training import Session
-from federation.learning.units import UnitRows
+from federation.learning.training import prepare
 from federation.protocol.contract import Encoded
-from federation.protocol.document import Training
+from federation.protocol.document import Protocol
 
 Step = Callable[[], None]
 RATE = 0.01  # of learning
 
 
-class Recurrent(nn.Module):
-    """LSTM 24-100×2 over 24 steps, two classes; Opacus needs a layer of its own for it."""
+class TheirLayers:
+    """torch.nn, but with the LSTM and GRU of which Opacus can make gradients per row."""
 
-    def __init__(self, kind: type[nn.Module]) -> None:
-        super().__init__()
-        self.layer = kind(24, 100, num_layers=2, batch_first=True)
-        self.head = nn.Linear(100, 2)
+    LSTM, GRU = DPLSTM, DPGRU
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits from the last output."""
-        return self.head(self.layer(x)[0][:, -1])
-
-
-class Block(nn.Module):
-    """Two convolutions with GroupNorm around a shortcut (He et al. 2016)."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
-        self.first_norm = nn.GroupNorm(16, outputs)
-        self.second = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-        self.second_norm = nn.GroupNorm(16, outputs)
-        self.shortcut = nn.Sequential()
-        if stride > 1 or inputs != outputs:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False),
-                nn.GroupNorm(16, outputs),
-            )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[n, inputs, h, w] to [n, outputs, h / stride, w / stride]."""
-        y = functional.relu(self.first_norm(self.first(x)))
-        return functional.relu(self.second_norm(self.second(y)) + self.shortcut(x))
-
-
-def mlp(*sizes: int) -> nn.Module:
-    """Linear and ReLU in turn."""
-    layers: list[nn.Module] = [nn.Linear(sizes[0], sizes[1])]
-    for before, after in pairwise(sizes[1:]):
-        layers += [nn.ReLU(), nn.Linear(before, after)]
-    return nn.Sequential(*layers)
-
-
-def cnn() -> nn.Module:
-    """Two convolutions and two Linear layers on 28×28×3, seven classes."""
-    return nn.Sequential(
-        nn.Conv2d(3, 16, 3, padding=1),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(16, 32, 3, padding=1),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(32 * 49, 64),
-        nn.ReLU(),
-        nn.Linear(64, 7),
-    )
-
-
-def resnet() -> nn.Module:
-    """ResNet-18 with GroupNorm, two classes."""
-    stem = [nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False), nn.GroupNorm(16, 64)]
-    blocks, inputs = [], 64
-    for outputs, stride in ((64, 1), (128, 2), (256, 2), (512, 2)):
-        blocks += [Block(inputs, outputs, stride), Block(outputs, outputs, 1)]
-        inputs = outputs
-    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 2)]
-    return nn.Sequential(*stem, nn.ReLU(), nn.MaxPool2d(3, 2, 1), *blocks, *head)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(nn, name)
 
 
 @dataclass(frozen=True)
 class Model:
-    """How to make it (for Opacus or not), what a row looks like, how many outputs and classes."""
+    """One of the product's architectures, what a row looks like, and how many classes there are."""
 
-    build: Callable[[bool], nn.Module]
+    architecture: str
+    parameters: dict[str, Any]
     shape: tuple[int, ...]
-    outputs: int
+    classes: int = 2
 
     @property
-    def classes(self) -> int:
-        """Two for one logit."""
-        return max(2, self.outputs)
+    def width(self) -> int:
+        """Numbers in a row, which is stored flat."""
+        return math.prod(self.shape)
+
+    @property
+    def outputs(self) -> int:
+        """One logit for two classes."""
+        return 1 if self.classes == 2 else self.classes
+
+    def build(self, private: bool) -> nn.Module:
+        """The module that a site would train, or the same for Opacus."""
+        chosen = architectures.get(self.architecture)
+        parameters = architectures.read(self.architecture, self.parameters)
+        kinds = TheirLayers() if private else nn
+        module: nn.Module = chosen.build(kinds, self.shape, self.outputs, parameters)
+        return module
+
+    def protocol(self, sample_rate: float, noise: str) -> Protocol:
+        """A study of this model, its rows in one column of arrays."""
+        column = {"name": "row", "kind": "array", "shape": list(self.shape)}
+        classes = [[str(number)] for number in range(self.classes)]
+        steps = {"local_steps": 1, "learning_rate": RATE, "max_grad_norm": 1.0}
+        return Protocol.model_validate(
+            {
+                "name": self.architecture,
+                "data": {"columns": [column], "target": {"column": "class", "classes": classes}},
+                "model": {"architecture": self.architecture, "parameters": self.parameters},
+                "training": {"sample_rate": sample_rate, "noise": noise, **steps},
+                "privacy": {"noise_multiplier": 1.0, "target_delta": 1e-5},
+                "rounds": {"count": 1},
+            }
+        )
 
 
+RELU = {"activation": "relu"}
 MODELS = {
-    "MLP 10-32-1": Model(lambda private: mlp(10, 32, 1), (10,), 1),
-    "MLP 100-50-10": Model(lambda private: mlp(100, 50, 10), (100,), 10),
-    "LSTM 24-100x2": Model(lambda private: Recurrent(DPLSTM if private else nn.LSTM), (24, 24), 2),
-    "CNN 28x28x3": Model(lambda private: cnn(), (3, 28, 28), 7),
-    "ResNet-18 64x64": Model(lambda private: resnet(), (3, 64, 64), 2),
+    "MLP 10-32-1": Model("mlp", {"hidden": [32], **RELU}, (10,)),
+    "MLP 100-50-10": Model("mlp", {"hidden": [50], **RELU}, (100,), 10),
+    "LSTM 24-100x2": Model("lstm", {"hidden": 100, "layers": 2}, (24, 24)),
+    "GRU 24-100x2": Model("gru", {"hidden": 100, "layers": 2}, (24, 24)),
+    "CNN 28x28x3": Model("cnn", {"channels": [16, 32], "hidden": 64, **RELU}, (3, 28, 28), 7),
+    "ResNet-18 64x64": Model("resnet18", {}, (3, 64, 64)),
 }
 
 
 def data(model: Model, rows: int) -> Encoded:
-    """Random rows, each a unit of its own."""
+    """Random rows, flat as a site stores them, each a unit of its own."""
     random = np.random.default_rng(0)
-    features = random.standard_normal((rows, *model.shape), dtype=np.float32)
+    features = random.standard_normal((rows, model.width), dtype=np.float32)
     return Encoded(features, random.integers(0, model.classes, rows), np.arange(rows), rows)
 
 
@@ -192,28 +160,11 @@ def ghost(model: Model, rows: Encoded, batch: int) -> Step:
 
 
 def ours(model: Model, rows: Encoded, batch: int, noise: str = "float") -> Step:
-    """A step of our own session, its batches, noise and all."""
-    module = model.build(False)
-    flat = flattened(module)
-    example = torch.zeros(2, *model.shape)
-    engine = engines.chosen("bookkeeping", module, example)
-    assert engine.name == "bookkeeping", "it fell back to Opacus"
-    gradients = engine.gradients(module, Loss(), example)
-    training = Training(
-        sample_rate=batch / rows.n_units, local_steps=1, learning_rate=RATE, max_grad_norm=1.0
-    )
-    session = Session(
-        module=module,
-        sum=grades.get(noise).sum(gradients, len(flat), 1.0),
-        optimiser=Optimiser(flat, training),
-        rows=UnitRows.of(rows, grouped=False),
-        start={},
-        sample_rate=training.sample_rate,
-        noise_multiplier=1.0,
-        batch_denominator=float(batch),
-        device=torch.device("cpu"),
-        sampling=Keystream(),
-    )
+    """A step of a site's own session, its batches, noise and all."""
+    protocol = model.protocol(batch / rows.n_units, noise)
+    session = prepare(protocol, initial_tensors(protocol), rows, 1.0, float(batch))
+    reason = engines.get("bookkeeping").refuses(session.module, torch.zeros(2, model.width))
+    assert reason is None, f"it fell back to Opacus: {reason}"
     return session.step
 
 

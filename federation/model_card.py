@@ -9,6 +9,7 @@ from typing import Any
 from accounting.dp.figures import Figure
 from accounting.keys import Limit
 from accounting.selectors import claims, shown
+from federation.learning import architectures
 from federation.protocol import plans
 from federation.protocol.document import Protocol
 from federation.selectors import models
@@ -45,7 +46,7 @@ def _head(study: Study, protocol: Protocol, row: models.ModelRow) -> str:
             f"- Model: round {row.number} of {protocol.rounds.count}, {row.at:%Y-%m-%d %H:%M} UTC",
             f"- SHA-256 of model.safetensors: `{row.reported_digest}`",
             f"- Study: `{study.slug}` ({study.status}), protocol `{study.protocol_digest}`",
-            f"- Architecture: {protocol.model.architecture} {_plain(protocol.model.parameters)}",
+            f"- Architecture: {_architecture(protocol)}",
             *_personal(protocol),
         ]
     )
@@ -209,6 +210,14 @@ def _values(column: Any) -> str:
 def _missing(column: Any) -> str:
     fills = isinstance(column.missing, int | float)
     return f"filled with {column.missing:g}" if fills else str(column.missing)
+
+
+def _architecture(protocol: Protocol) -> str:
+    """Its title, every parameter, defaults too, and the paper."""
+    chosen = architectures.get(protocol.model.architecture)
+    parameters = architectures.read(chosen.name, protocol.model.parameters).model_dump()
+    filled = f" ({_plain(parameters)})" if parameters else ""
+    return f"{chosen.title}{filled}; {chosen.source}"
 
 
 def _plain(parameters: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 Shape = tuple[int, ...]  # of one row: (features,), (steps, features), (channels, height, width)
 
-_AS = {1: "a list of {0} features", 2: "windows of {0} rows with {1} features"}
+_AS = {1: "a plain list of features ({0})", 2: "windows of {0} rows with {1} features"}
 _WINDOW = (
     "declare data.windows over a series (or one column of kind 'array' with shape = "
     "[steps, features])"
@@ -16,8 +16,8 @@ _IMAGE = "declare one column of kind 'array' with shape = [channels, height, wid
 class Takes(StrEnum):
     """Which kind of rows an architecture reads."""
 
-    FEATURES = "features"  # anything, laid out flat
-    WINDOWS = "windows"
+    FEATURES = "features, any row laid out flat"
+    WINDOWS = "windows over time"
     IMAGES = "images"
 
 

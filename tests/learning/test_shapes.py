@@ -35,10 +35,14 @@ def test_lists_are_what_everything_can_be_laid_out_to(shape):
 @pytest.mark.parametrize(
     ("name", "shape", "says"),
     [
-        ("cnn", (13,), "reads images.*list of 13 features.*shape = .channels, height, width"),
+        (
+            "cnn",
+            (13,),
+            "reads images.*plain list of features .13..*shape = .channels, height, width",
+        ),
         ("cnn", (5, 3), "reads images.*windows of 5 rows with 3 features"),
         ("cnn", (1, 3, 28), "needs images of at least 4 × 4 pixels.*arrays of 1 × 3 × 28.*resize"),
-        ("lstm", (13,), r"reads windows.*list of 13 features; declare data\.windows"),
+        ("lstm", (13,), r"reads windows.*plain list of features .13.; declare data\.windows"),
         ("gru", (3, 28, 28), "reads windows.*arrays of 3 × 28 × 28"),
     ],
 )

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from federation.learning import architectures
 from federation.protocol.document import Protocol
+from studies.forms.architecture import ParametersForm
 from studies.forms.lists import ClassesField, join, split
 from tests.pages.filled import filled, reads
 from tests.studies.protocols import small_protocol
@@ -133,6 +134,49 @@ def test_a_parameter_out_of_its_bounds_is_named():
     forms = reads(filled(network, **{"parameters-mlp-hidden": "8, 100000"}))
     assert not forms.is_valid()
     assert "model.parameters.hidden.1" in forms.faults[0]
+
+
+@pytest.mark.parametrize("name", architectures.names())
+def test_every_parameter_comes_back_as_it_was(name):
+    for preset in ({}, *architectures.get(name).presets.values()):
+        sent = {**architectures.read(name, preset).model_dump()}
+        form = ParametersForm(name, in_browser(name, sent))
+        assert form.is_valid(), form.errors
+        assert architectures.read(name, form.parameters()).model_dump() == sent
+
+
+def in_browser(name, parameters):
+    texts = {key: join(v) if isinstance(v, list) else str(v) for key, v in parameters.items()}
+    return {f"parameters-{name}-{key}": text for key, text in texts.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "text"),
+    [
+        ("lstm", "hidden", "0"),
+        ("lstm", "layers", "9"),
+        ("gru", "hidden", "many"),
+        ("gru", "reads", "first"),
+        ("cnn", "hidden", "-1"),
+        ("cnn", "channels", "16, x"),
+        ("cnn", "normalisation", "batch"),
+        ("resnet18", "width", "128"),
+        ("resnet18", "stem", "huge"),
+    ],
+)
+def test_a_wrong_parameter_lies_on_its_field(name, key, text):
+    form = ParametersForm(name, in_browser(name, {key: text}))
+    assert not form.is_valid()
+    assert key in form.errors
+
+
+def test_a_model_of_images_over_a_table_is_refused_when_it_is_saved():
+    forms = reads(filled(small_protocol(), **{"model-architecture": "cnn"}))
+    assert not forms.is_valid()
+    assert (
+        "'cnn' reads images, but the data contract gives a plain list of features (1)"
+        in forms.faults[0]
+    )
 
 
 def test_a_removed_row_is_gone():

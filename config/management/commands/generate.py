@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from accounting.reports.schema import schema
 from accounting.verifier import assembling
 from config.launch.installation import ROOT
+from federation.learning import architectures
 from federation.protocol.study_file import example
 from studies.states import PARTICIPATION_MOVES, STUDY_MOVES, Move
 
@@ -35,6 +36,7 @@ class Command(BaseCommand):
 def pages() -> dict[Path, str]:
     """Each generated file and what it must say."""
     return {
+        ROOT / "docs" / "architectures.md": architectures_page(),
         ROOT / "docs" / "states.md": states_page(),
         ROOT / "docs" / "study-file.md": study_file_page(),
         ROOT / "docs" / "report.schema.json": schema_text(),
@@ -45,6 +47,42 @@ def pages() -> dict[Path, str]:
 def schema_text() -> str:
     """The JSON Schema of the ε report."""
     return f"{json.dumps(schema(), indent=2, ensure_ascii=False)}\n"
+
+
+def architectures_page() -> str:
+    """A card for each installed architecture."""
+    cards = [_card(architectures.get(name)) for name in architectures.names()]
+    return "\n".join(("# Architectures", NOTE, _ARCHITECTURES, *cards))
+
+
+_ARCHITECTURES = (
+    "What `[model]` of a study file may name. Each is one file in "
+    "`federation/learning/architectures`; nothing is ever loaded from uploaded code. All normalise "
+    "within one row only (GroupNorm, never BatchNorm), and all are trained by the book-keeping "
+    "engine. The loss follows from the data contract: cross-entropy, for two classes on one logit; "
+    "every metric comes from the histograms of [accounting](accounting.md).\n"
+)
+
+
+def _card(one: architectures.Architecture) -> str:
+    rules = one.Parameters.model_json_schema()["properties"]
+    rows = [
+        f"| `{key}` | `{json.dumps(rule['default'])}` | {rule['description']} |"
+        for key, rule in rules.items()
+    ]
+    presets = [
+        f"{name} (`{json.dumps(values)}`)" if values else name
+        for name, values in one.presets.items()
+    ]
+    table = ["| parameter | default | meaning |\n|---|---|---|", *rows, ""] if rows else []
+    return "\n".join(
+        [
+            f"## {one.title}: `{one.name}`\n",
+            f"{one.description} **When:** {one.when} It reads {one.takes}.\n",
+            *table,
+            f"Presets: {', '.join(presets)}. Source: {one.source}.\n",
+        ]
+    )
 
 
 def states_page() -> str:

@@ -47,7 +47,7 @@ class Cnn:
     )
     when = (
         "Small images (28 × 28 to 64 × 64), such as skin lesions, from about a thousand images a "
-        "site. Under strong privacy it does better than deeper networks."
+        "site. Try it before a deeper network: fewer weights, less noise."
     )
     source = (
         "LeCun et al. 1998, doi 10.1109/5.726791; tanh under clipping: Papernot et al. 2021, "

@@ -18,7 +18,7 @@ class Lstm:
     )
     when = (
         "Series in which something far back in the window matters, from some thousand windows a "
-        "site. Start with few hidden units: noise grows with their square."
+        "site. Start with few hidden units: the noise's length grows with their number."
     )
     source = "Hochreiter and Schmidhuber 1997, doi 10.1162/neco.1997.9.8.1735"
     takes = Takes.WINDOWS

@@ -19,7 +19,7 @@ class ResnetParameters(Parameters):
         description=(
             "Channels of the first stage, a multiple of 8; the others have twice, four and eight "
             "times as many. 64 is the published network with 11 million weights, 16 has 0.7 "
-            "million: noise grows with their number."
+            "million, and a quarter of the noise's length."
         ),
     )
     stem: Literal["large", "small"] = Field(
