@@ -26,6 +26,7 @@ from federation.learning.units import UnitRows
 from federation.protocol.contract import Encoded
 from federation.protocol.document import Protocol
 from federation.protocol.priced import Made, Priced
+from federation.protocol.stored import Stored
 from federation.protocol.tensors import Tensors
 
 _CHUNK_BYTES = 128 << 20
@@ -45,7 +46,7 @@ def train(
     *,
     protocol: Protocol,
     tensors: Tensors,
-    data: Encoded,
+    data: Encoded | Stored,
     noise_multiplier: float,
     batch_denominator: float,
     step_done: Callable[[int], None],
@@ -67,7 +68,7 @@ def trained(
     *,
     protocol: Protocol,
     tensors: Tensors,
-    data: Encoded,
+    data: Encoded | Stored,
     noise_multiplier: float,
     batch_denominator: float,
     step_done: Callable[[int], None],
@@ -152,7 +153,7 @@ class Session:
 def prepare(
     protocol: Protocol,
     tensors: Tensors,
-    data: Encoded,
+    data: Encoded | Stored,
     noise_multiplier: float,
     batch_denominator: float,
 ) -> Session:

@@ -1,4 +1,4 @@
-"""Commands of the site worker: enrol, check, run, journal, witness."""
+"""Commands of the site worker: enrol, check, run, baseline, journal, witness."""
 
 import argparse
 import json
@@ -59,6 +59,7 @@ _HELP = {
     "enrol": "make this site's key and introduce it to a hub",
     "check": "check configuration, key, data, hub and clock",
     "run": "work until stopped",
+    "baseline": "train on your own rows alone and compare, on this screen only",
     "journal": "show what was charged and what left",
     "witness": "show what was seen of the hub's ledger, and what was refused",
 }
@@ -82,6 +83,13 @@ def _check_options(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _baseline_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--study", metavar="SLUG", help="which study, where there are several")
+    command.add_argument(
+        "--model", type=Path, metavar="FILE", help="the federated model, as downloaded"
+    )
+
+
 def _journal_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="print a JSON list")
 
@@ -102,6 +110,7 @@ def _witness_options(command: argparse.ArgumentParser) -> None:
 _OPTIONS: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
     "enrol": _enrol_options,
     "check": _check_options,
+    "baseline": _baseline_options,
     "journal": _journal_options,
     "witness": _witness_options,
 }
@@ -146,6 +155,11 @@ def _run(folder: Folder, options: argparse.Namespace) -> int:
     return result
 
 
+def _baseline(folder: Folder, options: argparse.Namespace) -> int:
+    module = import_module("federation.site.baseline")
+    return int(module.baseline(folder, options.study, options.model))
+
+
 def _journal(folder: Folder, options: argparse.Namespace) -> int:
     entries = read_entries(folder.journal) if folder.journal.exists() else ()
     if options.json:
@@ -172,6 +186,7 @@ _COMMANDS: Mapping[str, Callable[[Folder, argparse.Namespace], int]] = {
     "enrol": _enrol,
     "check": _check,
     "run": _run,
+    "baseline": _baseline,
     "journal": _journal,
     "witness": _witness,
 }

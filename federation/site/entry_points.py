@@ -13,6 +13,8 @@ BEST_ORDER = "accounting.dp.filters:best_order"
 FIRST_MODEL = "federation.learning.personal:first"
 CANARIES_JOINED = "federation.learning.canaries:joined"
 TRAIN = "federation.learning.training:trained"
+TRAINED_ALONE = "federation.learning.alone:trained_alone"
+MEASURED = "federation.learning.alone:measured"
 HISTOGRAM = "federation.learning.evaluation:histogram"
 
 

@@ -27,6 +27,10 @@ class Kept:
         self._journal = journal
 
     def of(self, asked: Assignment, first: Tensors) -> Tensors:
+        """`newest`, for an assignment."""
+        return self.newest(asked.study, asked.protocol_digest, first)
+
+    def newest(self, study: str, protocol_digest: str, first: Tensors) -> Tensors:
         """This site's own layers as the last released training left them; before any, `first`.
 
         Shaped as `first`; nothing where that is empty. A file that is lost or damaged is passed
@@ -34,11 +38,11 @@ class Kept:
         """
         if not first:
             return {}
-        for path in reversed(self._released(asked.study, asked.protocol_digest)):
+        for path in reversed(self._released(study, protocol_digest)):
             try:
                 return unpack(path.read_bytes(), first)
             except TensorError as error:
-                log.error("own_layers_damaged", study=asked.study, why=str(error))
+                log.error("own_layers_damaged", study=study, why=str(error))
         return first
 
     def keep(self, asked: Assignment, layers: Tensors) -> None:

@@ -1,0 +1,186 @@
+"""`baseline`: what this site's rows give alone, beside the federated model, for its own eyes.
+
+Nothing here holds the sending side, the journal's charges or a log: the figures go to the
+terminal and nowhere else, so nothing leaves and nothing is charged.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from federation.protocol.contract import ContractError
+from federation.protocol.document import Protocol
+from federation.protocol.keys import SigningKey
+from federation.protocol.messages import ApprovedProtocol
+from federation.protocol.tensors import TensorError, Tensors, unpack
+from federation.site.approvals import Approvals
+from federation.site.config import ConfigError, Dataset, read_config
+from federation.site.datasets import Datasets, Split, holdout_secret
+from federation.site.entry_points import FIRST_MODEL, MEASURED, TRAINED_ALONE, load
+from federation.site.folder import Folder
+from federation.site.journal import Journal
+from federation.site.kept import Kept
+from federation.site.pin import Pin
+from federation.site.rowstore import RowsUnwritable
+
+HELD_OUT = 0.2  # of the units, where the protocol holds out none
+FIGURES = {
+    "accuracy": "accuracy",
+    "auc": "AUC",
+    "log_loss": "log loss",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+}
+FOR_YOU = """\
+For your own eyes. These figures are computed here from your rows and carry no noise: nothing of
+them is sent, logged or kept, and nothing is charged, because nothing leaves. Do not pass them on.
+"""
+WANTING = (
+    "Download the federated model from the study's page, and add --model FILE to see it here.\n"
+)
+
+
+class CannotCompare(ConfigError):
+    """The comparison cannot be made; the text says what is missing and what to do."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One study as this site approved it, with its rows."""
+
+    statement: ApprovedProtocol
+    protocol: Protocol
+    rows: Split
+    seen: bool  # whether the federated training saw the rows that are measured on
+
+
+def baseline(folder: Folder, study: str | None, model: Path | None) -> int:
+    """Print the comparison; 0 when it was made.
+
+    Raises FolderBusy while a worker runs here, CannotCompare, and what reading the folder raises.
+    """
+    pin, key = Pin.read(folder), SigningKey.load(folder.key)
+    with folder.alone():
+        approvals = Approvals(folder.protocols, pin.hub_key, pin.institution)
+        statement = _chosen(approvals, study)
+        case = _case(folder, statement, key)
+        federated = _federated(folder, case, model) if model else None
+        sys.stdout.write(f"{FOR_YOU}\n{_about(case)}\n{_head()}")
+        for name, tensors in _models(case, pin.institution, federated):
+            figures = load(MEASURED)(case.protocol, tensors, case.rows.holdout)
+            sys.stdout.write(_line(name, figures))
+        if federated is None:
+            sys.stdout.write(
+                "\nThe federated model: download it from the study's page, and add --model FILE.\n"
+            )
+    return 0
+
+
+def _chosen(approvals: Approvals, study: str | None) -> ApprovedProtocol:
+    known = {found.statement.study: found.statement for found in approvals.known()}
+    if study is None and len(known) == 1:
+        return next(iter(known.values()))
+    if study not in known:
+        raise CannotCompare(
+            f"choose a study with --study: {', '.join(sorted(known)) or 'none is known here yet'} "
+            "(a site knows a study from its first assignment on)"
+        )
+    return known[study]
+
+
+def _case(folder: Folder, statement: ApprovedProtocol, key: SigningKey) -> Case:
+    dataset, protocol = _lent(folder, statement), statement.protocol
+    seen = protocol.evaluation.holdout == 0
+    if seen:
+        evaluation = protocol.evaluation.model_copy(update={"holdout": HELD_OUT})
+        protocol = protocol.model_copy(update={"evaluation": evaluation})
+    try:
+        rows = Datasets(holdout_secret(key), folder.rows).read(dataset, protocol)
+    except RowsUnwritable as error:
+        raise CannotCompare(str(error)) from error
+    except ContractError as error:
+        raise CannotCompare(f"dataset {dataset.name!r} does not fit the study: {error}") from error
+    return Case(statement, protocol, rows, seen)
+
+
+def _lent(folder: Folder, statement: ApprovedProtocol) -> Dataset:
+    dataset = read_config(folder).lent(statement.dataset)
+    if dataset is None:
+        raise CannotCompare(f"site.toml lends no dataset {statement.dataset!r} any more")
+    return dataset
+
+
+def _federated(folder: Folder, case: Case, file: Path) -> Tensors:
+    """The downloaded model, with this site's own layers behind it where the study has such."""
+    first = load(FIRST_MODEL)(case.statement.protocol)
+    try:
+        shared = unpack(file.read_bytes(), first.shared)
+    except OSError as error:
+        raise CannotCompare(f"{file} cannot be read ({type(error).__name__})") from error
+    except TensorError as error:
+        raise CannotCompare(f"{file} is no model of this study: {error}") from error
+    return shared | _own(folder, case.statement, first.own)
+
+
+def _own(folder: Folder, statement: ApprovedProtocol, first: Tensors) -> Tensors:
+    if not first:
+        return first
+    journal = Journal(folder.journal)
+    try:
+        kept = Kept(folder.kept, journal)
+        return kept.newest(statement.study, statement.protocol_digest, first)
+    finally:
+        journal.close()
+
+
+def _models(
+    case: Case, institution: str, federated: Tensors | None
+) -> Iterator[tuple[str, Tensors]]:
+    """(name, whole model), each made when its turn comes."""
+    protocol, data = case.protocol, case.rows.train
+    first = load(FIRST_MODEL)(protocol)
+    yield "before training", first.shared | first.own
+    for name, noised in (("alone, without noise", False), ("alone, the study's noise", True)):
+        done = _progress(name, protocol.rounds.count)
+        yield name, load(TRAINED_ALONE)(protocol, institution, data, noised=noised, round_done=done)
+    if federated is not None:
+        yield "federated", federated
+
+
+def _progress(name: str, rounds: int) -> Callable[[int], None]:
+    """Counts rounds on the line that the figures will take, on a terminal only."""
+
+    def said(number: int) -> None:
+        if sys.stdout.isatty():
+            sys.stdout.write(f"\r{name}: round {number} of {rounds}\033[K\r")
+            sys.stdout.flush()
+
+    return said
+
+
+def _about(case: Case) -> str:
+    protocol, statement = case.protocol, case.statement
+    share = f"{protocol.evaluation.holdout:.0%} of your units"
+    rows = f"Measured on {share}, the study's hold-out, which no training saw."
+    if case.seen:
+        rows = (
+            f"The study holds nothing out. Measured on {share}, which the trainings alone did not\n"
+            "see; the federated one did, with its noise."
+        )
+    return (
+        f"Study {statement.study}, dataset {statement.dataset}, protocol "
+        f"{statement.protocol_digest[:12]}…: {protocol.rounds.count} rounds of "
+        f"{protocol.training.local_steps} steps.\n{rows}\n"
+    )
+
+
+def _head() -> str:
+    return f"{'':<26}" + "".join(f"{title:>13}" for title in FIGURES.values()) + "\n"
+
+
+def _line(name: str, figures: Mapping[str, Any]) -> str:
+    shown = [figures.get(key) for key in FIGURES]
+    cells = "".join(f"{'–' if value is None else format(value, '.3f'):>13}" for value in shown)
+    return f"{name:<26}{cells}\n"
