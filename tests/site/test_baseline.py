@@ -139,11 +139,11 @@ def test_nothing_leaves_is_logged_charged_or_left_behind(
 
 
 def contents(folder: Folder) -> dict[str, bytes]:
-    """Every file but the database's own side files, with its bytes."""
+    """Every file but the database's own side files and the lock, with its bytes."""
     return {
         str(path.relative_to(folder.path)): path.read_bytes()
         for path in folder.path.rglob("*")
-        if path.is_file() and not path.name.startswith("journal.sqlite3-")
+        if path.is_file() and not path.name.startswith(("journal.sqlite3-", "site.lock"))
     }
 
 
