@@ -15,7 +15,7 @@ from accounting.models import DatasetBudget
 from accounting.reports.scopes import Scope
 from accounting.reports.trail import Deed, Trail, spent
 from accounting.selectors import claims, commitments, histories
-from accounting.services.gate import filter_order
+from accounting.selectors.judging import filter_order
 from federation.protocol.document import Protocol
 from studies.models import Institution, Participation, Study
 from studies.selectors.protocols import protocol_of

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from accounting.dp.claims import Claim, Filter, claim
 from accounting.keys import Limit
 from accounting.models import DatasetBudget
-from accounting.selectors import commitments, histories
+from accounting.selectors import commitments, histories, judging
 from accounting.selectors.commitments import Commitments
 from accounting.selectors.histories import Histories, Steps
-from accounting.services import gate
 
 Plans = dict[tuple[str, str], list[Steps]]  # by study and institution
 
@@ -52,7 +51,7 @@ class Books:
             and len(users) < 2
             and all(self._is_sealed(study, place[0]) for study in users)
         )
-        limit, order = gate.terms(budget)
+        limit, order = judging.terms(budget)
         return None if alone else Filter(limit.epsilon, limit.delta, order)
 
     def _is_sealed(self, study: str, institution: str) -> bool:
@@ -63,12 +62,12 @@ class Books:
 def is_sealed(spent: Iterable[tuple[histories.Price, int]], plans: Iterable[Steps]) -> bool:
     """Whether a study's whole history (Merged.key()) is a part of a plan that it sealed."""
     history = tuple(spent)
-    return not history or any(gate.within(history, plan) for plan in plans)
+    return not history or any(judging.within(history, plan) for plan in plans)
 
 
 def kept_by(limit: Limit) -> Filter:
     """The filter of a study's own budget."""
-    return Filter(limit.epsilon, limit.delta, gate.filter_order(limit))
+    return Filter(limit.epsilon, limit.delta, judging.filter_order(limit))
 
 
 def read(institutions: Collection[str] | None = None, study: str | None = None) -> Books:

@@ -9,10 +9,9 @@ from accounting.dp.filters import divergence_limit, proved
 from accounting.dp.fitting import divergence
 from accounting.keys import Limit
 from accounting.models import DatasetBudget
-from accounting.selectors import commitments, histories, shown
+from accounting.refusals import MixedUnits
+from accounting.selectors import commitments, histories, judging, shown
 from accounting.selectors.commitments import Commitments
-from accounting.services import gate
-from accounting.services.refusals import MixedUnits
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def prospects(
     spent, standing = histories.load([institution]), commitments.standing([institution])
     rows = DatasetBudget.objects.filter(institution=institution).order_by("lineage")
     unit = plan[0].unit if plan else unit
-    claims = [gate.Claim(study, institution, row.lineage, unit, plan, bound) for row in rows]
+    claims = [judging.Claim(study, institution, row.lineage, unit, plan, bound) for row in rows]
     return [
         _prospect(row, claim, spent, standing, bound)
         for row, claim in zip(rows, claims, strict=True)
@@ -80,7 +79,7 @@ def at_most(
     Divergences rise with the order, so what the filter allows at its order bounds every lower one;
     None at a higher one. Raises Unbounded.
     """
-    own = gate.filter_order(bound)
+    own = judging.filter_order(bound)
     if order > own:
         return None
     most = divergence(others, order) + divergence_limit(bound.epsilon, bound.delta, own)
@@ -89,15 +88,15 @@ def at_most(
 
 def _prospect(
     row: DatasetBudget,
-    claim: gate.Claim,
+    claim: judging.Claim,
     spent: histories.Histories,
     standing: Commitments,
     bound: Limit | None,
 ) -> Prospect:
-    limit, order = gate.terms(row)
-    verdict = gate.judge_claim(claim, spent, standing, limit, order)
+    limit, order = judging.terms(row)
+    verdict = judging.judge_claim(claim, spent, standing, limit, order)
     planned = standing.with_plan(claim.study, claim.place, claim.plan)
-    other = gate.other_unit(claim, spent, standing) if claim.unit else ""
+    other = judging.other_unit(claim, spent, standing) if claim.unit else ""
     conflict = str(MixedUnits(*claim.place, other, claim.unit)) if other else ""
     if bound is None:
         after = epsilon(planned.demand(spent, claim.place), limit.delta)
@@ -115,7 +114,7 @@ def _prospect(
 
 
 def _committed(
-    claim: gate.Claim,
+    claim: judging.Claim,
     spent: histories.Histories,
     standing: Commitments,
     limit: Limit,
@@ -124,11 +123,11 @@ def _committed(
     """Spent and what other studies committed; by the filter where one of them is adaptive."""
     demand = standing.demand(spent, claim.place, without=claim.study)
     others = any(p.bound and p.study != claim.study for p in standing.at(claim.place))
-    return gate.judge(demand, limit, order).figure if others else epsilon(demand, limit.delta)
+    return judging.judge(demand, limit, order).figure if others else epsilon(demand, limit.delta)
 
 
 def _of_others(
-    claim: gate.Claim, spent: histories.Histories, standing: Commitments
+    claim: judging.Claim, spent: histories.Histories, standing: Commitments
 ) -> tuple[PrivacyEvent, ...]:
     """Everything that all other studies spent of the dataset and have committed on it."""
     rest = {

@@ -12,9 +12,8 @@ from accounting.dp.fitting import Answer, coarse, divergence, rounds_within
 from accounting.dp.planning import ADAPTIVE, Outlook, after, rounds_held
 from accounting.keys import Limit
 from accounting.models import DatasetBudget
-from accounting.selectors import commitments, histories, lending, shown, units, visible
+from accounting.selectors import commitments, histories, judging, lending, shown, units, visible
 from accounting.selectors.commitments import Commitments
-from accounting.services import gate
 from studies.models import Institution, Participation
 from studies.selectors.visibility import Visitor
 
@@ -147,7 +146,7 @@ def _exact(lifetime: Lifetime, rounds: int) -> Answer:
 def _coarse(row: DatasetBudget, budgets: Budgets) -> Answer:
     if budgets.conflict((row.institution, row.lineage)):
         return Answer.ASK
-    limit, order = gate.terms(row)
+    limit, order = judging.terms(row)
     whole = _whole(budgets.found, order)
     cost = sum(budgets.costs(order)) if whole is None else whole
     return coarse(cost, _room(row, budgets, limit, order))
@@ -166,7 +165,7 @@ def _rounds(row: DatasetBudget, budgets: Budgets, limit: Limit, order: float) ->
     room, whole = _room(row, budgets, limit, order), _whole(budgets.found, order)
     if whole is None:
         return rounds_within(budgets.costs(order), room)
-    return budgets.found.draft.rounds if whole <= room * (1 + gate.SLACK) else 0
+    return budgets.found.draft.rounds if whole <= room * (1 + judging.SLACK) else 0
 
 
 def _room(row: DatasetBudget, budgets: Budgets, limit: Limit, order: float) -> float:
@@ -175,7 +174,7 @@ def _room(row: DatasetBudget, budgets: Budgets, limit: Limit, order: float) -> f
 
 
 def _lifetime(row: DatasetBudget, budgets: Budgets) -> Lifetime:
-    limit, order = gate.terms(row)
+    limit, order = judging.terms(row)
     place = (row.institution, row.lineage)
     others, users = budgets.others(place), budgets.users(place)
     if users or budgets.found.draft.schedule == ADAPTIVE:

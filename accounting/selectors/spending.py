@@ -12,8 +12,8 @@ from accounting.dp.events import PrivacyEvent
 from accounting.dp.figures import Figure
 from accounting.models import DatasetBudget, Entry, EntryKind
 from accounting.selectors import claims, commitments, histories, shown
+from accounting.selectors.judging import SLACK
 from accounting.selectors.plain import select
-from accounting.services.gate import SLACK
 
 NOBODY: Mapping[str, Filter | None] = {}
 

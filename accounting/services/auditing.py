@@ -17,9 +17,9 @@ from accounting.dp.accountants import epsilon
 from accounting.dp.audit import METHOD, Measured
 from accounting.dp.figures import Figure
 from accounting.models import Entry, EntryKind
+from accounting.refusals import Conflict
 from accounting.selectors import histories
 from accounting.services import gate
-from accounting.services.refusals import Conflict
 from accounting.services.rows import Draft, append, lock
 
 

@@ -23,7 +23,7 @@ from accounting.models import (
     SiteEntry,
     SiteStatement,
 )
-from accounting.selectors import commitments, histories, spending
+from accounting.selectors import commitments, histories, judging, spending
 from accounting.selectors import reconciliation as books
 from accounting.services import gate
 from accounting.services.rows import Draft, append, lock
@@ -149,7 +149,7 @@ def _facts(claim: _Claim) -> dict[str, Any]:
     plans = commitments.standing([house], [study]).plans
     plan = plans.get((study, house, claim.charge["protocol_digest"]))
     whole = spent.merged_study(study, house).key()
-    sealed = gate.within(whole, plan.steps if plan else gate.NO_PLAN)
+    sealed = judging.within(whole, plan.steps if plan else judging.NO_PLAN)
     return facts | {"event": event.to_json(), "sealed": sealed, "checks": []}
 
 

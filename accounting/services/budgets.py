@@ -14,7 +14,7 @@ from accounting.dp.figures import SMALLEST_DELTA
 from accounting.keys import Limit
 from accounting.models import DatasetBudget, Entry, EntryKind, LedgerHead
 from accounting.selectors import commitments, histories
-from accounting.services.gate import filter_order
+from accounting.selectors.judging import filter_order
 from accounting.services.rows import Draft, append, lock
 from studies.models import Institution, Person
 from studies.services import events

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from accounting.keys import Limit
-from accounting.selectors import commitments, histories
-from accounting.services import gate, ledger, returning
-from accounting.services.refusals import LedgerRefusal, MixedUnits
+from accounting.refusals import LedgerRefusal, MixedUnits
+from accounting.selectors import commitments, histories, judging
+from accounting.services import ledger, returning
 from federation.protocol import plans
 from federation.protocol.document import Protocol
 from studies.models import Participation, Study
@@ -50,17 +50,17 @@ def same_unit(participation: Participation, lineage: str) -> None:
     """
     claim = claim_of(participation.study, participation.institution.slug, lineage)
     spent = histories.load([claim.institution])
-    other = gate.other_unit(claim, spent, commitments.standing([claim.institution]))
+    other = judging.other_unit(claim, spent, commitments.standing([claim.institution]))
     if other:
         raise NotOffered(str(MixedUnits(claim.institution, lineage, other, claim.unit)))
 
 
-def claim_of(study: Study, institution: str, lineage: str) -> gate.Claim:
+def claim_of(study: Study, institution: str, lineage: str) -> judging.Claim:
     """What a study's plan asks of one dataset; an empty plan before it is submitted."""
     protocol = protocol_of(study)
     events = plans.plan_events(protocol) if protocol.plan else ()
     bound = study_limit(protocol) if protocol.plan and protocol.privacy.adaptive else None
-    return gate.Claim(study.slug, institution, lineage, protocol.data.unit, events, bound)
+    return judging.Claim(study.slug, institution, lineage, protocol.data.unit, events, bound)
 
 
 def give_back(study: Study) -> None:

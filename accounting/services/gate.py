@@ -11,38 +11,25 @@ and every other plan that stands, so that two studies cannot starve each other h
 beyond its study's plan leaves the room that others have committed.
 """
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from accounting.dp.accountants import epsilon
 from accounting.dp.events import PrivacyEvent
 from accounting.dp.figures import Figure
-from accounting.dp.filters import (
-    Verdict,
-    best_order,
-    divergence_limit,
-    fits,
-    fits_adaptively,
-    proved,
-    whole_budget,
-)
+from accounting.dp.filters import whole_budget
 from accounting.keys import Key, Limit, Reservation
 from accounting.models import DatasetBudget
-from accounting.selectors import commitments, histories
+from accounting.refusals import BudgetExceeded, MixedUnits, NotLent, PlanExceeds
+from accounting.selectors import commitments, histories, judging
 from accounting.selectors.commitments import Commitments
 from accounting.selectors.plain import select
-from accounting.services.refusals import BudgetExceeded, MixedUnits, NotLent, PlanExceeds
 
 _BUDGETS = (
     "SELECT institution, lineage, epsilon, delta, filter_order FROM accounting_datasetbudget "
     "WHERE id > 0"
 )
-Plan = histories.Steps  # what makes a step cost what it costs → steps in all
-NO_PLAN: Plan = Counter()
-SLACK = 1e-9  # relative; a plan calibrated to exactly its budget must not fail by a rounding
 
 
 @dataclass(frozen=True)
@@ -54,23 +41,6 @@ class Admission:
     sealed: bool
 
 
-@dataclass(frozen=True)
-class Claim:
-    """A whole plan that asks for its place in a dataset's lifetime budget."""
-
-    study: str
-    institution: str
-    lineage: str
-    unit: str
-    plan: tuple[PrivacyEvent, ...]
-    bound: Limit | None = None  # the study's own budget, where its noise is chosen on the way
-
-    @property
-    def place(self) -> tuple[str, str]:
-        """The dataset."""
-        return self.institution, self.lineage
-
-
 @dataclass
 class Gate:
     """Everything that a batch of reservations is checked against, read once under the lock."""
@@ -78,7 +48,7 @@ class Gate:
     institutions: Collection[str]
     spent: histories.Histories
     budgets: Mapping[tuple[str, str], tuple[Limit, float]]
-    plans: Mapping[tuple[str, str, str], Plan]  # of the studies that ask
+    plans: Mapping[tuple[str, str, str], histories.Steps]  # of the studies that ask
     units: dict[tuple[str, str], str]  # of each dataset that something is spent of
 
     @cached_property
@@ -99,12 +69,14 @@ class Gate:
         self._keep_unit(key, event)
         self.spent.add(key.study, key.institution, key.lineage, event)
         whole = self.spent.merged_study(key.study, key.institution)
-        plan = self.plans.get((key.study, key.institution, request.protocol_digest), NO_PLAN)
-        sealed, study = within(whole.key(), plan), whole.events()
+        plan = self.plans.get(
+            (key.study, key.institution, request.protocol_digest), judging.NO_PLAN
+        )
+        sealed, study = judging.within(whole.key(), plan), whole.events()
         alone = self.spent.alone(key.study, key.institution, key.lineage)
         limit = request.study_limit
         judged = {
-            "study": (study, limit, None if sealed else filter_order(limit)),
+            "study": (study, limit, None if sealed else judging.filter_order(limit)),
             "dataset": (
                 self._of_dataset(key, sealed),
                 lifetime,
@@ -148,7 +120,7 @@ def read(requests: Collection[Reservation]) -> Gate:
     return Gate(institutions, spent, budgets, plans, dict(spent.units))
 
 
-def commit(claim: Claim) -> tuple[str, dict[str, str]]:
+def commit(claim: judging.Claim) -> tuple[str, dict[str, str]]:
     """Whether a whole plan may be sealed; the order of the filter and the check, for its row.
 
     Raises:
@@ -160,65 +132,15 @@ def commit(claim: Claim) -> tuple[str, dict[str, str]]:
     if row is None:
         raise NotLent(claim.institution, claim.lineage)
     spent, standing = histories.load([claim.institution]), commitments.standing([claim.institution])
-    if other := other_unit(claim, spent, standing):
+    if other := judging.other_unit(claim, spent, standing):
         raise MixedUnits(claim.institution, claim.lineage, other, claim.unit)
-    limit, order = terms(row)
-    verdict = judge_claim(claim, spent, standing, limit, order)
+    limit, order = judging.terms(row)
+    verdict = judging.judge_claim(claim, spent, standing, limit, order)
     if not verdict.fits:
         raise PlanExceeds(
             "dataset", claim.institution, claim.lineage, verdict.figure, limit, claim.unit
         )
     return row.filter_order, check_json("dataset", limit, verdict.figure)
-
-
-def judge_claim(
-    claim: Claim,
-    spent: histories.Histories,
-    standing: Commitments,
-    limit: Limit,
-    order: float,
-) -> Verdict:
-    """Whether a plan fits a lifetime budget beside all that is spent and all plans that stand.
-
-    By the filter at `order` as soon as another study touched the dataset or has committed on it,
-    and always where the study's noise is chosen on the way: then its whole budget has to fit.
-    """
-    bound = whole_budget(claim.bound.epsilon, claim.bound.delta, order) if claim.bound else 0.0
-    plan = standing.with_plan(claim.study, claim.place, claim.plan, bound, order)
-    alone = not bound and standing.users(spent, claim.place) <= {claim.study}
-    return judge(plan.demand(spent, claim.place), limit, None if alone else order)
-
-
-def other_unit(claim: Claim, spent: histories.Histories, standing: Commitments) -> str:
-    """The privacy unit of the dataset where it is another than the plan's; '' where none is."""
-    bound = spent.units.get(claim.place, "") or standing.unit(claim.place, besides=claim.study)
-    return bound if bound != claim.unit else ""
-
-
-def within(history: Iterable[tuple[histories.Price, int]], plan: Plan) -> bool:
-    """Whether a study's whole history (Merged.key()) is a part of its plan.
-
-    A repeated attempt spends more than was sealed, and somebody chose it after looking at results.
-    """
-    return all(steps <= plan[price] for price, steps in history)
-
-
-def terms(row: DatasetBudget) -> tuple[Limit, float]:
-    """A lifetime budget: its limit, and the order of its filter."""
-    return Limit(float(row.epsilon), float(row.delta)), float(row.filter_order)
-
-
-def filter_order(limit: Limit) -> float:
-    """The order of the filter of a budget: fixed with it."""
-    return best_order(limit.epsilon, limit.delta)
-
-
-def judge(history: tuple[PrivacyEvent, ...], limit: Limit, order: float | None) -> Verdict:
-    """Whether a history fits: by the filter at `order`, or tightly where it is None (sealed)."""
-    ceiling = limit.epsilon * (1 + SLACK)
-    if order is None:
-        return fits(history, ceiling, limit.delta)
-    return fits_adaptively(history, ceiling, limit.delta, order)
 
 
 def figure_json(figure: Figure) -> dict[str, str]:
@@ -232,27 +154,16 @@ def figure_json(figure: Figure) -> dict[str, str]:
     }
 
 
-def bound_json(claim: Claim, order: str) -> dict[str, str]:
+def bound_json(claim: judging.Claim, order: str) -> dict[str, str]:
     """What the row of a claim says beside its plan where the study's noise is chosen on the way."""
     if claim.bound is None:
         return {}
     return {"bound": repr(whole_budget(claim.bound.epsilon, claim.bound.delta, float(order)))}
 
 
-def whole_figure(limit: Limit) -> Figure:
-    """What a study's own filter lets pass at most: its budget, at the order of its filter."""
-    order = filter_order(limit)
-    return proved(divergence_limit(limit.epsilon, limit.delta, order), limit.delta, order)
-
-
 def check_json(scope: str, limit: Limit, figure: Figure) -> dict[str, str]:
     """A check of a budget as a row records it."""
     return {"scope": scope, "limit": repr(limit.epsilon), **figure_json(figure)}
-
-
-def plan_place(body: Mapping[str, Any]) -> tuple[str, str, str]:
-    """What a sealed plan holds for."""
-    return body["study"], body["institution"], body["protocol_digest"]
 
 
 def _check(
@@ -263,7 +174,7 @@ def _check(
     limit: Limit,
     order: float | None,
 ) -> dict[str, str]:
-    verdict = judge(history, limit, order)
+    verdict = judging.judge(history, limit, order)
     if not verdict.fits:
         name = key.study if scope == "study" else key.lineage
         raise BudgetExceeded(scope, key.institution, name, verdict.figure, limit, unit)

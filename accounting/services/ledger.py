@@ -17,10 +17,7 @@ from accounting.dp.accountants import epsilon
 from accounting.dp.events import PrivacyEvent
 from accounting.keys import Key, Limit, Move, Reservation
 from accounting.models import Entry, EntryKind
-from accounting.selectors import told
-from accounting.selectors.plain import select
-from accounting.services import gate
-from accounting.services.refusals import (
+from accounting.refusals import (
     BudgetExceeded,
     Conflict,
     LedgerRefusal,
@@ -28,6 +25,9 @@ from accounting.services.refusals import (
     NotLent,
     PlanExceeds,
 )
+from accounting.selectors import judging, told
+from accounting.selectors.plain import select
+from accounting.services import gate
 from accounting.services.rows import Draft, append, lock
 from accounting.transitions import IllegalTransition
 
@@ -89,7 +89,7 @@ def seal(
         "unit": unit,
         "limit": {"epsilon": repr(study_limit.epsilon), "delta": repr(study_limit.delta)},
         "figure": gate.figure_json(
-            gate.whole_figure(study_limit) if adaptive else epsilon(events, study_limit.delta)
+            judging.whole_figure(study_limit) if adaptive else epsilon(events, study_limit.delta)
         ),
     }
     key = f"{study}/{institution}/sealed/{protocol_digest}"
@@ -98,7 +98,7 @@ def seal(
     found = Entry.objects.filter(idempotency_key=key).first()
     if found is not None:
         return _same(found, draft)
-    claim = gate.Claim(
+    claim = judging.Claim(
         study, institution, lineage, unit, tuple(events), study_limit if adaptive else None
     )
     facts["filter_order"], check = gate.commit(claim)

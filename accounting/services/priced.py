@@ -11,8 +11,8 @@ from accounting.dp.events import PrivacyEvent
 from accounting.dp.figures import Figure
 from accounting.dp.filters import Verdict
 from accounting.keys import Limit
+from accounting.selectors import judging
 from accounting.selectors.histories import Merged, Price
-from accounting.services import gate
 
 Items = tuple[tuple[Price, int], ...]  # Merged.key()
 
@@ -25,8 +25,8 @@ def figure(items: Items, delta: float) -> Figure:
 
 @lru_cache(maxsize=4096)
 def judged(items: Items, limit: Limit, order: float | None) -> Verdict:
-    """What the gate says of a history. Raises as `gate.judge`."""
-    return gate.judge(history(items), limit, order)
+    """What the gate says of a history. Raises as `judging.judge`."""
+    return judging.judge(history(items), limit, order)
 
 
 @lru_cache(maxsize=2048)

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounting.models import Entry, EntryKind
-from accounting.services.refusals import Conflict
+from accounting.refusals import Conflict
 from accounting.services.rows import Draft, append, lock
 
 

@@ -11,10 +11,10 @@ from accounting.dp.events import PrivacyEvent
 from accounting.dp.figures import Figure
 from accounting.keys import Key
 from accounting.models import EntryKind
-from accounting.selectors import written
+from accounting.selectors import judging, written
 from accounting.selectors.commitments import Commitments
 from accounting.selectors.histories import Histories
-from accounting.services import gate, priced, replay_budgets
+from accounting.services import priced, replay_budgets
 from accounting.services.replay_adaptive import Choices
 from accounting.services.replay_audit import Audits
 from accounting.services.wrong import Wrong, check_scope, limit_of, same_figure
@@ -105,7 +105,7 @@ class Replay:
         """Whether a study's history is within its plan, as the row says. Raises Wrong."""
         name = (body["study"], body["institution"], body["protocol_digest"])
         own = self.standing.plans.get(name)
-        sealed = gate.within(history, own.steps if own else gate.NO_PLAN)
+        sealed = judging.within(history, own.steps if own else judging.NO_PLAN)
         if body["sealed"] is not sealed:
             raise Wrong(f"it says sealed: {body['sealed']}, but the sealed plan says {sealed}")
         return sealed
@@ -141,7 +141,7 @@ class Replay:
         if study["delta"] != body["figure"]["delta"]:
             raise Wrong("its figure and the check of the study's budget use different δ")
         limit = limit_of(study)
-        order = None if sealed else gate.filter_order(limit)
+        order = None if sealed else judging.filter_order(limit)
         check_scope(study, "study", priced.judged(history, limit, order).figure)
         place = (key.institution, key.lineage)
         self.check_lifetime(place, dataset)
@@ -161,7 +161,7 @@ class Replay:
             spent = self.spent.merged_dataset(*place).key()
             return priced.judged(spent, limit_of(check), order).figure
         demand = self.standing.demand(self.spent, place, without=study)
-        return gate.judge(demand, limit_of(check), order).figure
+        return judging.judge(demand, limit_of(check), order).figure
 
     def _keep_unit(self, key: Key, event: PrivacyEvent) -> None:
         place = (key.institution, key.lineage)

@@ -12,8 +12,7 @@ from accounting.dp.figures import Figure
 from accounting.dp.filters import whole_budget
 from accounting.keys import Limit
 from accounting.models import EntryKind
-from accounting.selectors import commitments, histories, written
-from accounting.services import gate
+from accounting.selectors import commitments, histories, judging, written
 from accounting.services.wrong import Wrong, check_scope, limit_of, near, same_figure
 
 if TYPE_CHECKING:
@@ -67,12 +66,12 @@ def sealed(state: Replay, body: Body) -> None:
     alone = users <= {body["study"]} and not new.bound
     order = None if alone else float(body["filter_order"])
     demand = state.standing.demand(state.spent, place)
-    check_scope(check, "dataset", gate.judge(demand, limit_of(check), order).figure)
+    check_scope(check, "dataset", judging.judge(demand, limit_of(check), order).figure)
 
 
 def returned(state: Replay, body: Body) -> None:
     """What a study had sealed and never reserved, given back when it ended."""
-    name = gate.plan_place(body)
+    name = body["study"], body["institution"], body["protocol_digest"]
     plan = state.standing.plans.pop(name, None)
     if plan is None or plan.lineage != body["lineage"]:
         raise Wrong("it returns a plan that is not committed")
@@ -118,7 +117,7 @@ def _planned(body: Body, plan: tuple[PrivacyEvent, ...]) -> Figure:
     most = whole_budget(limit.epsilon, limit.delta, float(body["filter_order"]))
     if plan or not near(body["bound"], most):
         raise Wrong("it does not commit what the study's own filter lets pass")
-    return gate.whole_figure(limit)
+    return judging.whole_figure(limit)
 
 
 def _place(body: Body) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from accounting.selectors.export import ledger_text
 from config.launch.outcome import Outcome
 from federation.model_card import model_card
 from federation.selectors import models
+from federation.services import blobs
 
 
 def write_files(outcome: Outcome, folder: Path) -> list[Path]:
@@ -25,7 +26,7 @@ def write_files(outcome: Outcome, folder: Path) -> list[Path]:
     newest = models.latest(outcome.study)
     if newest is not None:
         contents["model_card.md"] = model_card(outcome.study, newest).encode()
-        shutil.copyfile(models.tensors_path(newest), folder / "model.safetensors")
+        shutil.copyfile(blobs.path(newest.reported_digest), folder / "model.safetensors")
     for name, data in contents.items():
         (folder / name).write_bytes(data)
     model = [folder / "model.safetensors"] if newest is not None else []

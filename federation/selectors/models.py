@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from federation.models import Checkpoint
-from federation.services import blobs
 from studies.models import Study
 
 
@@ -42,11 +40,6 @@ def latest(study: Study) -> ModelRow | None:
 def utility(study: Study) -> list[ModelRow]:
     """The models that were measured, by round: what the utility chart draws."""
     return [row for row in checkpoints(study) if row.metrics]
-
-
-def tensors_path(row: ModelRow) -> Path:
-    """The reported model as a safetensors file, for download."""
-    return blobs.path(row.reported_digest)
 
 
 def _model(row: Checkpoint) -> ModelRow:

@@ -6,9 +6,9 @@ from datetime import datetime
 from accounting.dp.adaptive import Proposal, propose
 from accounting.dp.calibration import CalibrationError
 from accounting.dp.filters import best_order
+from accounting.refusals import LedgerRefusal
 from accounting.selectors import histories
 from accounting.services import proposing
-from accounting.services.refusals import LedgerRefusal
 from federation.models import Checkpoint
 from federation.protocol import plans
 from federation.protocol.document import Protocol

@@ -7,6 +7,7 @@ from django.views.decorators.http import require_GET
 
 from federation.model_card import model_card
 from federation.selectors import models
+from federation.services import blobs
 from studies import access
 from studies.attachments import attachment
 from studies.models import Study
@@ -20,7 +21,7 @@ def tensors(request: HttpRequest, slug: str) -> HttpResponseBase:
     access.require_download_model(request.user, study)
     model = _newest_or_404(study)
     name = f"{study.slug}-round-{model.number}.safetensors"
-    file = models.tensors_path(model).open("rb")  # closed by the response
+    file = blobs.path(model.reported_digest).open("rb")  # closed by the response
     return attachment(file, "application/octet-stream", name)
 
 

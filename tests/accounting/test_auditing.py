@@ -6,8 +6,8 @@ import pytest
 
 from accounting.dp.audit import Measured, audit_delta, measure
 from accounting.models import Entry, EntryKind
+from accounting.refusals import Conflict
 from accounting.services import auditing
-from accounting.services.refusals import Conflict
 from accounting.services.replay_audit import Audits
 from accounting.services.verification import verify
 from accounting.services.wrong import Wrong

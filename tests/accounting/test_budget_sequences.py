@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from accounting.models import DatasetBudget, Entry
-from accounting.selectors import commitments, histories
-from accounting.services import attesting, budgets, gate, raising, returning
+from accounting.selectors import commitments, histories, judging
+from accounting.services import attesting, budgets, raising, returning
 from accounting.services.attesting import AttestationRefused
 from accounting.services.budgets import BudgetError
 from accounting.services.ledger import BudgetExceeded, IllegalTransition, Limit
@@ -80,14 +80,14 @@ def promised() -> bool:
     beyond = [
         study
         for study, plan in kept.items()
-        if not gate.within(spent.merged_study(study, "cleveland").key(), plan.steps)
+        if not judging.within(spent.merged_study(study, "cleveland").key(), plan.steps)
     ]
     for study in beyond:
         del plans.plans[kept[study].name]
     users = len(plans.users(spent, PLACE) | set(beyond))
-    limit, order = gate.terms(DatasetBudget.objects.get())
+    limit, order = judging.terms(DatasetBudget.objects.get())
     alone = users == 1 and kept and not beyond
-    return gate.judge(plans.demand(spent, PLACE), limit, None if alone else order).fits
+    return judging.judge(plans.demand(spent, PLACE), limit, None if alone else order).fits
 
 
 class Sequences(TestCase):

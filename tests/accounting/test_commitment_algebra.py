@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from accounting.dp.currency import renyi
 from accounting.keys import Limit
+from accounting.selectors import judging
 from accounting.selectors.commitments import Commitments, steps_of
 from accounting.selectors.histories import Histories
-from accounting.services import gate
 from tests.accounting import builders as b
 
 PLACE = ("cleveland", "heart")
@@ -25,8 +25,8 @@ plans = st.lists(events, min_size=1, max_size=3).map(tuple)
 limits = st.sampled_from([Limit(0.8, 1e-3), Limit(1.6, 1e-3), Limit(3.0, 1e-3)])
 
 
-def claim(study, plan) -> gate.Claim:
-    return gate.Claim(study, *PLACE, "patient", plan)
+def claim(study, plan) -> judging.Claim:
+    return judging.Claim(study, *PLACE, "patient", plan)
 
 
 def standing(asked: dict) -> Commitments:
@@ -38,10 +38,10 @@ def standing(asked: dict) -> Commitments:
 
 def admitted(asked: dict, order_of_arrival, limit: Limit) -> tuple[str, ...]:
     """Who may seal, one after the other, when nothing is spent."""
-    order, found = gate.filter_order(limit), {}
+    order, found = judging.filter_order(limit), {}
     for study in order_of_arrival:
         wanted = claim(study, asked[study])
-        if gate.judge_claim(wanted, Histories(), standing(found), limit, order).fits:
+        if judging.judge_claim(wanted, Histories(), standing(found), limit, order).fits:
             found[study] = asked[study]
     return tuple(sorted(found))
 
@@ -54,8 +54,8 @@ def test_where_all_fit_they_fit_in_any_order(asked, limit):
         assert len(outcomes) == 1
     for found in outcomes:
         everything = [event for study in found for event in asked[study]]
-        order = gate.filter_order(limit) if len(found) > 1 else None
-        assert gate.judge(tuple(everything), limit, order).fits
+        order = judging.filter_order(limit) if len(found) > 1 else None
+        assert judging.judge(tuple(everything), limit, order).fits
 
 
 @settings(max_examples=50, deadline=None)

@@ -11,7 +11,7 @@ from accounting.dp.accountants import epsilon
 from accounting.dp.filters import fits_adaptively
 from accounting.keys import Limit
 from accounting.models import DatasetBudget
-from accounting.services.gate import filter_order
+from accounting.selectors.judging import filter_order
 from federation.protocol import plans
 from studies.models import Event, Participation, Role, Study
 from studies.services import people

@@ -5,6 +5,7 @@ from django.urls import reverse
 
 from federation.model_card import model_card
 from federation.selectors import models
+from federation.services import blobs
 from tests.federation.conftest import advance
 
 
@@ -35,7 +36,7 @@ def test_the_card_is_that_of_the_newest_model(trained, browser):
 def test_the_tensors_are_those_of_the_newest_model(trained, browser):
     answer = browser.get(reverse("model-download", args=[trained.slug]))
     data = b"".join(answer.streaming_content)
-    assert data == models.tensors_path(models.latest(trained)).read_bytes()
+    assert data == blobs.read(models.latest(trained).reported_digest)
 
 
 @pytest.mark.parametrize("name", ["model-card", "model-download"])
