@@ -10,18 +10,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from accounting.dp.accountants import epsilon
 from accounting.dp.events import PrivacyEvent
-from federation.learning import strategies, training
+from federation.learning import modules, strategies, training
 from federation.learning.averaging import last_half
 from federation.learning.initial import initial_tensors
+from federation.learning.losses import Loss
 from federation.protocol import plans
 from federation.protocol.contract import Encoded
 from federation.protocol.document import Protocol
 from federation.protocol.tensors import Tensors
 
 ACCOUNTANT = "pld"
+ORDINARY_STEPS, ORDINARY_BATCH, ORDINARY_RATE = 2000, 64, 1e-3
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,11 @@ class Outcome:
         return max(figure.epsilon for figure in figures)
 
 
-def run(protocol: Protocol, sites: Mapping[str, Encoded], *, private: bool) -> Outcome:
-    """All rounds of a sealed protocol. Without `private` the same steps and clip, and no noise.
+def run(protocol: Protocol, sites: Mapping[str, Encoded], *, part: float = 1.0) -> Outcome:
+    """All rounds of a sealed protocol, every site adding `part` of the plan's noise.
 
-    `sites` are the rows of some, or all, institutions of the protocol's cohort.
+    With 0 the same steps and clip, and no noise. `sites` are the rows of some, or all,
+    institutions of the protocol's cohort.
     """
     assert protocol.plan is not None
     weights = {name: _weight(protocol, name) for name in sites}
@@ -54,7 +58,7 @@ def run(protocol: Protocol, sites: Mapping[str, Encoded], *, private: bool) -> O
     for noise in protocol.plan.noise_multipliers:
         updates = {}
         for name, rows in sites.items():
-            found = _trained(protocol, models[-1], (name, rows), noise if private else 0.0)
+            found = _trained(protocol, models[-1], (name, rows), part * noise)
             updates[name], events[name] = found[0], (*events[name], *found[1])
         models.append(strategy.aggregate(models[-1], updates, weights))
     averaged = protocol.training.iterate_averaging == "last_half"
@@ -98,3 +102,24 @@ def _trained(
     for _ in range(protocol.training.local_steps):
         session.step()
     return session.update(), ()
+
+
+def ordinary(protocol: Protocol, rows: Encoded) -> Tensors:
+    """What anybody would train without a thought of privacy: Adam on shuffled batches, no clip.
+
+    The same for every model, and tuned for none: ORDINARY_STEPS steps of ORDINARY_BATCH rows.
+    """
+    module = modules.load(protocol, initial_tensors(protocol))
+    optimiser = torch.optim.Adam(module.parameters(), lr=ORDINARY_RATE)
+    loss = Loss.of(protocol.training.class_weights)
+    random = np.random.default_rng(protocol.training.seed)
+    order = np.empty(0, dtype=np.int64)
+    for _ in range(ORDINARY_STEPS):
+        if len(order) < ORDINARY_BATCH:
+            order = np.concatenate([order, random.permutation(len(rows.targets))])
+        batch, order = order[:ORDINARY_BATCH], order[ORDINARY_BATCH:]
+        optimiser.zero_grad()
+        logits = module(torch.from_numpy(rows.features[batch]))
+        (loss(logits, torch.from_numpy(rows.targets[batch])) / ORDINARY_BATCH).backward()
+        optimiser.step()
+    return modules.weights(module)

@@ -104,7 +104,7 @@ def judged(
     label, target = case
     cohort = {name: site.declared for name, site in sites.items()}
     protocol = chosen.protocol(label, tried, target, cohort, seed)
-    done, test = run(protocol, trained, private=math.isfinite(target)), together(judges)
+    done, test = run(protocol, trained, part=float(math.isfinite(target))), together(judges)
     scores = predict(protocol=protocol, tensors=done.model, features=test.features)
     metrics = from_scores(scores, test.targets)
     return metrics["log_loss"], metrics["auc"]

@@ -67,6 +67,7 @@ class DataSet:
 
     `load` takes the folder of the data sets. `settings` has one entry for each model (a label)
     and, in it, one for each target ε; `models` the protocol's model section for each label.
+    `rules` give a score, float64 [rows], without any training: what a model has to beat.
     """
 
     title: str
@@ -75,6 +76,7 @@ class DataSet:
     load: Callable[[Path], Mapping[str, Site]]
     models: Mapping[str, Numbers]
     settings: Mapping[str, Mapping[float, Settings]]
+    rules: Mapping[str, Callable[[Encoded], np.ndarray]] = field(default_factory=dict)
 
     def protocol(
         self, label: str, chosen: Settings, target: float, cohort: Mapping[str, int], seed: int
