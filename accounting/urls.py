@@ -6,6 +6,7 @@ from accounting.views import (
     attesting,
     budgets,
     bundles,
+    houses,
     issuing,
     journals,
     ledger,
@@ -51,6 +52,8 @@ urlpatterns = [
     path("reports/<slug:sha256>/", issuing.page, name="issued-report"),
     path("reports/<slug:sha256>/sign/", issuing.sign, name="report-sign"),
     path("reports/<slug:sha256>/report.<str:form>", issuing.as_file, name="issued-report-file"),
+    path("institutions/<slug:slug>/panels/house/", houses.house, name="panel-house"),
+    path("panels/verdict/", houses.verdict, name="panel-verdict"),
     path(STUDY + "panels/budget/", panels.budget, name="panel-budget"),
     path(
         STUDY + "institutions/<slug:institution>/panels/lending/",

@@ -2,12 +2,10 @@
 
 from django.urls import path
 
-from federation.views import cancelling, closing, downloads, houses, panels
+from federation.views import cancelling, closing, downloads, panels
 
 STUDY = "studies/<slug:slug>/"
 urlpatterns = [
-    path("institutions/<slug:slug>/panels/house/", houses.house, name="panel-house"),
-    path("panels/verdict/", houses.verdict, name="panel-verdict"),
     path(STUDY + "panels/rounds/", panels.rounds, name="panel-rounds"),
     path(STUDY + "panels/utility/", panels.utility, name="panel-utility"),
     path(STUDY + "panels/audit/", panels.audit, name="panel-audit"),

@@ -32,7 +32,7 @@ def house(request: HttpRequest, slug: str) -> HttpResponse:
         "released": released.count(),
         "studies": released.values("study").distinct().count(),
     }
-    return render(request, "federation/panels/house.html", context)
+    return render(request, "accounting/panels/house.html", context)
 
 
 @login_required
@@ -48,4 +48,4 @@ def verdict(request: HttpRequest) -> HttpResponse:
         "budgets": len(budgets.rows),
         "nearly": [row for row in budgets.rows if row.share >= NEARLY],
     }
-    return render(request, "federation/panels/verdict.html", context)
+    return render(request, "accounting/panels/verdict.html", context)
