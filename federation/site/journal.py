@@ -107,12 +107,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         with translated(path):
-            self._rows = sqlite3.connect(path, isolation_level=None)
-            path.chmod(0o600)
-            # FULL syncs at every commit: a charge that returned survives a power cut.
-            self._rows.execute("PRAGMA journal_mode = WAL")
-            self._rows.execute("PRAGMA synchronous = FULL")
-            self._rows.executescript(_SCHEMA)
+            self._rows = opened(path, _SCHEMA)
         entries = tuple(self.entries())
         verify(entries, path)
         self._head = (entries[-1].sequence, entries[-1].digest) if entries else (0, GENESIS)
@@ -255,6 +250,19 @@ def _event(text: str) -> PrivacyEvent:
 def as_json(entries: tuple[Entry, ...]) -> list[Mapping[str, Any]]:
     """The entries as JSON objects, for comparison with the hub's ledger."""
     return [entry.to_json() for entry in entries]
+
+
+def opened(path: Path, schema: str) -> sqlite3.Connection:
+    """A file of the site's own, for writing: its owner's alone, synced at every commit.
+
+    So what returned survives a power cut.
+    """
+    rows = sqlite3.connect(path, isolation_level=None)
+    path.chmod(0o600)
+    rows.execute("PRAGMA journal_mode = WAL")
+    rows.execute("PRAGMA synchronous = FULL")
+    rows.executescript(schema)
+    return rows
 
 
 @contextmanager

@@ -5,11 +5,10 @@ A Rényi filter is valid at any order that was fixed before the first loss, and 
 the journal's file, beside the losses that it belongs to.
 """
 
-import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
-from federation.site.journal import translated
+from federation.site.journal import opened, translated
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS filter_orders (
@@ -27,11 +26,7 @@ class Orders:
     def __init__(self, path: Path) -> None:
         self._path = path
         with translated(path):
-            self._rows = sqlite3.connect(path, isolation_level=None)
-            path.chmod(0o600)
-            self._rows.execute("PRAGMA journal_mode = WAL")
-            self._rows.execute("PRAGMA synchronous = FULL")
-            self._rows.executescript(_SCHEMA)
+            self._rows = opened(path, _SCHEMA)
 
     def close(self) -> None:
         """Let go of the file."""

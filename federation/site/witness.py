@@ -19,7 +19,7 @@ from typing import Any
 from accounting.log import merkle
 from accounting.log.checkpoints import CheckpointError, SignedCheckpoint
 from federation.protocol.keys import verify
-from federation.site.journal import translated
+from federation.site.journal import opened, translated
 
 ADVICE = "run `python -m federation.site witness` and speak with the hub's operator"
 LONGEST = 64 * 1024  # characters of evidence that are kept of one answer
@@ -101,11 +101,7 @@ class Witness:
         self._hub_key = hub_key
         self._clock = clock
         with translated(path):
-            self._rows = sqlite3.connect(path, isolation_level=None)
-            path.chmod(0o600)
-            self._rows.execute("PRAGMA journal_mode = WAL")
-            self._rows.execute("PRAGMA synchronous = FULL")
-            self._rows.executescript(_SCHEMA)
+            self._rows = opened(path, _SCHEMA)
         self.newest = self._newest()
         self.blocked = self.newest.why if self.newest.verdict == Verdict.REFUSED else ""
 
