@@ -23,7 +23,6 @@ from federation import phases
 from federation.models import (
     Assignment,
     Checkpoint,
-    Contribution,
     Round,
     RoundStatus,
 )
@@ -314,9 +313,7 @@ def _checkpoint(study: Study, number: int, made: closing.Model, now: datetime) -
 
 def _acknowledge(round_: Round, model_digest: str, now: datetime) -> None:
     """What was released became part of a model: for each contribution used, in one batch."""
-    used = Contribution.objects.filter(
-        assignment__round=round_, assignment__phase=round_.phase, accepted=True
-    ).select_related("assignment__institution", "assignment__round__study")
+    used = rounds.accepted(round_, round_.phase).select_related("assignment__round__study")
     rows = [contribution.assignment for contribution in used]
     keys = keys_of(rows)
     facts = {"model_digest": model_digest}

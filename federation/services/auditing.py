@@ -18,7 +18,7 @@ from federation.protocol import messages
 from federation.protocol.audit import Coins, FalseCoins, coins_of, commitment_of
 from federation.protocol.document import Protocol
 from federation.protocol.tensors import TensorError, Tensors, unpack
-from federation.services import blobs
+from federation.services import blobs, rounds
 from federation.services.checks import Unfit
 from federation.services.facts import keys_of
 from studies.models import Institution, Study
@@ -185,10 +185,8 @@ def _refutation(where: str, finding: Finding | Together, unit: str) -> str:
 
 def reveals(round_: Round) -> list[Contribution]:
     """The accepted reveals of the round, by institution."""
-    rows = Contribution.objects.filter(
-        assignment__round=round_, assignment__phase=phases.REVEAL.name, accepted=True
-    ).select_related("assignment__institution", "assignment__round__study")
-    return list(rows.order_by("assignment__institution__slug"))
+    rows = rounds.accepted(round_, phases.REVEAL.name)
+    return list(rows.select_related("assignment__round__study"))
 
 
 def _check_reveal(tensors: Tensors, bound: str | None) -> None:

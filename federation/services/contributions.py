@@ -19,7 +19,7 @@ from federation.protocol import messages
 from federation.protocol.canonical import digest
 from federation.services import auditing, blobs, checks, deliveries, witnessing
 from federation.services.deliveries import Closed
-from federation.services.facts import keys_of
+from federation.services.facts import keys_of, place_of
 from federation.services.settling import UNSETTLED
 from studies.models import Institution
 from studies.selectors.protocols import protocol_of
@@ -308,15 +308,7 @@ def _moves(
 
 def _tell(row: Assignment, kind: str, reason: str, **more: str) -> None:
     payload = more | ({"reason": reason} if reason else {})
-    events.record(
-        kind,
-        study=row.round.study,
-        institution=row.institution,
-        round=row.round.number,
-        attempt=row.round.attempt,
-        phase=row.phase,
-        **payload,
-    )
+    events.record(kind, **place_of(row), **payload)
 
 
 def _wake_when_complete(row: Assignment) -> None:

@@ -13,7 +13,7 @@ from federation import phases
 from federation.models import Assignment, AssignmentStatus, RoundStatus
 from federation.protocol import messages
 from federation.services import pacing
-from federation.services.facts import keys_of
+from federation.services.facts import keys_of, place_of
 from federation.services.settling import UNSETTLED
 from studies.models import Approval, Institution
 from studies.services import events
@@ -80,14 +80,7 @@ def _charge(row: Assignment, now: datetime) -> bool:
         ledger.charge(keys_of([fresh])[fresh.id], now=now)
     fresh.status, fresh.taken_at = AssignmentStatus.TAKEN, now
     fresh.save(update_fields=["status", "taken_at"])
-    events.record(
-        "assignment_taken",
-        study=fresh.round.study,
-        institution=fresh.institution,
-        round=fresh.round.number,
-        attempt=fresh.round.attempt,
-        phase=fresh.phase,
-    )
+    events.record("assignment_taken", **place_of(fresh))
     return True
 
 

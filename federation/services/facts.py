@@ -1,5 +1,7 @@
 """What rows mean to the other parts: ledger keys, limits and the events a phase must cost."""
 
+from typing import Any
+
 from accounting.dp.events import PrivacyEvent
 from accounting.keys import Key
 from federation.models import Assignment, Round
@@ -19,6 +21,17 @@ def key_of(study: Study, part: Participation, round_: Round, phase: str) -> Key:
     return Key(
         study.slug, part.institution.slug, part.lineage, round_.number, round_.attempt, phase
     )
+
+
+def place_of(row: Assignment) -> dict[str, Any]:
+    """What an event about an assignment says of where it stands."""
+    return {
+        "study": row.round.study,
+        "institution": row.institution,
+        "round": row.round.number,
+        "attempt": row.round.attempt,
+        "phase": row.phase,
+    }
 
 
 def keys_of(assignments: list[Assignment]) -> dict[int, Key]:

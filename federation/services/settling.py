@@ -8,7 +8,7 @@ from accounting.models import EntryKind
 from accounting.services import ledger
 from federation import phases
 from federation.models import Assignment, AssignmentStatus, Round, RoundStatus
-from federation.services.facts import keys_of
+from federation.services.facts import keys_of, place_of
 from studies.services import events
 
 UNSETTLED = (AssignmentStatus.OPEN, AssignmentStatus.TAKEN)
@@ -45,7 +45,7 @@ def settle(
     Assignment.objects.bulk_update(assignments, ["status", "reason"])
     for row in assignments:
         if tell and row.status == AssignmentStatus.LOST:
-            _tell_lost(row, reason)
+            events.record("assignment_lost", **place_of(row), reason=reason)
 
 
 def end(round_: Round, reason: str, now: datetime) -> None:
@@ -62,17 +62,5 @@ def fail(round_: Round, reason: str, now: datetime) -> None:
         study=round_.study,
         round=round_.number,
         attempt=round_.attempt,
-        reason=reason,
-    )
-
-
-def _tell_lost(row: Assignment, reason: str) -> None:
-    events.record(
-        "assignment_lost",
-        study=row.round.study,
-        institution=row.institution,
-        round=row.round.number,
-        attempt=row.round.attempt,
-        phase=row.phase,
         reason=reason,
     )

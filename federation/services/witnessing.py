@@ -13,6 +13,7 @@ from accounting.services import checkpoints
 from accounting.services.checkpoints import LedgerRewritten
 from accounting.services.hub_key import hub_key
 from federation.models import Assignment
+from federation.services.facts import place_of
 from studies.models import Event, Study
 from studies.services import events, studies
 
@@ -60,15 +61,7 @@ def failed(row: Assignment) -> None:
     told = Event.objects.filter(kind="witness_failed", study=study, institution=row.institution)
     if told.filter(payload__assignment=row.uid).exists():
         return
-    events.record(
-        "witness_failed",
-        study=study,
-        institution=row.institution,
-        assignment=row.uid,
-        round=row.round.number,
-        attempt=row.round.attempt,
-        phase=row.phase,
-    )
+    events.record("witness_failed", **place_of(row), assignment=row.uid)
     studies.hold_if_running(
         study.pk,
         reason=f"The site of {row.institution} refuses to go on: the hub's ledger does not "
