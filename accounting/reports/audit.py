@@ -1,6 +1,5 @@
 """Section 9 of the report: the empirical lower bound, from the coins that the ledger holds."""
 
-from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
 from accounting.models import EntryKind
@@ -62,7 +61,7 @@ def _run(committed: Body, revealed: Body | None, unit: str) -> dict[str, Any]:
 def _result(found: dict[str, Any], unit: str) -> str:
     figure, lower = found["figure"], float(found["lower"])
     epsilon = float(figure["epsilon"])
-    words = f"ε ≥ {_down(found['lower'])} at δ = {float(figure['delta']):g}"
+    words = f"ε ≥ {shown.down(lower)} at δ = {float(figure['delta']):g}"
     derived = (
         f"the ledger's ε = {shown.up(epsilon)} at that δ ({figure['accountant'].upper()} "
         f"accountant, {unit}, this study at that institution)"
@@ -70,8 +69,3 @@ def _result(found: dict[str, Any], unit: str) -> str:
     if lower > epsilon:
         return f"REFUTED: {words}, above {derived}; do not use the model"
     return f"{words}, below {derived}: consistent with it"
-
-
-def _down(lower: str) -> str:
-    """A lower bound for people, rounded down: never more than was shown."""
-    return str(Decimal(lower).quantize(Decimal("0.001"), rounding=ROUND_FLOOR))

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from accounting.dp.accountants import epsilon
@@ -39,7 +38,7 @@ def certified(events: Sequence[PrivacyEvent], delta: float) -> dict[str, str] | 
     return {
         "low": repr(found.low),
         "high": repr(found.epsilon),
-        "shown": f"[{_down(found.low or 0.0)}, {found.shown()}]",
+        "shown": f"[{shown.down(found.low or 0.0)}, {found.shown()}]",
         "accountant": found.accountant,
         "version": found.version,
         "discretisation": found.discretisation,
@@ -57,7 +56,7 @@ def percent_sure(spent: float) -> str:
     Kairouz, Oh and Viswanath 2015 (arXiv 1311.0776): the trade-off of (ε, 0).
     """
     share = 100.0 / (1.0 + math.exp(-spent))
-    return str(Decimal(repr(share)).quantize(Decimal("0.1"), rounding=ROUND_CEILING))
+    return shown.up(share, places=1)
 
 
 def at_other_deltas(
@@ -72,7 +71,3 @@ def _shown(events: Sequence[PrivacyEvent], delta: float, by: Filter | None) -> s
         return claim(events, delta, by).claimed.shown()
     except Unbounded:
         return "not bounded by this accountant"
-
-
-def _down(value: float) -> str:
-    return shown.down(value)

@@ -6,9 +6,9 @@ ODOMETER = "an odometer: it may be shown, not claimed"
 _STEP = Decimal("0.001")
 
 
-def up(epsilon: float) -> str:
-    """Three places, never less than was spent."""
-    return str(Decimal(repr(epsilon)).quantize(_STEP, rounding=ROUND_CEILING))
+def up(epsilon: float, places: int = 3) -> str:
+    """Never less than was spent."""
+    return str(Decimal(repr(epsilon)).quantize(Decimal(1).scaleb(-places), ROUND_CEILING))
 
 
 def down(epsilon: float) -> str:
