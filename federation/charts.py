@@ -8,6 +8,10 @@ SERIES = (
     ("accuracy", "Accuracy", "#2a8a7f", "solid", "circle"),
     ("auc", "Area under the ROC curve", "#c0762b", "dash", "diamond"),
 )
+ERRORS = (
+    ("mae", "Mean absolute error", "#2a8a7f", "solid", "circle"),
+    ("rmse", "Root mean square error", "#c0762b", "dash", "diamond"),
+)
 Figure = dict[str, Any]
 
 
@@ -22,14 +26,21 @@ class Measured(Protocol):
 
 
 def utility(models: Sequence[Measured]) -> Figure:
-    """Accuracy and AUC (0 to 1) of each measured model by round; undefined points are gaps."""
+    """Accuracy and AUC (0 to 1) of each measured model by round; undefined points are gaps.
+
+    Of a number: the two errors, in its own unit.
+    """
     numbers = [model.number for model in models]
+    errors = any("mae" in model.metrics for model in models)
+    layout = _layout("Round", numbers)
+    if errors:
+        layout["yaxis"] = {"rangemode": "tozero"}
     return {
         "data": [
             _line(label, numbers, [model.metrics.get(key) for model in models], *style)
-            for key, label, *style in SERIES
+            for key, label, *style in (ERRORS if errors else SERIES)
         ],
-        "layout": _layout("Round", numbers),
+        "layout": layout,
     }
 
 

@@ -11,14 +11,20 @@ from accounting.keys import Limit
 from accounting.selectors import claims, shown
 from federation.learning import architectures
 from federation.protocol import plans
-from federation.protocol.document import Protocol
+from federation.protocol.document import NumberTarget, Protocol
 from federation.selectors import models
 from studies.models import Study
 from studies.selectors.protocols import protocol_of
 
 UNITS = {"row": "one row", "patient": "one patient"}
-SHOWN = ("accuracy", "auc", "log_loss", "sensitivity", "specificity")
-SHORT = {"auc": "AUC", "log_loss": "log loss"}
+SHOWN = ("accuracy", "auc", "log_loss", "sensitivity", "specificity", "mae", "rmse", "bias")
+SHORT = {
+    "auc": "AUC",
+    "log_loss": "log loss",
+    "mae": "mean absolute error",
+    "rmse": "root mean square error",
+    "bias": "mean of prediction less truth",
+}
 
 
 def model_card(study: Study, row: models.ModelRow) -> str:
@@ -75,7 +81,7 @@ def _data(protocol: Protocol) -> str:
             "",
             _table(["feature", "kind", "declared values", "missing"], rows),
             "",
-            f"- Target: {_line(target.column)}, classes {', '.join(map(_line, target.labels))}",
+            f"- Target: {_line(target.column)}, {_outcomes(protocol)}",
             f"- Unit of privacy: {unit}",
             "- Scaling uses the declared values only, never a site's own mean or spread.",
         ]
@@ -191,10 +197,17 @@ def _limits(protocol: Protocol) -> str:
             "not seen in training.",
             "- Differential privacy bounds what the model tells about each unit. It says nothing "
             "about groups, nor whether the model is still personal data in law.",
-            f"- Quality differs between institutions; classes: "
-            f"{', '.join(map(_line, protocol.data.target.labels))}.",
+            f"- Quality differs between institutions; target: {_outcomes(protocol)}.",
         ]
     )
+
+
+def _outcomes(protocol: Protocol) -> str:
+    """What may be predicted."""
+    target = protocol.data.target
+    if isinstance(target, NumberTarget):
+        return f"a number from {_values(target)}"
+    return f"classes {', '.join(map(_line, target.labels))}"
 
 
 def _values(column: Any) -> str:

@@ -18,8 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
+from federation.protocol import histograms
 from federation.protocol.audit import COMMIT as COMMIT_NAME
 from federation.protocol.audit import FREE, shape
 from federation.protocol.audit import REVEAL as REVEAL_NAME
@@ -50,10 +49,7 @@ class Phase:
 
 
 def _histogram(protocol: Protocol, model: Tensors) -> Tensors:
-    """Zeros shaped [bins, 2] for two classes, else [K, K] (predicted × true)."""
-    classes = len(protocol.data.target.classes)
-    rows = protocol.evaluation.bins if classes == 2 else classes
-    return {"histogram": np.zeros((rows, classes), dtype=np.float32)}
+    return histograms.empty(protocol)
 
 
 TRAIN = Phase("train", "digest", -1, True, lambda protocol, number: True, lambda p, model: model)

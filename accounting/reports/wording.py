@@ -34,6 +34,9 @@ BY_THE_RULES = "the rules, no person"
 METRICS = {
     "auc": "area under the ROC curve",
     "log_loss": "log loss",
+    "mae": "mean absolute error",
+    "rmse": "root mean square error",
+    "bias": "mean of prediction less truth",
     "rows": "rows measured on",
 }
 NOT_A_STUDY = "of each study; read the report of that study"

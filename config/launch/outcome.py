@@ -14,6 +14,12 @@ from federation.selectors.audits import audits
 from studies.models import Study
 from studies.states import StudyStatus
 
+# Of each kind of target: which metrics the table shows, and what heads their columns.
+METRICS = {
+    "class": {"accuracy": "accuracy", "auc": "AUC"},
+    "number": {"mae": "mean error", "rmse": "RMSE"},
+}
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -89,7 +95,8 @@ def table(outcome: Outcome) -> str:
         slug: dict(spending.burn_down(outcome.study.slug, slug, delta, losses[slug].by))
         for slug in slugs
     }
-    heads = ["round", "sites", "accuracy", "AUC", *(f"ε {s}" for s in slugs), "ε left"]
+    shown_metrics = METRICS[protocol.data.target.kind]
+    heads = ["round", "sites", *shown_metrics.values(), *(f"ε {s}" for s in slugs), "ε left"]
     rows = [heads]
     for point in outcome.study.checkpoints.filter(number__gt=0):
         figures = [curves[slug].get(point.number) for slug in slugs]
@@ -99,8 +106,7 @@ def table(outcome: Outcome) -> str:
             [
                 str(point.number),
                 f"{len(point.contributors)}/{len(slugs)}",
-                _shown(metrics.get("accuracy")),
-                _shown(metrics.get("auc")),
+                *(_shown(metrics.get(name)) for name in shown_metrics),
                 *(figure.shown() if figure else "–" for figure in figures),
                 shown.down(budget - worst),
             ]
@@ -131,7 +137,8 @@ def _withheld(outcome: Outcome) -> list[str]:
     why = metrics.get("sites", {}).get("withheld")
     if metrics.get("public") or not why:
         return []
-    return [f"accuracy and AUC withheld: {why}"]
+    names = METRICS[outcome.protocol.data.target.kind]
+    return [f"{' and '.join(names.values())} withheld: {why}"]
 
 
 def _claims(outcome: Outcome, slugs: list[str]) -> dict[str, Claim]:

@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 from federation.learning.gradients import clipped_rows, flat
 from federation.protocol.cells import Arrays
 from federation.protocol.contract import Columns, Encoded, encode
-from federation.protocol.document import ArrayColumn, CategoryColumn, Protocol
+from federation.protocol.document import (
+    ArrayColumn,
+    CategoryColumn,
+    DataContract,
+    NumberColumn,
+    NumberTarget,
+    Protocol,
+)
 from federation.protocol.encoding import text_array
 from federation.protocol.plans import batch_denominator
 from federation.protocol.stored import Stored
@@ -50,14 +57,9 @@ def canaries(protocol: Protocol) -> Encoded:
         if isinstance(column, ArrayColumn):
             columns[column.name] = _at_bounds(protocol.digest, column, count)
             continue
-        if isinstance(column, CategoryColumn):
-            cells = column.categories
-        else:
-            # Spelt so that no list of texts for "missing" names it by accident.
-            cells = [f"{bound:.17e}" for bound in (column.low, column.high)]
+        cells = column.categories if isinstance(column, CategoryColumn) else _bounds(column)
         columns[column.name] = _chosen(cells, draws[place])
-    classes = [values[0] for values in contract.target.classes]
-    columns[contract.target.column] = _chosen(classes, draws[-1])
+    columns[contract.target.column] = _chosen(_outcomes(contract), draws[-1])
     if contract.patient_column is not None:
         columns[contract.patient_column] = text_array([f"canary {n}" for n in range(count)])
     return encode(columns, contract, keyed_order=None)
@@ -200,6 +202,18 @@ def _at_bounds(digest: str, column: ArrayColumn, count: int) -> Arrays:
     """Each number of an array at one of its bounds, by a draw of its own."""
     draws = _draws(f"{digest}\n{column.name}", count, math.prod(column.shape)).T
     return Arrays(np.where(draws % 2, np.float32(column.high), np.float32(column.low)))
+
+
+def _outcomes(contract: DataContract) -> list[str]:
+    target = contract.target
+    if isinstance(target, NumberTarget):
+        return _bounds(target)
+    return [values[0] for values in target.classes]
+
+
+def _bounds(declared: NumberColumn | NumberTarget) -> list[str]:
+    """Spelt so that no list of texts for "missing" names one by accident."""
+    return [f"{bound:.17e}" for bound in (declared.low, declared.high)]
 
 
 def _chosen(cells: Sequence[str], draws: NDArray[np.uint32]) -> NDArray[np.object_]:

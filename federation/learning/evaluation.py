@@ -1,20 +1,24 @@
 """Looking at a model: predictions, and the one noised histogram that a site may release.
 
-Accuracy, ROC-AUC, sensitivity, specificity and calibration are all computed from the histogram
-at the hub, at no further cost (post-processing).
+Accuracy, ROC-AUC, sensitivity, specificity and calibration, or for a number the mean absolute
+error, its root mean square and the bias, are all computed from the histogram at the hub, at no
+further cost (post-processing).
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from accounting.dp.events import Mechanism, PrivacyEvent
+from federation.learning.metrics import Metrics, from_scores, from_values
 from federation.learning.modules import load
 from federation.learning.noise import Floats, Keystream, gaussian
+from federation.protocol import histograms
 from federation.protocol.contract import Encoded
-from federation.protocol.document import Protocol
+from federation.protocol.document import NumberTarget, Protocol
 from federation.protocol.priced import Priced
 from federation.protocol.stored import Stored
 from federation.protocol.tensors import Tensors
@@ -23,14 +27,38 @@ _CHUNK_ROWS = 65_536
 
 
 def predict(*, protocol: Protocol, tensors: Tensors, features: NDArray[np.float32]) -> Floats:
-    """The probability of each class: float64 [rows, classes], each row adding up to 1."""
+    """The probability of each class: float64 [rows, classes], each row adding up to 1.
+
+    For a number: float64 [rows, 1], in its own unit, held to the declared bounds.
+    """
+    target = protocol.data.target
     module = load(protocol, tensors).eval()
-    parts = [np.empty((0, len(protocol.data.target.classes)))]
+    numbers = isinstance(target, NumberTarget)
+    parts = [np.empty((0, 1 if isinstance(target, NumberTarget) else len(target.classes)))]
     with torch.no_grad():
         for first in range(0, len(features), _CHUNK_ROWS):
             rows = torch.tensor(features[first : first + _CHUNK_ROWS], dtype=torch.float32)
-            parts.append(_probabilities(module(rows).double()).numpy())
-    return np.concatenate(parts)
+            found = module(rows).double()
+            parts.append((found if numbers else _probabilities(found)).numpy())
+    found = np.concatenate(parts)
+    return unscaled(found, target) if isinstance(target, NumberTarget) else found
+
+
+def unscaled(values: NDArray[Any], target: NumberTarget) -> Floats:
+    """float64: values of −1 … 1 in the target's own unit, held to its bounds."""
+    # A model with infinite weights predicts NaN; that must not raise, for it would tell.
+    held = np.clip(np.nan_to_num(np.asarray(values, dtype=np.float64), nan=-1.0), -1, 1)
+    found: Floats = target.low + (held + 1) / 2 * target.span
+    return found
+
+
+def measured(*, protocol: Protocol, tensors: Tensors, rows: Encoded) -> Metrics:
+    """Metrics of public rows, without noise: as `from_scores`, or `from_values` for a number."""
+    found = predict(protocol=protocol, tensors=tensors, features=rows.features)
+    target = protocol.data.target
+    if isinstance(target, NumberTarget):
+        return from_values(found[:, 0], unscaled(rows.targets, target))
+    return from_scores(found, rows.targets)
 
 
 def histogram(
@@ -39,8 +67,10 @@ def histogram(
     """The noised histogram of predictions against true classes, with the event it cost.
 
     Two classes: float32 [bins, 2], the predicted probability of the second class against the
-    true class. More: float32 [classes, classes], predicted against true. One Gaussian mechanism
-    whose L2 sensitivity is 1: a unit of several rows adds the mean of its rows.
+    true class. More: float32 [classes, classes], predicted against true. A number: [bins, 2], the
+    size of the error (`histograms.error_edges`) against whether the prediction is above the
+    truth. One Gaussian mechanism whose L2 sensitivity is 1: a unit of several rows adds the mean
+    of its rows.
     """
     event = PrivacyEvent(
         Mechanism.GAUSSIAN,
@@ -57,11 +87,15 @@ def histogram(
 
 def _counted(protocol: Protocol, tensors: Tensors, data: Encoded | Stored) -> Floats:
     """The histogram, of rows in files piece by piece."""
-    bins, classes = protocol.evaluation.bins, len(protocol.data.target.classes)
-    counts: Floats = np.zeros((bins if classes == 2 else classes, classes))
+    counts: Floats = np.zeros(histograms.shape(protocol))
+    target, bins = protocol.data.target, protocol.evaluation.bins
     for piece in _pieces(data):
-        probabilities = predict(protocol=protocol, tensors=tensors, features=piece.features)
-        counts += count(probabilities, piece, bins)
+        values = predict(protocol=protocol, tensors=tensors, features=piece.features)
+        if isinstance(target, NumberTarget):
+            errors = (values[:, 0] - unscaled(piece.targets, target)) / target.span
+            counts += count_errors(errors, piece, bins)
+        else:
+            counts += count(values, piece, bins)
     return counts
 
 
@@ -79,11 +113,21 @@ def count(probabilities: Floats, data: Encoded, bins: int) -> Floats:
     """The histogram before its noise. Adding or removing one unit moves it by at most 1 in L2."""
     classes = probabilities.shape[1]
     rows = bins if classes == 2 else classes
-    cells = _rows(probabilities, bins) * classes + data.targets
+    return _weighted(_rows(probabilities, bins) * classes + data.targets, (rows, classes), data)
+
+
+def count_errors(errors: Floats, data: Encoded, bins: int) -> Floats:
+    """The same for a number, [bins, 2]; `errors` [n] are prediction less truth over the span."""
+    places = histograms.error_bin(np.abs(errors), bins)
+    return _weighted(places * 2 + (errors > 0), (bins, 2), data)
+
+
+def _weighted(cells: NDArray[np.int64], shape: tuple[int, int], data: Encoded) -> Floats:
+    """How many units fell into each cell of the flat histogram, a unit's rows sharing one."""
     per_unit = np.bincount(data.units, minlength=data.n_units)
     weights = 1.0 / np.maximum(per_unit, 1)[data.units]
-    counts: Floats = np.bincount(cells, weights, minlength=rows * classes).astype(np.float64)
-    return counts.reshape(rows, classes)
+    counts: Floats = np.bincount(cells, weights, minlength=shape[0] * shape[1]).astype(np.float64)
+    return counts.reshape(shape)
 
 
 def _rows(probabilities: Floats, bins: int) -> NDArray[np.int64]:

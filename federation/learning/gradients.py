@@ -4,10 +4,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from federation.learning import engines
+from federation.learning import engines, losses
 from federation.learning.clipping import clip_factors
 from federation.learning.layout import Layout
-from federation.learning.losses import Loss
 from federation.learning.modules import load
 from federation.protocol.contract import Encoded
 from federation.protocol.document import Protocol
@@ -27,7 +26,7 @@ def clipped_rows(protocol: Protocol, model: Tensors, rows: Encoded, *, stride: i
     training = protocol.training
     example = torch.zeros(2, *rows.features.shape[1:])
     engine = engines.chosen(training.engine, module, example)
-    gradients = engine.gradients(module, Loss.of(training.class_weights), example)
+    gradients = engine.gradients(module, losses.of(protocol), example)
     order = _by_name(module)
     parts = []
     for first in range(0, len(rows.targets), _CHUNK_ROWS):

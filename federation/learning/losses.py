@@ -1,9 +1,11 @@
-"""The training loss, its gradient at the logits, and the public class weights in both."""
+"""The training losses and their gradients at a model's outputs: one for each kind of target."""
 
 from dataclasses import dataclass
 
 import torch
 from torch.nn import functional
+
+from federation.protocol.document import NumberTarget, Protocol
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Loss:
 
     @classmethod
     def of(cls, class_weights: list[float] | None, device: torch.device | None = None) -> "Loss":
-        """The loss of a protocol's training section."""
+        """With the public weights of a protocol's training section."""
         if class_weights is None:
             return cls()
         return cls(torch.tensor(class_weights, device=device))
@@ -47,3 +49,26 @@ class Loss:
         if self.class_weights is None:
             return found
         return found.mul_(self.class_weights[targets][:, None])
+
+
+@dataclass(frozen=True)
+class SquaredError(Loss):
+    """Half the squared error summed over rows; outputs [rows, 1], targets float32 [rows].
+
+    Its gradient grows with the error; clipping bounds what each unit adds, as with any loss.
+    """
+
+    def __call__(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """The sum, a scalar."""
+        return (outputs[:, 0] - targets).square().sum() / 2
+
+    def slope(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Prediction minus truth."""
+        return outputs - targets[:, None]
+
+
+def of(protocol: Protocol, device: torch.device | None = None) -> Loss:
+    """The loss that the protocol's target and class weights decide."""
+    if isinstance(protocol.data.target, NumberTarget):
+        return SquaredError()
+    return Loss.of(protocol.training.class_weights, device)

@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from federation.protocol.histograms import error_edges
+
 Floats = NDArray[np.float64]
 Metrics = dict[str, Any]
+NUMBERS = ("mae", "rmse", "bias")  # of a target that is a number
 _LEAST_PROBABILITY = 1e-7
 
 
@@ -48,6 +51,40 @@ def from_histogram(histogram: NDArray[Any]) -> Metrics:
         **_from_table(_thresholded(counts)),
         "auc": _auc(counts),
         "calibration": _calibration(counts),
+    }
+
+
+def from_values(predicted: Floats, truth: Floats) -> Metrics:
+    """Of predicted and true numbers, each [rows]: mae, rmse and bias in the target's own unit."""
+    if len(truth) == 0:
+        return dict.fromkeys(NUMBERS)
+    errors = predicted - truth
+    return {
+        "mae": float(np.abs(errors).mean()),
+        "rmse": float(np.sqrt(np.square(errors).mean())),
+        "bias": float(errors.mean()),
+    }
+
+
+def from_errors(histogram: NDArray[Any], span: float) -> Metrics:
+    """The same from a (noised, summed) [bins, 2] histogram of errors over a target's `span`.
+
+    Errors count as spread evenly over their bin. Sums of cells are taken as they came, negative
+    ones too: set to zero, the empty bins of large errors would each add the noise's mean. A
+    figure that noise makes negative is 0.
+    """
+    counts = np.nan_to_num(np.asarray(histogram, dtype=np.float64))
+    total = float(counts.sum())
+    if total <= 0:
+        return dict.fromkeys(NUMBERS)
+    edges = error_edges(len(counts)) * span
+    low, high = edges[:-1], edges[1:]
+    sizes, squares = (low + high) / 2, (low**2 + low * high + high**2) / 3
+    by_bin, sides = counts.sum(axis=1), counts[:, 1] - counts[:, 0]
+    return {
+        "mae": max(0.0, float(by_bin @ sizes) / total),
+        "rmse": max(0.0, float(by_bin @ squares) / total) ** 0.5,
+        "bias": float(sides @ sizes) / total,
     }
 
 

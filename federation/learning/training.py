@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from accounting.dp.events import Mechanism, PrivacyEvent
-from federation.learning import engines, grades, personal
+from federation.learning import engines, grades, losses, personal
 from federation.learning.drift import Drift
 from federation.learning.grades import Chunk, NoisedSum
 from federation.learning.layout import Layout
-from federation.learning.losses import Loss
 from federation.learning.modules import load, weights
 from federation.learning.noise import Keystream
 from federation.learning.optimisers import Optimiser, flattened
@@ -166,7 +165,7 @@ def prepare(
     shared = personal.shared_size(module, protocol.model.personal_layers)
     example = torch.zeros(2, *data.features.shape[1:], device=device)
     engine = engines.chosen(training.engine, module, example)
-    gradients = engine.gradients(module, Loss.of(training.class_weights, device), example)
+    gradients = engine.gradients(module, losses.of(protocol, device), example)
     grade = grades.get(training.noise)
     return Session(
         module=module,

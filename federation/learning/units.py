@@ -17,8 +17,8 @@ Indices = NDArray[np.int64]
 class UnitRows:
     """Rows sorted by unit: unit u owns rows `starts[u]` up to `starts[u + 1]`.
 
-    `features[rows]` is float32 [n, inputs] and `targets[rows]` int64 [n], whether they lie in
-    memory or in files.
+    `features[rows]` is float32 [n, inputs] and `targets[rows]` [n] as in `Encoded`, whether they
+    lie in memory or in files.
     """
 
     features: Rows

@@ -11,7 +11,7 @@ import numpy as np
 
 from federation.protocol.cells import Cells, Columns, coded
 from federation.protocol.csv_file import ContractError, needed_columns, read_csv
-from federation.protocol.document import ArrayColumn, DataContract
+from federation.protocol.document import ArrayColumn, DataContract, NumberTarget
 from federation.protocol.encoding import (
     column_missing,
     column_width,
@@ -46,9 +46,10 @@ HOLDOUT, CAP, UNIT, SERIES = b"holdout", b"cap", b"unit", b"series"
 
 @dataclass(frozen=True)
 class Encoded:
-    """Rows ready for training: features float32 [n, width], targets and units int64 [n].
+    """Rows ready for training: features float32 [n, width], targets [n], units int64 [n].
 
-    `units` numbers each row's privacy unit from 0 to n_units - 1.
+    Targets are classes, int64, or numbers scaled to −1 … 1, float32. `units` numbers each row's
+    privacy unit from 0 to n_units - 1.
     """
 
     features: np.ndarray
@@ -59,7 +60,7 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Block:
-    """Some rows of a source, encoded: features float32 [n, row_width], targets int64 [n].
+    """Some rows of a source, encoded: features float32 [n, row_width], targets [n] as in `Encoded`.
 
     `held`, bool [n], says who is held out. Where patients are the units: `units` and `order`,
     uint64 [n], are keyed hashes of whose row it is and of the row; with windows also `series`,
@@ -108,7 +109,9 @@ def names(contract: DataContract) -> list[str]:
 
 
 def outputs(contract: DataContract) -> int:
-    """The model's outputs: one (a logit) for two classes, else one per class."""
+    """The model's outputs: one for a number, or (a logit) for two classes; else one per class."""
+    if isinstance(contract.target, NumberTarget):
+        return 1
     classes = len(contract.target.classes)
     return 1 if classes == 2 else classes
 
@@ -223,8 +226,10 @@ def _dropped(columns: Columns, contract: DataContract) -> np.ndarray:
 
 
 def _no_outcome(columns: Columns, contract: DataContract) -> np.ndarray:
-    declared = [value for group in contract.target.classes for value in group]
-    return is_missing(columns[contract.target.column], contract.missing_values, declared)
+    target, declared = contract.target, []
+    if not isinstance(target, NumberTarget):
+        declared = [value for group in target.classes for value in group]
+    return is_missing(columns[target.column], contract.missing_values, declared)
 
 
 def _patients(columns: Columns, contract: DataContract) -> Cells:
@@ -265,10 +270,14 @@ def _row_hashes(
 def _targets(columns: Columns, contract: DataContract) -> np.ndarray:
     target = contract.target
     cells = columns[target.column]
-    index = target_index(cells, target.classes)
     if _no_outcome(columns, contract).any():
         advice = "leave out rows whose outcome is not known, or declare missing = 'drop' for it"
         raise ContractError(target.column, "missing target", advice)
+    if isinstance(target, NumberTarget):
+        found = np.zeros((len(cells), 1), dtype=np.float32)
+        encode_column(target.as_column(), cells, np.zeros(len(cells), dtype=bool), found)
+        return found[:, 0]
+    index = target_index(cells, target.classes)
     if (index < 0).any():
         raise ContractError(
             target.column, "undeclared class", "correct the data, or declare the value in a class"

@@ -105,8 +105,8 @@ Column = Annotated[NumberColumn | CategoryColumn | ArrayColumn, Field(discrimina
 class Windows(Section):
     """Each row of training is a window over one series: `length` rows in their declared order.
 
-    Its class is that of the row `horizon` rows after its last one; the next window begins `step`
-    rows later. All windows of one patient are one privacy unit, however they overlap.
+    Its class or number is that of the row `horizon` rows after its last one; the next window
+    begins `step` rows later. All windows of one patient are one privacy unit, however they overlap.
     """
 
     length: Annotated[int, Field(ge=1, le=10_000)]
@@ -120,6 +120,7 @@ class Target(Section):
     """The column to predict; each class lists the raw values that mean it."""
 
     column: Name
+    kind: Literal["class"] = "class"
     classes: Annotated[list[list[str]], Field(min_length=2, max_length=100)]
     names: list[str] = []
     missing: Literal["refuse", "drop"] = "refuse"
@@ -147,14 +148,43 @@ class Target(Section):
     def _without_default(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Left out unless declared: older digests stay what they are."""
         document: dict[str, Any] = write(self)
-        if document.get("missing") == "refuse":
-            del document["missing"]
-        return document
+        defaults = {"missing": "refuse", "kind": "class"}
+        return {key: value for key, value in document.items() if defaults.get(key) != value}
 
     @property
     def labels(self) -> list[str]:
         """One readable name per class."""
         return self.names or [" or ".join(values) for values in self.classes]
+
+
+class NumberTarget(Section):
+    """A number to predict, scaled from its declared bounds to −1 … 1."""
+
+    column: Name
+    kind: Literal["number"]
+    unit: str = ""
+    low: Finite
+    high: Finite
+    outside: Literal["refuse", "clip"] = "refuse"
+    missing: Literal["refuse", "drop"] = "refuse"
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError("low must be below high")
+        return self
+
+    @property
+    def span(self) -> float:
+        """From the lower bound to the upper one, in the target's own unit."""
+        return self.high - self.low
+
+    def as_column(self) -> NumberColumn:
+        """The feature that would be scaled alike."""
+        return NumberColumn(name=self.column, low=self.low, high=self.high, outside=self.outside)
+
+
+AnyTarget = Annotated[Target | NumberTarget, Field(discriminator="kind")]
 
 
 class DataContract(Section):
@@ -165,7 +195,7 @@ class DataContract(Section):
     max_rows_per_patient: Count | None = None
     missing_values: list[str] = ["", "?", "NA", "NaN", "nan"]
     columns: Annotated[list[Column], Field(min_length=1, max_length=10_000)]
-    target: Target
+    target: AnyTarget
     windows: Windows | None = None
 
     @field_validator("columns", mode="before")
@@ -174,6 +204,11 @@ class DataContract(Section):
         if not isinstance(columns, list):
             return columns
         return [{"kind": "number", **c} if isinstance(c, dict) else c for c in columns]
+
+    @field_validator("target", mode="before")
+    @classmethod
+    def _kind(cls, target: Any) -> Any:
+        return {"kind": "class", **target} if isinstance(target, dict) else target
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -19,6 +19,7 @@ from federation.protocol.data_contract import (
     Fraction,
     Name,
     NumberColumn,
+    NumberTarget,
     Positive,
     Section,
     Slug,
@@ -43,6 +44,7 @@ __all__ = [
     "Model",
     "Name",
     "NumberColumn",
+    "NumberTarget",
     "Plan",
     "Positive",
     "Privacy",
@@ -241,9 +243,7 @@ class Protocol(Section):
             raise ValueError("an audit's canaries are no series; leave out audit, or data.windows")
         if self.model.personal_layers:
             _check_personal(self)
-        weights = self.training.class_weights
-        if weights and len(weights) != len(self.data.target.classes):
-            raise ValueError("training.class_weights needs one number per target class")
+        _check_target(self)
         return self
 
     @model_serializer(mode="wrap")
@@ -284,6 +284,20 @@ class Protocol(Section):
         """Whether round `number` (from 1) ends with a histogram from every site."""
         every = self.evaluation.every
         return bool(every) and (number % every == 0 or number == self.rounds.count)
+
+
+def _check_target(protocol: Protocol) -> None:
+    target, weights = protocol.data.target, protocol.training.class_weights
+    if isinstance(target, NumberTarget):
+        if weights:
+            raise ValueError("training.class_weights are for classes, but the target is a number")
+        if protocol.privacy.adaptive:
+            raise ValueError(
+                "privacy.adaptive follows accuracy or AUC, which a number as the target does not "
+                "have; leave it out"
+            )
+    elif weights and len(weights) != len(target.classes):
+        raise ValueError("training.class_weights needs one number per target class")
 
 
 def _check_personal(protocol: Protocol) -> None:

@@ -152,7 +152,7 @@ class Joined(_Taken):
 class Stored:
     """Rows in files, each unit's side by side: unit u owns rows `starts[u]` up to `starts[u + 1]`.
 
-    features float32 [n, width], targets int64 [n], starts int64 [n_units + 1].
+    features float32 [n, width], targets [n] as in `Encoded`, starts int64 [n_units + 1].
     """
 
     features: Rows

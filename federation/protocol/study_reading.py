@@ -113,6 +113,9 @@ def _check_shape(source: Source) -> None:
     if not isinstance(source.raw.get("data", {}).get("column", []), list):
         raise source.error(("data", "column"), "must be tables; write [[data.column]] for each")
     _check_columns(source)
+    kind = at(source.raw, ("data", "target", "kind"))
+    if kind not in (None, "class", "number"):
+        raise source.error(("data", "target", "kind"), f"must be 'class' or 'number', not {kind!r}")
     for path in _tables(source.raw):
         source.check_keys(path)
 

@@ -87,6 +87,8 @@ SECTIONS: dict[str, type[Section]] = {
 def known_keys(path: Sequence[str | int], kind: object = None) -> list[str]:
     """The keys that the table at `path` of a study file may have; `kind` is a column's kind."""
     names = tuple(part for part in path if isinstance(part, str))
+    if names == ("data", "target"):
+        return _keys(document.NumberTarget if kind == "number" else document.Target)
     if not names:
         return list(SECTIONS)
     if names == ("data",):
@@ -97,7 +99,6 @@ def known_keys(path: Sequence[str | int], kind: object = None) -> list[str]:
             column = document.CategoryColumn if kind == "category" else document.ArrayColumn
         return _keys(column)
     inner: dict[tuple[str, ...], type[BaseModel]] = {
-        ("data", "target"): document.Target,
         ("data", "windows"): document.Windows,
         ("institution", "limits"): Limits,
     }

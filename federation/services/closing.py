@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from federation import phases
 from federation.learning import averaging, evaluation, metrics, personal, strategies
 from federation.models import Checkpoint, Round
 from federation.protocol import contract
-from federation.protocol.document import DataContract, Protocol
+from federation.protocol.document import DataContract, NumberTarget, Protocol
 from federation.protocol.tensors import TensorError, Tensors, pack, unpack
 from federation.services import blobs, rounds
 from studies.models import Study
@@ -93,7 +94,14 @@ def site_metrics(round_: Round) -> dict[str, Any]:
         counts = [load(row.tensors_digest, like)["histogram"] for row in rows]
     except CannotMake as error:
         return found | {"withheld": str(error)}  # the model itself stands
-    return found | metrics.from_histogram(np.sum(counts, axis=0, dtype=np.float64))
+    return found | _from_histogram(protocol, np.sum(counts, axis=0, dtype=np.float64))
+
+
+def _from_histogram(protocol: Protocol, histogram: NDArray[np.float64]) -> dict[str, Any]:
+    target = protocol.data.target
+    if isinstance(target, NumberTarget):
+        return metrics.from_errors(histogram, target.span)
+    return metrics.from_histogram(histogram)
 
 
 def load(digest: str, like: Tensors | None = None) -> Tensors:
@@ -132,8 +140,8 @@ def _public(study: Study, protocol: Protocol, tensors: Tensors) -> dict[str, Any
         rows = _public_rows(Path(study.public_evaluation.path), protocol.data.model_dump_json())
     except (contract.ContractError, FileNotFoundError) as error:
         raise CannotMake(f"the public evaluation file cannot be used: {error}") from error
-    scores = evaluation.predict(protocol=protocol, tensors=tensors, features=rows.features)
-    return {"public": {**metrics.from_scores(scores, rows.targets), "rows": len(rows.targets)}}
+    found = evaluation.measured(protocol=protocol, tensors=tensors, rows=rows)
+    return {"public": {**found, "rows": len(rows.targets)}}
 
 
 @lru_cache(maxsize=8)

@@ -5,9 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from accounting.dp.events import PrivacyEvent
+from federation.protocol import histograms
 from federation.protocol.document import Protocol
 from federation.protocol.priced import Made, Priced
 from federation.protocol.tensors import Tensors
@@ -71,9 +70,7 @@ def _update(protocol: Protocol, model: Tensors) -> Tensors:
 
 
 def _histogram(protocol: Protocol, model: Tensors) -> Tensors:
-    classes = len(protocol.data.target.classes)
-    rows = protocol.evaluation.bins if classes == 2 else classes
-    return {"histogram": np.zeros((rows, classes), np.float32)}
+    return histograms.empty(protocol)
 
 
 def _largest_update(work: Work) -> float:

@@ -26,6 +26,8 @@ from federation.site.store import sync_folder, write_durably
 BUCKETS = 256  # at most as many open files
 PIECE_BYTES = 64 << 20  # of a bucket, read at a time
 SIDES = ("train", "holdout")
+# Of each kind of target: what it is in the file, and what is given out.
+TARGETS = {"class": ("u1", np.int64), "number": ("<f4", np.float32)}
 FACTS = "rows.json"
 
 
@@ -83,10 +85,11 @@ def remove(folder: Path) -> None:
 
 def _opened(folder: Path, side: str, facts: dict[str, int], contract: DataContract) -> Stored:
     rows, units = facts["rows"], facts["units"]
+    kept, given = TARGETS[contract.target.kind]
     starts = EachRow(units)
     return Stored(
         FileRows(folder / f"{side}.features", "<f4", (rows, width(contract)), np.float32),
-        FileRows(folder / f"{side}.targets", "u1", (rows,), np.int64),
+        FileRows(folder / f"{side}.targets", kept, (rows,), given),
         starts
         if contract.patient_column is None
         else FileRows(folder / f"{side}.starts", "<i8", (units + 1,), np.int64),
@@ -94,7 +97,7 @@ def _opened(folder: Path, side: str, facts: dict[str, int], contract: DataContra
 
 
 def _written(draft: Path, blocks: Iterable[Block], contract: DataContract) -> dict[str, Any]:
-    sides = [_Side(draft, name) for name in SIDES]
+    sides = [_Side(draft, name, TARGETS[contract.target.kind][0]) for name in SIDES]
     try:
         if contract.patient_column is None:
             for block in blocks:
@@ -112,8 +115,8 @@ def _written(draft: Path, blocks: Iterable[Block], contract: DataContract) -> di
 class _Side:
     """The three files of the training rows, or of the rows held out."""
 
-    def __init__(self, folder: Path, name: str) -> None:
-        self.name = name
+    def __init__(self, folder: Path, name: str, kept: str) -> None:
+        self.name, self._kept = name, kept
         self._features, self._targets, self._starts = (
             _created(folder / f"{name}.{part}") for part in ("features", "targets", "starts")
         )
@@ -123,7 +126,7 @@ class _Side:
     def rows(self, features: np.ndarray, targets: np.ndarray) -> None:
         """Append rows that are a unit each."""
         self._features.write(np.ascontiguousarray(features, "<f4").data)
-        self._targets.write(targets.astype("u1").tobytes())
+        self._targets.write(targets.astype(self._kept).tobytes())
         self._rows += len(targets)
         self._units += len(targets)
 
@@ -157,7 +160,8 @@ class _Buckets:
     def __init__(self, folder: Path, contract: DataContract) -> None:
         self._folder, self._contract = folder, contract
         windows = contract.windows
-        fields: list[Any] = [("unit", "<u8"), ("order", "<u8"), ("held", "?"), ("target", "u1")]
+        fields: list[Any] = [("unit", "<u8"), ("order", "<u8"), ("held", "?")]
+        fields.append(("target", TARGETS[contract.target.kind][0]))
         if windows is not None:
             fields += [("series", "<u8"), ("times", "<f8", (len(windows.order),))]
         self._kind = np.dtype([*fields, ("features", "<f4", (row_width(contract),))])

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 if TYPE_CHECKING:
     from studies.forms.protocol import ProtocolForms
 
+TAGS = ("number", "category", "array", "class")  # of alternatives, in the places of faults
 # Where the document's key and the form's field differ.
 FIELDS = {
     ("aggregation", "weights"): ("rounds", "weights"),
@@ -44,5 +45,5 @@ def _target(found: "ProtocolForms", loc: tuple[Any, ...]) -> tuple[Any, str | No
 
 def _last_name(loc: tuple[Any, ...]) -> str | None:
     """The first key that is a field's: skips the union tags that pydantic puts before it."""
-    names = [key for key in loc if isinstance(key, str) and key not in ("number", "category")]
+    names = [key for key in loc if isinstance(key, str) and key not in TAGS]
     return names[0] if names else None

@@ -8,7 +8,7 @@ from django.forms import formset_factory
 from pydantic import ValidationError
 
 from federation.learning import architectures
-from federation.protocol.document import Privacy, Protocol
+from federation.protocol.document import NumberTarget, Privacy, Protocol
 from studies.forms import sections
 from studies.forms.architecture import ArchitectureForm, ParametersForm
 from studies.forms.faults import spread_faults
@@ -168,7 +168,7 @@ def to_initial(protocol: Protocol) -> dict[str, Any]:
         "study": document,
         "data": data,
         "columns": [_column_initial(column) for column in data["columns"]],
-        "target": {"column": target.column, "classes": (target.names, target.classes)},
+        "target": {"column": target.column, "classes": _classes(protocol)},
         "model": document["model"],
         f"parameters-{protocol.model.architecture}": protocol.model.parameters,
         "training": document["training"],
@@ -191,9 +191,15 @@ def beyond(protocol: Protocol) -> list[str]:
     found = {
         "columns of arrays": any(column.kind == "array" for column in data.columns),
         "windows over a series": data.windows is not None,
+        "a number as the target": isinstance(data.target, NumberTarget),
         "rows without an outcome that are dropped": data.target.missing != "refuse",
     }
     return [words for words, there in found.items() if there]
+
+
+def _classes(protocol: Protocol) -> tuple[list[str], list[list[str]]]:
+    target = protocol.data.target
+    return ([], []) if isinstance(target, NumberTarget) else (target.names, target.classes)
 
 
 def _schedule(privacy: Privacy) -> str:

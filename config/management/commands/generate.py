@@ -59,8 +59,12 @@ _ARCHITECTURES = (
     "What `[model]` of a study file may name. Each is one file in "
     "`federation/learning/architectures`; nothing is ever loaded from uploaded code. All normalise "
     "within one row only (GroupNorm, never BatchNorm), and all are trained by the book-keeping "
-    "engine. The loss follows from the data contract: cross-entropy, for two classes on one logit; "
-    "every metric comes from the histograms of [accounting](accounting.md).\n"
+    "engine.\n\n"
+    "Loss and metrics follow from the target, whatever the architecture. Classes: cross-entropy "
+    "(two classes: on one logit); accuracy, AUC, sensitivity, specificity and calibration, for "
+    "more than two classes accuracy and recalls. A number: half the squared error of the scaled "
+    "value; mean absolute error, its root mean square, and the bias. At the sites all of them come "
+    "from one noised histogram, on public rows from the predictions themselves.\n"
 )
 
 
