@@ -5,8 +5,13 @@ action is not theirs is it forbidden (403). Whether something can happen *now* i
 but by the state tables. No role grants anything that is not written below.
 """
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
 from django.http import Http404
+from django.shortcuts import get_object_or_404
 
 from studies.models import Event, Institution, Participation, Role, Study
 from studies.selectors.alerting import alerts_for
@@ -29,6 +34,7 @@ from studies.states import STUDY_MOVES
 __all__ = ["events_for", "institutions_for", "institutions_in", "participations_for", "roles_of"]
 __all__ += ["sees_whole", "studies_for"]
 
+Row = TypeVar("Row", bound=Model)
 LEAD_ACTIONS = frozenset(move.action for move in STUDY_MOVES if move.who == "lead")
 
 
@@ -183,6 +189,19 @@ def led_study_or_404(person: Visitor, slug: str) -> Study:
 def institution_or_404(person: Visitor, slug: str) -> Institution:
     """The institution, when the person may see it; else Http404."""
     return _first_or_404(institutions_for(person).filter(slug=slug))
+
+
+def row_or_404(
+    person: Visitor,
+    may: Callable[[Visitor, Institution], bool],
+    rows: type[Row] | QuerySet[Row],
+    number: int,
+) -> tuple[Row, Institution]:
+    """A row that names its institution by slug, and this; Http404 where the person may not."""
+    row = get_object_or_404(rows, pk=number)
+    house = get_object_or_404(Institution, slug=row.institution)
+    _visible(may(person, house))
+    return row, house
 
 
 def participation_or_404(person: Visitor, study: str, institution: str) -> Participation:

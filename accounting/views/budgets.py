@@ -2,7 +2,7 @@
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
@@ -17,10 +17,7 @@ from studies.models import Institution
 @require_http_methods(["GET", "POST"])
 def lower(request: HttpRequest, number: int) -> HttpResponse:
     """For the site admins of the institution; for anybody else it does not exist."""
-    row = DatasetBudget.objects.filter(pk=number).first()
-    house = Institution.objects.filter(slug=row.institution if row else "").first()
-    if row is None or house is None or not access.may_lower_budget(request.user, house):
-        raise Http404
+    row, house = access.row_or_404(request.user, access.may_lower_budget, DatasetBudget, number)
     if request.method == "POST" and _lowered(request, house, row):
         return redirect("ledger")
     context = {"row": row, "house": house, "state": spending.remaining_of(row)}

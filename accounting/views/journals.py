@@ -49,10 +49,7 @@ def index(request: HttpRequest) -> HttpResponse:
 @require_POST
 def explain(request: HttpRequest, number: int) -> HttpResponse:
     """Say what happened, as a site admin of the institution whose journal it is."""
-    row = SiteDifference.objects.filter(pk=number).first()
-    house = Institution.objects.filter(slug=row.institution if row else "").first()
-    if row is None or house is None or not access.may_read_offer(request.user, house):
-        raise Http404
+    row, house = access.row_or_404(request.user, access.may_read_offer, SiteDifference, number)
     if not access.may_administer(request.user, house):
         raise PermissionDenied("its own site admins explain what an institution's journal says")
     reason = request.POST.get("reason", "").strip()[:LONGEST_REASON]

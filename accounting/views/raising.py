@@ -5,7 +5,7 @@ from functools import partial
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -18,7 +18,6 @@ from accounting.selectors import spending
 from accounting.services import raising
 from accounting.services.budgets import BudgetError
 from studies import access
-from studies.models import Institution
 from studies.views.gates import sentence
 
 DECISIONS = {"approve": raising.approve, "reject": raising.reject}
@@ -28,10 +27,7 @@ DECISIONS = {"approve": raising.approve, "reject": raising.reject}
 @require_http_methods(["GET", "POST"])
 def propose(request: HttpRequest, number: int) -> HttpResponse:
     """For the site admins of the institution; for anybody else it does not exist."""
-    row = DatasetBudget.objects.filter(pk=number).first()
-    house = Institution.objects.filter(slug=row.institution if row else "").first()
-    if row is None or house is None or not access.may_propose_raise(request.user, house):
-        raise Http404
+    row, house = access.row_or_404(request.user, access.may_propose_raise, DatasetBudget, number)
     form = RaiseForm(request.POST or None)
     if form.is_valid():
         step = partial(raising.propose, house, row.lineage, by=request.user, **form.cleaned_data)
@@ -54,10 +50,7 @@ def propose(request: HttpRequest, number: int) -> HttpResponse:
 def decide(request: HttpRequest, number: int) -> HttpResponse:
     """One proposal: its house and officers read it, an officer decides, its house withdraws it."""
     asked = RaiseRequest.objects.select_related("proposed_by", "decided_by")
-    found = asked.filter(pk=number).first()
-    house = Institution.objects.filter(slug=found.institution if found else "").first()
-    if found is None or house is None or not access.may_read_offer(request.user, house):
-        raise Http404
+    found, house = access.row_or_404(request.user, access.may_read_offer, asked, number)
     form = DecideForm(None, person=request.user)
     if request.method == "POST":
         form = DecideForm(request.POST, person=request.user)
