@@ -8,6 +8,7 @@ from accounting.charts import BUDGET_COLOUR, COLOURS, SYMBOLS
 
 QUIET = "#7A8688"
 _HEADROOM = 1.15
+_MOST_DRAWN = 400  # rounds whose noise is drawn; a screen shows no more
 _BUDGET_IN_VIEW = 4.0  # a budget this many times the plan is named, not drawn to scale
 
 
@@ -86,13 +87,16 @@ def _naive(points: Sequence[tuple[int, float]]) -> dict[str, Any]:
 
 
 def _noise(noise: Sequence[float]) -> dict[str, Any]:
+    """Of very many rounds some, in equal distances."""
+    count = min(len(noise), _MOST_DRAWN)
+    places = [round(n * (len(noise) - 1) / max(count - 1, 1)) for n in range(count)]
     return {
         "type": "scatter",
         "mode": "lines",
         "name": "noise",
         "showlegend": False,
-        "x": list(range(1, len(noise) + 1)) if len(noise) > 1 else [0.5, 1.5],
-        "y": [round(each, 4) for each in noise] * (1 if len(noise) > 1 else 2),
+        "x": [place + 1 for place in places] if count > 1 else [0.5, 1.5],
+        "y": [round(noise[place], 4) for place in places] * (1 if count > 1 else 2),
         "yaxis": "y2",
         "line": {"color": COLOURS[2], "width": 2, "shape": "hvh"},
         "fill": "tozeroy",

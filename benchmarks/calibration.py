@@ -21,6 +21,7 @@ from accounting.dp import (
     lattices,
     losses,
     planning,
+    saddle,
 )
 from accounting.dp.accountants import epsilon
 from accounting.dp.events import Mechanism, PrivacyEvent
@@ -29,8 +30,16 @@ from benchmarks.tables import show
 
 RATE, STEPS, TARGET, DELTA = 0.1, 4, 1.0, 1e-5
 PLANS = (("uniform", 30), ("harmonic", 30), ("harmonic", 100))
+REDRAWN = (
+    *((kind, rounds, STEPS, RATE) for kind, rounds in PLANS),
+    ("uniform", 30, 1, 1e-4),
+    ("harmonic", 100, 100, 1e-4),
+    ("harmonic", 1000, 10**4, 1e-4),
+    ("uniform", 10_000, 10**6, 0.01),
+    ("harmonic", 10_000, 10**4, 1e-4),
+)
 HEADS = ["calibration to ε = 1", "ours", "below the target", "search by the accountant", "ratio"]
-REDRAWS = ["planner, pure part", "p50", "p95"]
+REDRAWS = ["planner, pure part", "first paint", "p50", "p95", "reference figures"]
 
 
 def main() -> None:
@@ -49,8 +58,8 @@ def rows(repeat: int = 5) -> list[list[str]]:
 
 
 def redraws(count: int = 100) -> list[list[str]]:
-    """One row per plan: what a redraw computes for a target that was never asked before."""
-    return [_redrawn(kind, rounds, count) for kind, rounds in PLANS]
+    """One row per plan: a redraw for a target that was never asked before, and what follows it."""
+    return [_redrawn(*plan, count) for plan in REDRAWN]
 
 
 def _row(kind: str, rounds: int, repeat: int) -> list[str]:
@@ -91,14 +100,26 @@ def _cost(noise: tuple[float, ...]) -> float:
     return epsilon([PrivacyEvent(kind, each, RATE, STEPS) for each in noise], DELTA).epsilon
 
 
-def _redrawn(kind: str, rounds: int, count: int) -> list[str]:
+def _redrawn(kind: str, rounds: int, steps: int, rate: float, count: int) -> list[str]:
     drafts = [
-        planning.Draft(rounds, STEPS, RATE, DELTA, kind, target=0.5 + 0.01 * number)
+        planning.Draft(rounds, steps, rate, DELTA, kind, target=0.5 + 0.01 * number)
         for number in range(count)
     ]
-    times = sorted(_timed(partial(planning.outlook, draft), cold=False)[0] for draft in drafts)
-    name = f"{rounds} rounds, {kind}"
-    return [name, f"{1e3 * median(times):.0f} ms", f"{1e3 * times[int(0.95 * count)]:.0f} ms"]
+    times = sorted(_timed(partial(_first, draft), cold=False)[0] for draft in drafts)
+    sketched = planning.is_long(drafts[0])
+    whole = _timed(partial(planning.outlook, drafts[-1]), cold=False)[0] if sketched else 0.0
+    return [
+        f"{rounds} × {steps} steps at {rate:g}, {kind}",
+        "sketch (RDP)" if sketched else "reference (PLD)",
+        f"{1e3 * median(times):.0f} ms",
+        f"{1e3 * times[int(0.95 * count)]:.0f} ms",
+        f"{1e3 * whole:.0f} ms later" if sketched else "the same",
+    ]
+
+
+def _first(draft: planning.Draft) -> planning.Outlook:
+    """What the panel shows at once."""
+    return planning.sketch(draft) if planning.is_long(draft) else planning.outlook(draft)
 
 
 def _timed(work: Callable[[], Any], *, cold: bool = True) -> tuple[float, Any]:
@@ -111,7 +132,14 @@ def _timed(work: Callable[[], Any], *, cold: bool = True) -> tuple[float, Any]:
 
 def _forget() -> None:
     """Drop what earlier runs left: every measurement starts as the first of its kind."""
-    for kept in (calibration._calibrated, calibration._scale, fitting._of_step, planning.outlook):
+    for kept in (
+        calibration._calibrated,
+        calibration._scale,
+        fitting._of_step,
+        planning.outlook,
+        planning.sketch,
+        saddle.by_saddle,
+    ):
         kept.cache_clear()
     accountants._remembered.cache_clear()
     compositions.forget()

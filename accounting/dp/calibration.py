@@ -14,7 +14,7 @@ from accounting.dp.accountants.pld import counted
 from accounting.dp.events import Mechanism, PrivacyEvent, merged
 from accounting.dp.figures import Figure, Unbounded, check_delta
 from accounting.dp.fitting import divergence
-from accounting.dp.saddle import Rounds, find_scale
+from accounting.dp.saddle import Rounds, by_saddle, find_scale
 
 DECIMALS = 4
 LEAST_NOISE, MOST_NOISE = 0.1, 1e5
@@ -39,7 +39,7 @@ class _Plan:
 
     def noise(self, scale: float) -> tuple[float, ...]:
         """The noise of each round, rounded up."""
-        return tuple(_up(scale * factor) for factor in self.rounds.shape)
+        return tuple(rounded_up(scale * factor) for factor in self.rounds.shape)
 
     def events(self, scale: float) -> tuple[PrivacyEvent, ...]:
         """Everything that will have been done."""
@@ -119,6 +119,12 @@ def estimated(
     return plan.noise(_start(plan, target_epsilon, delta))
 
 
+def guessed(rounds: Rounds, target: float, delta: float) -> float:
+    """About the scale that will be found, some per cent off or, of rare losses, a half."""
+    plan = _Plan(rounds)
+    return by_saddle(rounds, _AIM * target, delta, (plan.least, MOST_NOISE))[0]
+
+
 def next_noise(
     *, room: float, order: float, sample_rate: float, steps_per_round: int, rounds_left: int
 ) -> float:
@@ -151,11 +157,12 @@ def next_noise(
     if cost(LEAST_NOISE) <= room:
         return LEAST_NOISE
     root = brentq(excess, math.log(LEAST_NOISE), math.log(MOST_NOISE), xtol=1e-9)
-    noise = _up(math.exp(float(root)))
-    return noise if cost(noise) <= room else _up(noise + 10.0**-DECIMALS)
+    noise = rounded_up(math.exp(float(root)))
+    return noise if cost(noise) <= room else rounded_up(noise + 10.0**-DECIMALS)
 
 
-def _up(noise: float) -> float:
+def rounded_up(noise: float) -> float:
+    """To DECIMALS decimals."""
     unit = 10.0**DECIMALS
     return math.ceil(noise * unit) / unit
 
@@ -210,7 +217,7 @@ def _polished(cost: Cost, target: float, start: float, ends: tuple[float, float]
         if high == least or TIGHT * target <= spent <= target or high < low * (1 + _NARROW):
             return high
         if low >= most:
-            raise _unreachable(target)
+            raise unreachable(target)
         here = (math.log(scale), math.log(max(spent, 1e-9) / (_AIM * target)))
         scale, last = min(max(_secant(last, here), least), most), here
         if not low < scale < high:
@@ -245,7 +252,8 @@ def _check_fixed(fixed: tuple[PrivacyEvent, ...], target: float, delta: float) -
         )
 
 
-def _unreachable(target: float) -> CalibrationError:
+def unreachable(target: float) -> CalibrationError:
+    """What is said where even the most noise costs more."""
     return CalibrationError(
         f"no noise multiplier up to {MOST_NOISE:g} reaches epsilon {target:g}; raise the target or "
         "delta, or take fewer rounds, fewer steps or a lower sample rate"

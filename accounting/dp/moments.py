@@ -18,6 +18,7 @@ Complexes = NDArray[np.complex128]
 
 _REACH = 11.0  # standard deviations of the noise to either side that are integrated
 _MOST_POINTS = 2000  # at real z; orders beyond are bounded instead
+_LEAST_NOISE = 0.01  # the grid grows with 1/noise², and below this ε is beyond all use
 _NEGLIGIBLE = 42.0  # e to minus this is nothing beside 1
 _SMALLEST = 1e-15  # rounding leaves no smaller K
 
@@ -41,13 +42,15 @@ def at_tilts(noise: float, rate: float, tilts: Floats) -> Floats:
     unsampled = tilts * (tilts + 1.0) / (2.0 * noise**2)
     if rate == 1.0:
         return unsampled
+    convex = np.logaddexp(math.log1p(-rate), math.log(rate) + unsampled)
+    if noise < _LEAST_NOISE:
+        return convex
     step = _fine(noise)
     far = max(_MOST_POINTS * step - 2.0 * _REACH * noise, 1.0)
     loss, density = _integrand(noise, rate, min(1.0 + float(tilts[-1]), far), step)
     exponents = np.outer(tilts + 1.0, loss) + density
     highest = exponents.max(axis=1)
     total = highest + np.log(np.exp(exponents - highest[:, None]).sum(axis=1))
-    convex = np.logaddexp(math.log1p(-rate), math.log(rate) + unsampled)
     return np.maximum(np.where(tilts + 1.0 <= far, total, convex), _SMALLEST)
 
 

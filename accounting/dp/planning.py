@@ -1,7 +1,7 @@
 """A plan while it is being written: its noise, its composed ε round by round, the naive sum.
 
-Nothing here is sealed and nothing is charged. Every ε is the reference accountant's; between the
-rounds that are listed none is claimed.
+Nothing here is sealed and nothing is charged. Every ε is the reference accountant's, or, of a
+sketch, the Rényi accountant's; between the rounds that are listed none is claimed.
 """
 
 import math
@@ -11,12 +11,23 @@ from functools import lru_cache
 
 import numpy as np
 
+from accounting.dp import lattices, sketches
 from accounting.dp.accountants import epsilon
-from accounting.dp.calibration import MOST_NOISE, CalibrationError, estimated, next_noise, quickly
+from accounting.dp.calibration import (
+    MOST_NOISE,
+    CalibrationError,
+    estimated,
+    guessed,
+    next_noise,
+    quickly,
+)
 from accounting.dp.curves import alone, composed_after
 from accounting.dp.events import Mechanism, PrivacyEvent
 from accounting.dp.figures import SMALLEST_DELTA, Figure, Unbounded
 from accounting.dp.filters import best_order, room
+from accounting.dp.levels import lowered
+from accounting.dp.losses import Step
+from accounting.dp.saddle import Rounds
 from accounting.dp.schedules import shape
 from accounting.dp.shared_noise import Cohort, site_noise
 
@@ -24,6 +35,9 @@ ADAPTIVE = "adaptive"
 LISTED = 10  # rounds at most at which ε is computed and shown
 MOST_LEVELS = 128  # different noises that are composed as they are; more are grouped from below
 _GROUPS = 48
+_MOST_DIFFERENT = 100  # noises that a redraw can wait for, and how much composing
+_MOST_CELLS, _MOST_WORK = 2**16, 2**19
+_JUDGED = 8  # noises by which that is judged
 _SAMPLES = 3  # noises at which one round alone is priced, for the naive sum
 _AIM, _STEEP = 0.9995, 1.2  # a factor of noise lowers ε by about its 1.2th power, or more
 _TRIES = 8
@@ -89,6 +103,7 @@ class Outlook:
     noise: tuple[float, ...]
     points: tuple[Point, ...]
     naive: Naive
+    rough: bool = False  # a sketch: more noise than will be needed, ε from above
     outsiders: Figure | None = None  # with shared noise: against whoever is not the hub
     fallback: Figure | None = None  # with shared noise: a site's own noise, should sharing fail
 
@@ -100,7 +115,7 @@ class Outlook:
     @property
     def grouped(self) -> bool:
         """Whether there are so many noises that every ε here is an upper bound by fewer."""
-        return len(set(self.noise)) > MOST_LEVELS
+        return len(set(self.noise)) > (sketches.LEVELS if self.rough else MOST_LEVELS)
 
     @property
     def at_site(self) -> tuple[float, ...]:
@@ -108,13 +123,9 @@ class Outlook:
         sharing = self.draft.sharing
         return self.noise if sharing is None else _each(self.noise, sharing)
 
-    def events(self, number: int) -> tuple[PrivacyEvent, ...]:
-        """What round `number` (from 1) costs at a site, by the noise that the main line has."""
-        return _round(self.draft, self.noise[number - 1], number)
-
-    def until(self, number: int) -> tuple[PrivacyEvent, ...]:
-        """Everything up to and including round `number`."""
-        return tuple(event for n in range(1, number + 1) for event in self.events(n))
+    def rounds(self) -> Sequence[tuple[PrivacyEvent, ...]]:
+        """What each round costs a site, by the main line's noise; where grouped, at most."""
+        return _levelled(self.draft, self.noise, rough=self.rough)
 
 
 @lru_cache(maxsize=512)
@@ -126,22 +137,72 @@ def outlook(draft: Draft) -> Outlook:
         Unbounded: the accountant finds no bound.
         ValueError: a number is out of range.
     """
+    return _priced(draft, rough=False)
+
+
+@lru_cache(maxsize=512)
+def sketch(draft: Draft) -> Outlook:
+    """What `outlook` finds, sooner and from above. Raises the same."""
+    return _priced(draft, rough=True)
+
+
+def is_long(draft: Draft) -> bool:
+    """Whether `outlook` takes longer than a redraw may, judged by the work of composing once.
+
+    Raises ValueError where a number is out of range.
+    """
+    levels = set(_about(draft))
+    if len(levels) > _MOST_DIFFERENT:
+        return True
+    few = set(lowered([*levels], _JUDGED, _JUDGED).values())
+    counts = tuple((Step(noise, draft.sample_rate, 1), draft.steps) for noise in sorted(few))
+    if draft.sample_rate == 1.0:
+        return False
     try:
-        return _priced(draft)
+        cells = lattices.window(counts).lattice.cells
+    except (ArithmeticError, ValueError):
+        return draft.target is not None  # given noise that nothing composes is refused at once
+    return cells > _MOST_CELLS or cells * len(levels) > _MOST_WORK
+
+
+def _about(draft: Draft) -> tuple[float, ...]:
+    """About the noise of each round, in a few milliseconds."""
+    if draft.schedule == ADAPTIVE or draft.target is None:
+        return _noise(draft, rough=True)
+    factors = shape(draft.schedule, draft.rounds)
+    if len(set(factors)) > _MOST_DIFFERENT:
+        return factors
+    rounds = Rounds(factors, draft.sample_rate, draft.steps)
+    scale = guessed(rounds, draft.target, draft.delta)
+    return tuple(scale * factor for factor in factors)
+
+
+def _priced(draft: Draft, *, rough: bool) -> Outlook:
+    try:
+        noise = _noise(draft, rough=rough)
+        numbers = listed(draft.rounds)
+        figures = _compose(draft, noise, draft.delta, numbers, rough=rough)
+        points = tuple(
+            Point(number, noise[number - 1], figure)
+            for number, figure in zip(numbers, figures, strict=True)
+        )
+        found = Outlook(draft, noise, points, _naive(draft, noise, rough=rough), rough)
+        return found if draft.sharing is None else _shared(found, draft.sharing)
     except ArithmeticError as error:
         raise Unbounded("what this would cost is beyond all floats; add noise") from error
 
 
-def _priced(draft: Draft) -> Outlook:
-    noise = _noise(draft)
-    numbers = listed(draft.rounds)
-    figures = composed_after(_levelled(draft, noise), draft.delta, numbers)
-    points = tuple(
-        Point(number, noise[number - 1], figure)
-        for number, figure in zip(numbers, figures, strict=True)
-    )
-    found = Outlook(draft, noise, points, _naive(draft, noise))
-    return found if draft.sharing is None else _shared(found, draft.sharing)
+def _compose(
+    draft: Draft,
+    noise: tuple[float, ...],
+    delta: float,
+    numbers: Collection[int],
+    before: Sequence[PrivacyEvent] = (),
+    *,
+    rough: bool,
+) -> tuple[Figure, ...]:
+    rounds = _levelled(draft, noise, rough=rough)
+    return (sketches.after if rough else composed_after)(rounds, delta, numbers, before)
 
 
 def listed(rounds: int) -> tuple[int, ...]:
@@ -157,7 +218,7 @@ def after(
 
     Raises as `accountants.epsilon`.
     """
-    return composed_after(_levelled(found.draft, found.noise), delta, numbers, before)
+    return _compose(found.draft, found.noise, delta, numbers, before, rough=found.rough)
 
 
 def rounds_held(found: Outlook, limit: float, delta: float | None = None) -> int:
@@ -179,10 +240,11 @@ def rounds_held(found: Outlook, limit: float, delta: float | None = None) -> int
     return done
 
 
-def _noise(draft: Draft) -> tuple[float, ...]:
+def _noise(draft: Draft, *, rough: bool) -> tuple[float, ...]:
     """The noise of each round; from a target, what submission will seal.
 
-    Only a schedule of very many noises is calibrated more coarsely here, for it has to be quick.
+    Only a schedule of very many noises is calibrated more coarsely here, for it has to be quick,
+    and a sketch by the Rényi accountant.
     """
     if draft.schedule == ADAPTIVE:
         return (_even(draft),) * draft.rounds
@@ -191,6 +253,10 @@ def _noise(draft: Draft) -> tuple[float, ...]:
         return tuple(draft.noise * factor for factor in factors)
     if draft.target is None:
         raise ValueError("give a target epsilon or a noise multiplier")
+    fixed = _histograms(draft, draft.rounds)
+    if rough:
+        rounds = Rounds(factors, draft.sample_rate, draft.steps, fixed)
+        return sketches.noise(rounds, draft.target, draft.delta)
     many = len(set(factors)) > MOST_LEVELS
     noise = (estimated if many else quickly)(
         target_epsilon=draft.target,
@@ -198,7 +264,7 @@ def _noise(draft: Draft) -> tuple[float, ...]:
         shape=factors,
         sample_rate=draft.sample_rate,
         steps_per_round=draft.steps,
-        fixed=_histograms(draft, draft.rounds),
+        fixed=fixed,
     )
     return _within(draft, noise, draft.target) if many else noise
 
@@ -220,8 +286,7 @@ def _even(draft: Draft) -> float:
 def _within(draft: Draft, noise: tuple[float, ...], target: float) -> tuple[float, ...]:
     """Raised where the accountant puts the estimate above the target. Raises CalibrationError."""
     for _ in range(_TRIES):
-        rounds = _levelled(draft, noise)
-        spent = composed_after(rounds, draft.delta, (draft.rounds,))[0].epsilon
+        spent = _whole(draft, noise, rough=False).epsilon
         if spent <= target:
             return noise
         if noise[0] >= MOST_NOISE:
@@ -243,8 +308,9 @@ def _shared(found: Outlook, sharing: Cohort) -> Outlook:
         found.noise,
         found.points,
         found.naive,
-        outsiders=_whole(draft, tuple(noise * more for noise in found.noise)),
-        fallback=_whole(draft, found.at_site),
+        found.rough,
+        outsiders=_whole(draft, tuple(noise * more for noise in found.noise), rough=found.rough),
+        fallback=_whole(draft, found.at_site, rough=found.rough),
     )
 
 
@@ -252,18 +318,21 @@ def _each(noise: tuple[float, ...], sharing: Cohort) -> tuple[float, ...]:
     return tuple(site_noise(each, sharing) for each in noise)
 
 
-def _whole(draft: Draft, noise: tuple[float, ...]) -> Figure:
-    return composed_after(_levelled(draft, noise), draft.delta, (draft.rounds,))[0]
+def _whole(draft: Draft, noise: tuple[float, ...], *, rough: bool) -> Figure:
+    return _compose(draft, noise, draft.delta, (draft.rounds,), rough=rough)[0]
 
 
-def _naive(draft: Draft, noise: tuple[float, ...]) -> Naive:
+def _naive(draft: Draft, noise: tuple[float, ...], *, rough: bool) -> Naive:
     """Every release priced at its share of δ, at a few noises and interpolated: a warning."""
     releases = draft.rounds + len(draft.evaluated)
     share = max(draft.delta / releases, SMALLEST_DELTA)
     levels = np.unique(np.array(noise))
     some = levels[np.unique(np.linspace(0, len(levels) - 1, _SAMPLES).round().astype(int))]
-    releases_alone = [_training(draft, float(level)) for level in some]
-    figures = alone(_levelled(draft, noise), share, releases_alone)
+    each = [_training(draft, float(level)) for level in some]
+    if rough:
+        figures = tuple(sketches.alone(event, share) for event in each)
+    else:
+        figures = alone(_levelled(draft, noise, rough=False), share, each)
     prices = np.array([max(figure.epsilon, 1e-12) for figure in figures])
     costs = np.exp(np.interp(np.log(noise), np.log(some), np.log(prices)))
     histogram = epsilon(_histograms(draft, draft.rounds)[:1], share).epsilon
@@ -272,11 +341,6 @@ def _naive(draft: Draft, noise: tuple[float, ...]) -> Naive:
     sums = np.cumsum(costs)
     points = tuple((number, float(sums[number - 1])) for number in listed(draft.rounds))
     return Naive(points, releases * share)
-
-
-def _round(draft: Draft, noise: float, number: int) -> tuple[PrivacyEvent, ...]:
-    histogram = _histograms(draft, draft.rounds)[:1] if number in draft.evaluated else ()
-    return (_training(draft, noise), *histogram)
 
 
 def _training(draft: Draft, noise: float) -> PrivacyEvent:
@@ -296,19 +360,15 @@ def _histograms(draft: Draft, number: int) -> tuple[PrivacyEvent, ...]:
     return (PrivacyEvent(Mechanism.GAUSSIAN, draft.evaluation_noise, 1.0, 1),) * count
 
 
-def _levelled(draft: Draft, noise: tuple[float, ...]) -> list[tuple[PrivacyEvent, ...]]:
-    """The rounds. More than MOST_LEVELS noises: each lowered to the lowest of its group."""
-    levels = sorted(set(noise))
-    lowest = {level: level for level in levels}
-    if len(levels) > MOST_LEVELS:
-        width = math.log(levels[-1] / levels[0]) / _GROUPS
-        groups: dict[int, float] = {}
-        for level in levels:
-            group = int(math.log(level / levels[0]) / width)
-            lowest[level] = groups.setdefault(group, level)
-    evaluated = set(draft.evaluated)
+def _levelled(
+    draft: Draft, noise: tuple[float, ...], *, rough: bool
+) -> list[tuple[PrivacyEvent, ...]]:
+    """The rounds. More noises than can be composed: each lowered to the lowest of its group."""
+    most, groups = (sketches.LEVELS, sketches.LEVELS) if rough else (MOST_LEVELS, _GROUPS)
+    lowest = lowered(noise, most, groups)
+    plain = {level: (_training(draft, level),) for level in set(lowest.values())}
     histogram = _histograms(draft, draft.rounds)[:1]
-    return [
-        (_training(draft, lowest[each]), *(histogram if number in evaluated else ()))
-        for number, each in enumerate(noise, 1)
-    ]
+    rounds: list[tuple[PrivacyEvent, ...]] = [plain[lowest[each]] for each in noise]
+    for number in draft.evaluated:
+        rounds[number - 1] = (*rounds[number - 1], *histogram)
+    return rounds

@@ -5,6 +5,7 @@ many different noises then cost a transform of a million cells each. Nothing off
 here: it is for searching, and for plans that are being written.
 """
 
+import math
 from collections.abc import Sequence
 
 from accounting.dp import accountants, lattices
@@ -14,6 +15,7 @@ from accounting.dp.figures import Figure, check_delta
 from accounting.dp.lattices import Counts, Window
 
 _CELLS = 2**16
+_PER_ROOT = 24.0  # cells for the root of the steps: rounding spreads that many losses over 18
 _MOST_WORK = 2**21  # cells, times kinds of steps
 
 
@@ -25,12 +27,12 @@ def is_slow(counts: Counts) -> bool:
         cells = lattices.window(counts).lattice.cells
     except (ArithmeticError, ValueError):
         return False
-    return cells > _CELLS and cells * len(counts) > _MOST_WORK
+    return cells > _cells(counts) and cells * len(counts) > _MOST_WORK
 
 
 def window(counts: Counts) -> Window:
     """Their own, unless that is slow. Raises OverflowError where nothing holds the losses."""
-    return lattices.window(counts, _CELLS) if is_slow(counts) else lattices.window(counts)
+    return lattices.window(counts, _cells(counts)) if is_slow(counts) else lattices.window(counts)
 
 
 def epsilon(events: Sequence[PrivacyEvent], delta: float) -> Figure:
@@ -38,4 +40,10 @@ def epsilon(events: Sequence[PrivacyEvent], delta: float) -> Figure:
     counts = counted(events)
     if not is_slow(counts):
         return accountants.epsilon(events, delta)
-    return PldAccountant().figure(counts, check_delta(delta), lattices.window(counts, _CELLS))
+    return PldAccountant().figure(counts, check_delta(delta), window(counts))
+
+
+def _cells(counts: Counts) -> int:
+    steps = sum(count for _, count in counts)
+    least = 2 ** math.ceil(math.log2(_PER_ROOT * math.sqrt(steps)))
+    return min(max(_CELLS, least), lattices.MOST_CELLS)

@@ -11,6 +11,7 @@ asks an accountant about the answer.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -81,38 +82,73 @@ def find_scale(rounds: Rounds, epsilon: float, delta: float, least: float, most:
     or would be long, the saddle point's own height must do, which is some per cent off. `most`
     where nothing is enough.
     """
+    start, tilt = by_saddle(rounds, epsilon, delta, (least, most))
     with np.errstate(all="ignore"):
-        start, tilt = _by_saddle(rounds, epsilon, delta, (least, most))
         if start <= least or start >= most or len(set(rounds.shape)) == 1:
             return min(max(start, least), most)
         found = _by_line(rounds, epsilon, delta, start, _TILT_SHARE * tilt)
         return min(max(found, least), most)
 
 
-def _by_saddle(
+def scale_by_renyi(
+    rounds: Rounds, epsilon: float, delta: float, tilts: Floats, ends: tuple[float, float]
+) -> float:
+    """The scale at which Rényi divergence at the orders `tilts` + 1 proves about (ε, δ)."""
+
+    def excess(moments: Floats) -> float:
+        losses = (moments - np.log(delta * (tilts + 1.0))) / tilts - np.log1p(1.0 / tilts)
+        return math.log(max(float(losses.min()), 1e-9) / epsilon)
+
+    with np.errstate(all="ignore"):
+        return _solved(rounds, _by_gauss(rounds, epsilon, delta, ends), ends, tilts, excess)[0]
+
+
+@lru_cache(maxsize=256)
+def by_saddle(
     rounds: Rounds, epsilon: float, delta: float, ends: tuple[float, float]
 ) -> tuple[float, float]:
     """The scale at which the saddle point's own height gives δ, and the tilt of that point."""
+    tilts, log_delta = _tilts(epsilon, delta), math.log(delta)
+
+    def excess(moments: Floats) -> float:
+        return _height(moments, tilts, epsilon)[0] - log_delta
+
+    with np.errstate(all="ignore"):
+        guess = _by_gauss(rounds, epsilon, delta, ends)
+        scale, moments = _solved(rounds, guess, ends, tilts, excess)
+        tilt = float(tilts[-1]) if moments is None else _height(moments, tilts, epsilon)[1]
+    return scale, tilt
+
+
+def _solved(
+    rounds: Rounds,
+    guess: float,
+    ends: tuple[float, float],
+    tilts: Floats,
+    excess: Callable[[Floats], float],
+) -> tuple[float, Floats | None]:
+    """The scale at which `excess` of the moments at `tilts`, falling, is 0; with those moments.
+
+    The largest scale, and no moments, where even there it is above.
+    """
     least, most = ends
-    tilts = _tilts(epsilon, delta)
-    guess = min(max(_by_gauss(rounds, epsilon, delta, ends), least), most)
+    guess = min(max(guess, least), most)
     low, high = max(least, guess / _START_WINDOW), min(most, guess * _START_WINDOW)
     while True:
         moments = _Sum(rounds, (low, high), lambda n, q: at_tilts(n, q, tilts))
 
-        def excess(log_scale: float, moments: _Sum = moments) -> float:
-            return _height(moments.at(log_scale), tilts, epsilon)[0] - math.log(delta)
+        def at(log_scale: float, moments: _Sum = moments) -> float:
+            return excess(moments.at(log_scale))
 
-        if excess(math.log(high)) > 0:
+        if at(math.log(high)) > 0:
             if high >= most:
-                return most, float(tilts[-1])
+                return most, None
             low, high = high, min(most, high * _START_WINDOW**2)
-        elif excess(math.log(low)) < 0 and low > least:
+        elif at(math.log(low)) < 0 and low > least:
             low, high = max(least, low / _START_WINDOW**2), low
         else:
-            found = _root(excess, math.log(low), math.log(high))
-            scale = low if found == math.log(low) else math.exp(found)
-            return scale, _height(moments.at(found), tilts, epsilon)[1]
+            found = _root(at, math.log(low), math.log(high))
+            return low if found == math.log(low) else math.exp(found), moments.at(found)
 
 
 def _by_gauss(rounds: Rounds, epsilon: float, delta: float, ends: tuple[float, float]) -> float:

@@ -72,8 +72,9 @@ class Budgets:
     def costs(self, order: float) -> tuple[float, ...]:
         """The plan's Rényi divergence at an order, round by round."""
         if order not in self._costs:
-            numbers = range(1, self.found.draft.rounds + 1)
-            self._costs[order] = tuple(divergence(self.found.events(n), order) for n in numbers)
+            rounds = self.found.rounds()
+            each = {events: divergence(events, order) for events in set(rounds)}
+            self._costs[order] = tuple(each[events] for events in rounds)
         return self._costs[order]
 
     def others(self, place: Place) -> tuple[PrivacyEvent, ...]:

@@ -11,12 +11,21 @@ from accounting import charts_planner
 from accounting.dp.calibration import CalibrationError
 from accounting.dp.doubts import Terms, doubts
 from accounting.dp.figures import Unbounded
-from accounting.dp.planning import ADAPTIVE, Outlook, outlook, rounds_held
+from accounting.dp.planning import (
+    ADAPTIVE,
+    Outlook,
+    is_long,
+    outlook,
+    rounds_held,
+    sketch,
+)
 from accounting.keys import Limit
 from accounting.selectors import planner
 from accounting.views import drafting
 from accounting.views.drafting import Asked
 from studies import access
+
+REFINED = "planner-refined"  # posted by the page that shows a sketch already
 
 
 @login_required
@@ -35,11 +44,21 @@ def _context(request: HttpRequest, asked: Asked) -> dict[str, Any]:
     if asked.draft is None:
         return {"faults": asked.faults}
     try:
+        if REFINED not in request.POST and is_long(asked.draft):
+            return _sketched(request, asked)
         return _priced(request, asked, outlook(asked.draft))
     except (CalibrationError, Unbounded) as error:
         return {"refusal": str(error)}
     except ValueError as error:  # a number that no event may have: a sentence that says which
         return {"faults": (str(error),)}
+
+
+def _sketched(request: HttpRequest, asked: Asked) -> dict[str, Any]:
+    """What is proven at once; the page asks again for the reference accountant's figures."""
+    try:
+        return _priced(request, asked, sketch(asked.draft)) | {"refine": REFINED}
+    except (CalibrationError, Unbounded):  # by this accountant; the reference one may know better
+        return {"refine": REFINED}
 
 
 def _priced(request: HttpRequest, asked: Asked, found: Outlook) -> dict[str, Any]:

@@ -85,3 +85,21 @@ def test_axe_on_the_planner_while_it_is_used(walk, width, dark):
         assert page.evaluate(rendered.WIDE) == []
         assert rendered.axe(page) == []
     assert "ε ≤ 1" in page.locator("#planner-strip").inner_text()
+
+
+def test_a_plan_that_takes_long_is_replaced_by_the_page_itself(walk):
+    """First what the Rényi accountant proves, then, unasked, the reference accountant's."""
+    page = walk("ada", "study-edit", 1280, False)
+    page.wait_for_function("() => document.querySelector('#planner-answer .figure-large')")
+    with page.expect_response(
+        lambda answer: "planner" in answer.url and "A first bound" in answer.text()
+    ):
+        page.locator("#id_privacy-schedule").select_option("harmonic")
+        page.locator("#id_training-sample_rate").fill("0.0001")
+        page.locator("#id_privacy-noise_multiplier").fill("")
+        page.locator("#id_privacy-target_epsilon").fill("1")
+    page.wait_for_function(
+        "() => /PLD/.test(document.getElementById('planner-strip').textContent)", timeout=30_000
+    )
+    assert page.locator("[data-sketch]").count() == 0
+    assert page.locator("#planner-answer .figure-large").count() >= 2

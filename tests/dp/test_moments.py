@@ -26,6 +26,12 @@ def test_far_orders_are_bounded_from_above() -> None:
     assert unsampled + 2001.0 * np.log(0.1) < bound <= unsampled
 
 
+def test_hardly_any_noise_is_bounded_and_takes_no_memory() -> None:
+    tilts = np.array([0.5, 15.0])
+    bound = at_tilts(2e-6, 0.1, tilts)
+    assert bound == pytest.approx(tilts * (tilts + 1) / (2 * 2e-6**2) + np.log(0.1), rel=1e-9)
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.floats(1.0, 50.0), st.sampled_from([0.1, 0.5, 1.0]), st.floats(0.5, 10.0))
 def test_a_line_starts_at_the_real_point_and_turns_by_the_mean(

@@ -278,6 +278,31 @@ def test_only_a_form_is_priced(ada):
     assert ada.get(PLANNER).status_code == 405
 
 
+def test_a_plan_that_takes_long_is_sketched_and_then_replaced(ada, lent):
+    """The page asks again by itself; what it shows meanwhile is proven and says by whom."""
+    lent("10")
+    rare = {"training-sample_rate": "0.0001", "privacy-schedule": "harmonic", "rounds-count": "60"}
+    first = asked(ada, **rare)
+    assert "A first bound" in first
+    assert "planner-refined" in first
+    assert "Rényi" in re.search(r"data-planner-line>(.*?)</p>", first).group(1)
+    second = asked(ada, **rare, **{"planner-refined": "on"})
+    assert "A first bound" not in second
+    assert "planner-refined" not in second
+    noises = [
+        float(re.search(r'figure-large">([\d.]+)', html).group(1)) for html in (first, second)
+    ]
+    assert noises[0] > noises[1]
+
+
+def test_a_sketch_that_proves_nothing_waits_for_the_reference(ada):
+    hopeless = {"rounds-count": "10000", "training-local_steps": "1000000"}
+    first = asked(ada, **hopeless, **{"training-sample_rate": "1"})
+    assert "No noise keeps this promise" in first or "Being priced" in first
+    second = asked(ada, **hopeless, **{"training-sample_rate": "1", "planner-refined": "on"})
+    assert "No noise keeps this promise" in second
+
+
 def test_a_position_seen_before_is_free(ada, lent):
     lent("3")
     plan = {"rounds-count": "100", "privacy-schedule": "harmonic"}

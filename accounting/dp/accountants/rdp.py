@@ -49,9 +49,9 @@ def composed(events: Sequence[PrivacyEvent]) -> Floats:
     return total
 
 
-def to_epsilons(divergences: Floats, delta: float) -> Floats:
-    """The ε that each order on its own proves at `delta`. Each alone is a valid bound."""
-    loss = divergences + np.log1p(-1 / ORDERS) - np.log(delta * ORDERS) / (ORDERS - 1)
+def to_epsilons(divergences: Floats, delta: float, orders: Floats = ORDERS) -> Floats:
+    """The ε that each of `orders` on its own proves at `delta`. Each alone is a valid bound."""
+    loss = divergences + np.log1p(-1 / orders) - np.log(delta * orders) / (orders - 1)
     free = delta * delta + np.expm1(-divergences) > 0
     return np.where(free, 0.0, np.maximum(loss, 0.0))
 
