@@ -12,6 +12,7 @@ from accounting.selectors import claims, shown
 from federation.learning import architectures
 from federation.protocol import plans
 from federation.protocol.document import NumberTarget, Protocol
+from federation.protocol.machines import own
 from federation.selectors import models
 from studies.models import Study
 from studies.selectors.protocols import protocol_of
@@ -106,6 +107,7 @@ def _training(protocol: Protocol, row: models.ModelRow) -> str:
             f"{training.max_grad_norm:g}",
             *([f"- Class weights: {weights}"] if weights else []),
             *_near(protocol),
+            *_classes(protocol),
             f"- Reported model: {reported}",
         ]
     )
@@ -115,6 +117,20 @@ def _near(protocol: Protocol) -> list[str]:
     """What held the sites' steps together, where anything did."""
     pull = protocol.training.proximal
     return [f"- Each step was pulled to the round's model (FedProx, μ = {pull:g})"] if pull else []
+
+
+def _classes(protocol: Protocol) -> list[str]:
+    """Which sites trained by the plan of their class of machine, and by which."""
+    lines = []
+    for row in protocol.cohort:
+        if row.machine in protocol.training.classes:
+            training = own(protocol, row.institution).training
+            steps = f"{training.local_steps} local step{'' if training.local_steps == 1 else 's'}"
+            lines.append(
+                f"- {row.institution} (machine class {row.machine}): {steps} a round, "
+                f"sample rate {training.sample_rate:g}"
+            )
+    return lines
 
 
 def _privacy(study: Study, protocol: Protocol) -> str:

@@ -7,7 +7,7 @@ from accounting.dp.events import PrivacyEvent
 from accounting.dp.figures import Unbounded
 from accounting.dp.planning import listed
 from accounting.selectors import histories
-from federation.protocol import plans
+from federation.protocol import machines, plans
 from federation.protocol.document import Protocol
 
 Events = tuple[PrivacyEvent, ...]
@@ -26,8 +26,9 @@ def ahead(study: str, institution: str, protocol: Protocol, done: int) -> Points
     if protocol.plan is None or protocol.privacy.adaptive or left < 1:
         return ()
     spent = histories.load([institution], study).study(study, institution)
+    own = machines.own(protocol, institution)
     coming = range(done + 1, protocol.rounds.count + 1)
-    rounds = tuple(tuple(plans.round_events(protocol, n).values()) for n in coming)
+    rounds = tuple(tuple(plans.round_events(own, n).values()) for n in coming)
     found = _composed(rounds, protocol.privacy.target_delta, spent)
     return tuple((done + number, epsilon) for number, epsilon in found)
 

@@ -58,7 +58,7 @@ def same_unit(participation: Participation, lineage: str) -> None:
 def claim_of(study: Study, institution: str, lineage: str) -> judging.Claim:
     """What a study's plan asks of one dataset; an empty plan before it is submitted."""
     protocol = protocol_of(study)
-    events = plans.plan_events(protocol) if protocol.plan else ()
+    events = plans.plan_events(protocol, institution) if protocol.plan else ()
     bound = study_limit(protocol) if protocol.plan and protocol.privacy.adaptive else None
     return judging.Claim(study.slug, institution, lineage, protocol.data.unit, events, bound)
 
@@ -78,7 +78,7 @@ def _seal(study: Study, protocol: Protocol, part: Participation) -> None:
         study=study.slug,
         institution=part.institution.slug,
         lineage=part.lineage,
-        plan_events=plans.plan_events(protocol),
+        plan_events=plans.plan_events(protocol, part.institution.slug),
         protocol_digest=study.protocol_digest,
         unit=protocol.data.unit,
         study_limit=study_limit(protocol),

@@ -54,7 +54,7 @@ def lend(request: HttpRequest, slug: str, institution: str) -> HttpResponse:
     if not access.may_read_offer(request.user, part.institution):
         raise Http404
     protocol = protocol_of(part.study)
-    plan = plans.plan_events(protocol) if protocol.plan else ()
+    plan = plans.plan_events(protocol, part.institution.slug) if protocol.plan else ()
     bound = _bound(protocol)
     context = {
         "study": part.study,

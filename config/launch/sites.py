@@ -8,7 +8,7 @@ from typing import Any
 import tomli_w
 
 from config.launch.installation import Installation, site_command, site_environment
-from federation.protocol import plans
+from federation.protocol import machines, plans
 from federation.protocol.document import Protocol
 from federation.protocol.study_file import InstitutionEntry
 from studies.models import Institution, Person
@@ -38,9 +38,10 @@ def stated_limits(entry: InstitutionEntry, protocol: Protocol) -> dict[str, Any]
     not stop it; a real site's own file has its own, stricter defaults.
     """
     # A site holds its limit against the whole plan, of which the study's budget may cut the end.
-    planned = float(protocol.plan.epsilon) if protocol.plan else 0.0
+    own = machines.own(protocol, entry.slug)
+    planned = float(own.plan.epsilon) if own.plan else 0.0
     budget = max(USUAL_EPSILON, plans.epsilon_budget(protocol), planned)
-    least_noise = min(protocol.plan.noise_multipliers) if protocol.plan else USUAL_NOISE
+    least_noise = min(own.plan.noise_multipliers) if own.plan else USUAL_NOISE
     wide = {
         "lifetime_epsilon": budget,
         "lifetime_delta": protocol.privacy.target_delta,
@@ -61,6 +62,8 @@ def write_site_file(
     dataset = {"name": entry.dataset, "file": str(entry.data)}
     dataset |= {key: stated.pop(key) for key in _OF_THE_DATASET}
     document = {"hub": {"url": installation.url}, "dataset": [dataset], "limits": stated}
+    if entry.machine:
+        document["machine"] = {"class": entry.machine}
     (folder / "site.toml").write_text(tomli_w.dumps(document))
 
 

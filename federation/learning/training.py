@@ -28,7 +28,7 @@ from federation.protocol.priced import Made, Priced
 from federation.protocol.stored import Stored
 from federation.protocol.tensors import Tensors
 
-_CHUNK_BYTES = 128 << 20
+CHUNK_BYTES = 128 << 20
 _CHUNK_ROWS = 8192
 
 
@@ -72,12 +72,14 @@ def trained(
     batch_denominator: float,
     step_done: Callable[[int], None],
     cancelled: Callable[[], bool] = never,
+    chunk_bytes: int = CHUNK_BYTES,
 ) -> Made:
     """Exactly `local_steps` private steps from the whole model `tensors`.
 
     The update of the shared layers with the event it cost, and the new personal layers. A sample
     without any unit still makes a step, with noise, and is charged. `step_done(k)` is called
-    after each step, k from 1.
+    after each step, k from 1. `chunk_bytes` bounds the memory of a step, and changes neither what
+    it computes nor what it costs.
 
     Raises:
         Cancelled: `cancelled()` was true before a step.
@@ -95,6 +97,7 @@ def trained(
         unit=protocol.data.unit,
     )
     session = prepare(protocol, tensors, data, noise_multiplier, batch_denominator)
+    session.chunk_bytes = chunk_bytes
     for number in range(1, training.local_steps + 1):
         if cancelled():
             raise Cancelled(f"stopped before step {number} of {training.local_steps}")
@@ -121,6 +124,7 @@ class Session:
     batch_denominator: float
     device: torch.device
     sampling: Keystream
+    chunk_bytes: int = CHUNK_BYTES
 
     def step(self) -> None:
         """One logical batch: any number of chunks, then one noise draw and one step."""
@@ -141,7 +145,7 @@ class Session:
         """How many rows are computed together, so that memory stays bounded."""
         # Where units have several rows, a gradient per unit may have to be made.
         made = 0 if self.rows.single else 8 * len(self.optimiser.weights)
-        return max(1, min(_CHUNK_ROWS, _CHUNK_BYTES // (self.sum.row_bytes + made)))
+        return max(1, min(_CHUNK_ROWS, self.chunk_bytes // (self.sum.row_bytes + made)))
 
     def update(self) -> Tensors:
         """New weights minus the old ones."""

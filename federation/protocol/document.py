@@ -26,6 +26,7 @@ from federation.protocol.data_contract import (
     Target,
     Windows,
 )
+from federation.protocol.machines import ClassPlan, ClassTraining, MachineClass
 
 __all__ = [
     "VERSION",
@@ -77,7 +78,7 @@ class Model(Section):
 
 
 class Training(Section):
-    """Local DP-SGD, the same at every site."""
+    """Local DP-SGD, the same at every site but for what `classes` of machine are given."""
 
     sample_rate: Fraction
     local_steps: Count
@@ -92,6 +93,7 @@ class Training(Section):
     engine: Literal["bookkeeping", "opacus"] = "bookkeeping"
     noise: Literal["float", "hardened"] = "float"
     proximal: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    classes: dict[MachineClass, ClassTraining] = {}
 
     @model_validator(mode="after")
     def _steady(self) -> Self:
@@ -106,7 +108,7 @@ class Training(Section):
     def _without_default(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Keys of later versions are left out at their default: older digests stay as they are."""
         document: dict[str, Any] = write(self)
-        for name, default in {"noise": "float", "proximal": 0.0}.items():
+        for name, default in {"noise": "float", "proximal": 0.0, "classes": {}}.items():
             if document.get(name) == default:
                 del document[name]
         return document
@@ -196,6 +198,15 @@ class Member(Section):
 
     institution: Slug
     cohort_size: Annotated[int, Field(ge=1, le=10**9)]
+    machine: MachineClass | None = None  # as its site declares it, where a study plans by class
+
+    @model_serializer(mode="wrap")
+    def _without_empty(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Left out where absent: older digests stay what they are."""
+        document: dict[str, Any] = write(self)
+        if document.get("machine", ...) is None:
+            del document["machine"]
+        return document
 
 
 class Plan(Section):
@@ -205,6 +216,20 @@ class Plan(Section):
     epsilon: str
     accountant: str
     version: str
+    classes: dict[MachineClass, ClassPlan] = {}
+
+    @property
+    def most(self) -> float:
+        """The ε that all rounds cost a site of the costliest class, or of none."""
+        return max(map(float, [self.epsilon, *(each.epsilon for each in self.classes.values())]))
+
+    @model_serializer(mode="wrap")
+    def _without_empty(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Left out where absent: older digests stay what they are."""
+        document: dict[str, Any] = write(self)
+        if document.get("classes") == {}:
+            del document["classes"]
+        return document
 
 
 class Protocol(Section):
@@ -239,12 +264,29 @@ class Protocol(Section):
                 "privacy.adaptive chooses from released metrics; add a site evaluation, or public "
                 "rows to evaluate on"
             )
+        self._check_classes()
         if self.audit and self.data.windows:
             raise ValueError("an audit's canaries are no series; leave out audit, or data.windows")
         if self.model.personal_layers:
             _check_personal(self)
         _check_target(self)
         return self
+
+    def _check_classes(self) -> None:
+        if not self.training.classes:
+            return
+        if self.privacy.adaptive:
+            raise ValueError(
+                "training.classes seals a plan for each class, and privacy.adaptive chooses one "
+                "noise for all on the way; leave out one of them"
+            )
+        if self.audit:
+            raise ValueError(
+                "training.classes gives sites different noise, and an audit's canaries are judged "
+                "by one; leave out classes, or the audit"
+            )
+        if self.plan and set(self.plan.classes) != set(self.training.classes):
+            raise ValueError("the plan seals other classes than training.classes names")
 
     @model_serializer(mode="wrap")
     def _without_empty(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
 from accounting.dp.events import PrivacyEvent
+from federation.protocol.machines import MACHINE_CLASSES
 
 Check = Callable[[str, Any], None]
 
@@ -54,6 +55,12 @@ def flag(name: str, value: Any) -> None:
     """True or false."""
     if not isinstance(value, bool):
         raise MessageError(f"{name} must be true or false")
+
+
+def machine(name: str, value: Any) -> None:
+    """A class of machine from the closed list, or nothing."""
+    if value not in ("", *MACHINE_CLASSES):
+        raise MessageError(f"{name} must be one of: {', '.join(MACHINE_CLASSES)}")
 
 
 def moment_text(name: str, value: Any) -> None:
@@ -183,6 +190,7 @@ Journal = Annotated[dict[str, Any], journal]
 Charge = Annotated[dict[str, Any], charge]
 CheckpointHeld = Annotated[dict[str, Any], checkpoint]
 Datasets = Annotated[list[dict[str, str]], datasets]
+MachineText = Annotated[str, machine]
 
 
 def timestamp(at: datetime) -> str:

@@ -70,11 +70,15 @@ def _reason(name: str, value: Any) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """What all messages share: every field is checked when a message is made or read."""
+    """What all messages share: every field is checked when a message is made or read.
+
+    `later`: fields that sites and hubs before them did not write, left out at these values.
+    """
 
     type: ClassVar[str]
     max_bytes: ClassVar[int] = MAX_BYTES
     checks: ClassVar[dict[str, form.Check]]
+    later: ClassVar[dict[str, Any]] = {}
 
     def __init_subclass__(cls) -> None:
         """Collect the rule that each field's annotation carries."""
@@ -95,6 +99,8 @@ class Message:
         document: dict[str, Any] = {"type": self.type, "version": VERSION}
         for entry in fields(self):
             value = getattr(self, entry.name)
+            if self.later.get(entry.name, ...) == value:
+                continue
             document[entry.name] = list(value) if isinstance(value, tuple) else value
         return document
 
@@ -110,6 +116,7 @@ class Message:
         # Python says True == 1 == 1.0; the wire does not.
         if (document.get("type"), repr(document.get("version"))) != (cls.type, repr(VERSION)):
             raise MessageError(f"expected a message of type {cls.type!r}, version {VERSION}")
+        document = cls.later | document
         _check_names(document, {"type", "version"} | {entry.name for entry in fields(cls)})
         return cls(**cls._values(document))
 
@@ -192,6 +199,7 @@ class Refusal(Message):
     """
 
     type: ClassVar[str] = "refusal"
+    later: ClassVar[dict[str, Any]] = {"charge": {}}
     assignment: form.Identifier
     site: form.SlugText
     study: form.SlugText
@@ -209,18 +217,6 @@ class Refusal(Message):
         if self.charge and not self.accessed:
             raise MessageError("charge names what was charged, so accessed must be true")
 
-    def to_json(self) -> dict[str, Any]:
-        """All fields; the charge only where there is one, as sites before it wrote it."""
-        document = super().to_json()
-        return document if self.charge else {k: v for k, v in document.items() if k != "charge"}
-
-    @classmethod
-    def from_json(cls, document: Any) -> Self:
-        """As `Message.from_json`; without the key there is no charge."""
-        return super().from_json(
-            {"charge": {}} | document if isinstance(document, dict) else document
-        )
-
     @classmethod
     def _values(cls, document: dict[str, Any]) -> dict[str, Any]:
         values = super()._values(document)
@@ -232,13 +228,18 @@ class Refusal(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Offer(Message):
-    """A site says what it lends: datasets with their lifetime budgets as decimal text."""
+    """A site says what it lends: datasets with their lifetime budgets as decimal text.
+
+    `machine` is the class that it counts its machine in; empty, and left out, where it says none.
+    """
 
     type: ClassVar[str] = "offer"
+    later: ClassVar[dict[str, Any]] = {"machine": ""}
     site: form.SlugText
     datasets: form.Datasets
     software: form.Line
     offered_at: form.MomentText
+    machine: form.MachineText = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from accounting.dp.figures import Unbounded
 from accounting.dp.filters import best_order, room
 from accounting.dp.schedules import shape
 from federation.protocol.document import Plan, Protocol
+from federation.protocol.machines import ClassPlan, of_class, own
 
 TRAIN = "train"
 EVALUATE = "evaluate"
@@ -32,9 +33,9 @@ def round_events(
 ) -> dict[str, PrivacyEvent]:
     """What round `number` (from 1) costs each unit at one site, by phase.
 
-    With `institution`, the events also tell that site's batch denominator, which is public and
-    no part of the price. `noise` is what an adaptive study chose for this round instead of the
-    sealed start.
+    With `institution`, they are those of its class of machine, and also tell that site's batch
+    denominator, which is public and no part of the price. `noise` is what an adaptive study chose
+    for this round instead of the sealed start.
 
     Raises:
         NotSealed: the protocol has no plan.
@@ -42,6 +43,7 @@ def round_events(
         ValueError: there is no such round.
         KeyError: the institution is not in the cohort.
     """
+    protocol = own(protocol, institution)
     if protocol.plan is None:
         raise NotSealed("the protocol has no sealed plan; submit the study first")
     if not 1 <= number <= protocol.rounds.count:
@@ -61,7 +63,8 @@ def batch_denominator(protocol: Protocol, institution: str) -> float:
 
     Raises KeyError when the institution is not in the cohort.
     """
-    return protocol.training.sample_rate * protocol.member(institution).cohort_size
+    rate = own(protocol, institution).training.sample_rate
+    return rate * protocol.member(institution).cohort_size
 
 
 def check_choice(protocol: Protocol, noise: float) -> None:
@@ -76,11 +79,12 @@ def check_choice(protocol: Protocol, noise: float) -> None:
         )
 
 
-def plan_events(protocol: Protocol) -> tuple[PrivacyEvent, ...]:
-    """The events of all rounds in order; none where the noise is chosen on the way.
+def plan_events(protocol: Protocol, institution: str | None = None) -> tuple[PrivacyEvent, ...]:
+    """The events of all rounds in order, at one site; none where the noise is chosen on the way.
 
     Raises NotSealed.
     """
+    protocol = own(protocol, institution)
     if protocol.privacy.adaptive and protocol.plan:
         return ()
     return tuple(
@@ -100,6 +104,22 @@ def seal(protocol: Protocol) -> Protocol:
         NoPlan: the target cannot be reached, for instance because the histograms alone cost
             more, or the ε of the noise multiplier cannot be bounded.
     """
+    written = unsealed(protocol)
+    classes = {name: _class_plan(written, name) for name in written.training.classes}
+    plan = _plan(written).model_copy(update={"classes": classes})
+    return written.model_copy(update={"plan": plan})
+
+
+def _class_plan(protocol: Protocol, name: str) -> ClassPlan:
+    try:
+        found = _plan(of_class(protocol, name))
+    except NoPlan as error:
+        raise NoPlan(f"{error} (in training.classes.{name})") from error
+    return ClassPlan(noise_multipliers=found.noise_multipliers, epsilon=found.epsilon)
+
+
+def _plan(protocol: Protocol) -> Plan:
+    """The plan of one class, or of everybody who has none. Raises NoPlan."""
     try:
         multipliers = _multipliers(protocol)
         events = [_training(protocol, noise, None) for noise in multipliers]
@@ -113,13 +133,12 @@ def seal(protocol: Protocol) -> Protocol:
         raise NoPlan(f"privacy.target_epsilon: {error}") from error
     except Unbounded as error:
         raise NoPlan(f"privacy.noise_multiplier: {error}; add more noise") from error
-    plan = Plan(
+    return Plan(
         noise_multipliers=list(multipliers),
         epsilon=repr(figure.epsilon),
         accountant=figure.accountant,
         version=figure.version,
     )
-    return protocol.model_copy(update={"plan": plan})
 
 
 def unsealed(protocol: Protocol) -> Protocol:
@@ -136,6 +155,8 @@ def evaluation_events(protocol: Protocol) -> list[PrivacyEvent]:
 def epsilon_budget(protocol: Protocol) -> float:
     """The ε at which the study ends at a site: as declared, else the target, else the plan's.
 
+    One for all sites: where classes of machine have plans of their own, that of the costliest.
+
     Raises NotSealed when only the plan could tell.
     """
     privacy = protocol.privacy
@@ -145,7 +166,7 @@ def epsilon_budget(protocol: Protocol) -> float:
     if protocol.plan is None:
         raise NotSealed("the ε of a study with a noise multiplier is known once it is submitted")
     # So much noise that ε is 0 at this δ is still a plan, and a budget has to be above 0.
-    return max(float(protocol.plan.epsilon), LEAST_BUDGET)
+    return max(protocol.plan.most, LEAST_BUDGET)
 
 
 def even_noise(

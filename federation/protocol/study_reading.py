@@ -94,6 +94,7 @@ def study_of(source: Source, base: Path | None, *, need_data: bool) -> StudyFile
             cohort_size=section.cohort_size,
             data=_data_file(source, ("institution", place, "data"), base, need_data),
             dataset=section.dataset,
+            machine=section.machine,
             limits=section.limits.model_dump(exclude_unset=True),
         )
         for place, (slug, section) in enumerate(zip(slugs, sections, strict=True))
@@ -181,7 +182,7 @@ def _slugs(source: Source, sections: Sequence[InstitutionSection]) -> list[str]:
 
 def _cohort(slugs: Sequence[str], sections: Sequence[InstitutionSection]) -> list[dict[str, Any]]:
     return [
-        {"institution": slug, "cohort_size": section.cohort_size}
+        {"institution": slug, "cohort_size": section.cohort_size, "machine": section.machine}
         for slug, section in zip(slugs, sections, strict=True)
     ]
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from federation.protocol import document
 from federation.protocol.document import Count, Name, Positive, Section, Slug
+from federation.protocol.machines import MACHINE_CLASSES, ClassTraining, MachineClass
 
 Delta = Annotated[float, Field(ge=1e-10, lt=1)]
 
@@ -41,6 +42,7 @@ class InstitutionSection(Section):
     name: Name
     slug: Slug | None = None
     cohort_size: Annotated[int, Field(ge=1, le=10**9)]
+    machine: MachineClass | None = None
     data: Annotated[str, Field(min_length=1)] | None = None
     dataset: Name = "data"
     limits: Limits = Limits()
@@ -55,6 +57,7 @@ class InstitutionEntry:
     cohort_size: int
     data: Path | None = None
     dataset: str = "data"
+    machine: str | None = None
     limits: dict[str, Any] = field(default_factory=dict)
 
 
@@ -87,12 +90,16 @@ SECTIONS: dict[str, type[Section]] = {
 def known_keys(path: Sequence[str | int], kind: object = None) -> list[str]:
     """The keys that the table at `path` of a study file may have; `kind` is a column's kind."""
     names = tuple(part for part in path if isinstance(part, str))
+    listed = {
+        (): list(SECTIONS),
+        ("data",): _renamed(_keys(document.DataContract), {"columns": "column"}),
+        ("evaluation",): [*_keys(document.Evaluation), "public_file"],
+        ("training", "classes"): list(MACHINE_CLASSES),
+    }
+    if names in listed:
+        return listed[names]
     if names == ("data", "target"):
         return _keys(document.NumberTarget if kind == "number" else document.Target)
-    if not names:
-        return list(SECTIONS)
-    if names == ("data",):
-        return _renamed(_keys(document.DataContract), {"columns": "column"})
     if names == ("data", "column"):
         column: type[BaseModel] = document.NumberColumn
         if kind in ("category", "array"):
@@ -101,9 +108,8 @@ def known_keys(path: Sequence[str | int], kind: object = None) -> list[str]:
     inner: dict[tuple[str, ...], type[BaseModel]] = {
         ("data", "windows"): document.Windows,
         ("institution", "limits"): Limits,
+        **{("training", "classes", name): ClassTraining for name in MACHINE_CLASSES},
     }
-    if names == ("evaluation",):
-        return [*_keys(document.Evaluation), "public_file"]
     model = inner.get(names) or (SECTIONS.get(names[0]) if len(names) == 1 else None)
     return _keys(model) if model else []
 

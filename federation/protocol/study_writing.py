@@ -34,6 +34,8 @@ def _institution(member: Member, entry: InstitutionEntry | None) -> str:
     name = entry.name if entry else member.institution
     table: dict[str, Any] = {"name": name, "slug": member.institution}
     table["cohort_size"] = member.cohort_size
+    if member.machine:
+        table["machine"] = member.machine
     if entry and entry.data:
         table["data"] = str(entry.data)
     if entry:

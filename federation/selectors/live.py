@@ -31,6 +31,7 @@ class SiteCell:
     reason: str
     taken_at: datetime | None
     answered_at: datetime | None
+    machine: str = ""  # its class, where the study plans by class
     pace: Pace | None = None  # of a site that computes, once it was heard of twice
 
     @property
@@ -81,10 +82,11 @@ def timeline(study: Study, last: int | None = None) -> list[RoundRow]:
     """Every attempt, oldest first; `last` keeps only that many of the newest. Two queries."""
     rounds = study.rounds.order_by("-number", "-attempt")
     chosen = list(rounds[:last] if last else rounds)[::-1]
+    machines = {member.institution: member.machine for member in protocol_of(study).cohort}
     cells: dict[int, list[SiteCell]] = {round_.pk: [] for round_ in chosen}
     rows = Assignment.objects.filter(round__in=cells).select_related("institution", "contribution")
     for row in rows.defer("message", "contribution__message").order_by("institution__name", "id"):
-        cells[row.round_id].append(_cell(row))
+        cells[row.round_id].append(_cell(row, machines.get(row.institution.slug) or ""))
     return [_row(study, round_, cells[round_.pk]) for round_ in chosen]
 
 
@@ -139,7 +141,7 @@ def _row(study: Study, round_: Round, cells: Iterable[SiteCell]) -> RoundRow:
     )
 
 
-def _cell(row: Assignment) -> SiteCell:
+def _cell(row: Assignment, machine: str) -> SiteCell:
     return SiteCell(
         institution=row.institution.slug,
         name=row.institution.name,
@@ -150,6 +152,7 @@ def _cell(row: Assignment) -> SiteCell:
         reason=row.reason,
         taken_at=row.taken_at,
         answered_at=row.answered_at,
+        machine=machine,
         pace=pace(row, timezone.now()),
     )
 

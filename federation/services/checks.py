@@ -60,7 +60,7 @@ def largest(protocol: Protocol, event: PrivacyEvent, model: Tensors) -> float:
         step = max(step, size)
     gain = 1.0 / (1.0 - training.momentum) if training.optimiser == "momentum" else 1.0
     amplified = max(gain, STEEPEST) if training.optimiser != "sgd" else 1.0
-    return FACTOR * training.learning_rate * training.local_steps * step * amplified
+    return FACTOR * training.learning_rate * event.steps * step * amplified
 
 
 @lru_cache(maxsize=8)

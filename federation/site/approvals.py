@@ -8,6 +8,7 @@ import structlog
 
 from accounting.dp.events import PrivacyEvent
 from federation.protocol.document import Protocol
+from federation.protocol.machines import own
 from federation.protocol.messages import (
     ApprovedProtocol,
     Assignment,
@@ -33,8 +34,11 @@ class Approval:
 
     @cached_property
     def protocol(self) -> Protocol:
-        """The document, checked against its digest. Raises MessageError."""
-        return self.statement.protocol
+        """The document, checked against its digest, as it holds here: for our class of machine.
+
+        Raises MessageError.
+        """
+        return own(self.statement.protocol, self.statement.institution)
 
     @cached_property
     def plan(self) -> tuple[PrivacyEvent, ...]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from federation.protocol.contract import Columns
 from federation.protocol.document import DataContract
+from federation.protocol.machines import MachineClass
 from federation.site import sources
 from federation.site.folder import Folder
 
@@ -102,6 +103,31 @@ class Dataset(Section):
         return self.model_copy(update={"source": {**moved, "kind": self.kind}})
 
 
+class Machine(Section):
+    """[machine]: what kind of machine this is, and how much memory a chunk of a step may take.
+
+    The class is told to the hub, and a study may plan other steps for it. The memory is not told,
+    and changes neither what is computed nor what it costs.
+    """
+
+    kind: MachineClass | None = Field(default=None, alias="class")
+    chunk_mib: Annotated[int, Field(ge=1, le=2**20)] | None = None
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Bytes; without a word of the site's, what suits its class."""
+        return (self.chunk_mib or _CHUNK_MIB[self.kind]) << 20
+
+
+_CHUNK_MIB: Mapping[str | None, int] = {
+    None: 128,
+    "small": 32,
+    "standard": 128,
+    "large": 512,
+    "accelerated": 1024,
+}
+
+
 class Limits(Section):
     """What a study may ask of this site at most, whatever the hub signs."""
 
@@ -119,6 +145,7 @@ class SiteConfig(Section):
     """All of site.toml."""
 
     hub: HubSection = HubSection()
+    machine: Machine = Machine()
     dataset: list[Dataset] = []
     limits: Limits = Limits()
 
@@ -232,6 +259,12 @@ EXAMPLE = """\
 # url = "https://hub.example.org"      # written by enrol into hub.json; here it only overrides
 # proxy = "http://proxy.example.org:3128"   # no proxy is used unless named here
 # ca_file = "hospital-ca.pem"          # only where the hub's certificate is from your own authority
+
+[machine]
+# class = "standard"                   # "small", "standard", "large" or "accelerated" (with a GPU):
+                                       # a study may plan fewer or more steps for a class, with a
+                                       # price of its own, which you approve. Default: none
+# chunk_mib = 128                      # memory for a chunk of a step; changes no result, no price
 
 # One table for each dataset that you lend. `lineage` names the people in it: a filtered or
 # renamed copy keeps the lineage of the original, because it spends the same people's privacy.

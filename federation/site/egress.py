@@ -102,7 +102,11 @@ class Gate:
             for dataset in config.dataset
         ]
         offer = Offer(
-            site=self._site, datasets=lent, software=SOFTWARE, offered_at=timestamp(self._clock())
+            site=self._site,
+            datasets=lent,
+            software=SOFTWARE,
+            offered_at=timestamp(self._clock()),
+            machine=config.machine.kind or "",
         )
         self._sending.offer(sign(offer, self._key))
 

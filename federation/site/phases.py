@@ -28,6 +28,7 @@ class Work:
     tensors: Tensors
     data: Split
     event: PrivacyEvent
+    chunk_bytes: int
     step_done: Callable[[int], None]
     stop_asked: Callable[[], bool]
 
@@ -56,6 +57,7 @@ def _training(work: Work) -> Mapping[str, Any]:
     return {
         "data": work.data.train,
         "batch_denominator": work.event.batch_denominator,
+        "chunk_bytes": work.chunk_bytes,
         "step_done": work.step_done,
         "cancelled": work.stop_asked,
     }

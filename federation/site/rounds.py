@@ -35,6 +35,7 @@ from federation.site.entry_points import FIRST_MODEL, load
 from federation.site.journal import Entry, Journal, JournalFull, Kind, Slot
 from federation.site.kept import Kept
 from federation.site.limits import Asked, Request, check_limits, check_standing
+from federation.site.machine import check_machine
 from federation.site.orders import Orders
 from federation.site.outbox import Outbox
 from federation.site.phases import PHASES, TRAINING, Phase, Work, price
@@ -207,6 +208,7 @@ class Executor:
         check_secret(assignment, bool(parts.journal.released(assignment.study, REVEAL)))
         approval = parts.approvals.under(assignment, parts.receiving)
         protocol = approval.protocol
+        check_machine(parts.config.machine, protocol, parts.pin.institution)
         dataset = _lent(parts.config, approval.statement)
         request = self._request(assignment, slot, approval, dataset)
         check_limits(parts.config.limits, request)
@@ -274,8 +276,15 @@ class Executor:
         model = job.tensors | parts.kept.of(job.assignment, job.own)
         with Pulse(lambda step: parts.gate.progress(uid, step, steps), parts.stopping) as pulse:
             data = self._read(job, pulse)
-            event, done = job.request.event, pulse.step_done
-            work = Work(job.protocol, model, data, event, done, pulse.asked)
+            work = Work(
+                job.protocol,
+                model,
+                data,
+                job.request.event,
+                parts.config.machine.chunk_bytes,
+                pulse.step_done,
+                pulse.asked,
+            )
             made = job.phase.run(work)
         pulse.check_wanted()
         parts.kept.keep(job.assignment, made.kept)

@@ -192,6 +192,7 @@ def beyond(protocol: Protocol) -> list[str]:
         "columns of arrays": any(column.kind == "array" for column in data.columns),
         "windows over a series": data.windows is not None,
         "a number as the target": isinstance(data.target, NumberTarget),
+        "plans for classes of machine": bool(protocol.training.classes),
         "rows without an outcome that are dropped": data.target.missing != "refuse",
     }
     return [words for words, there in found.items() if there]

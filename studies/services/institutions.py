@@ -61,7 +61,7 @@ def receive_offer(institution: Institution, offer: dict[str, Any]) -> None:
     """
     _check_datasets(offer.get("datasets"))
     institution.refresh_from_db(from_queryset=Institution.objects.select_for_update(no_key=True))
-    changed = institution.offer.get("datasets") != offer["datasets"]
+    changed = any(institution.offer.get(k) != offer.get(k) for k in ("datasets", "machine"))
     institution.offer = offer
     institution.save(update_fields=["offer"])
     if changed:

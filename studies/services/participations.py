@@ -3,9 +3,10 @@
 from django.db import transaction
 from django.utils import timezone
 
-from federation.protocol.document import Protocol
+from federation.protocol.document import Member, Protocol
 from studies import signals
 from studies.models import Approval, Institution, Participation, Person, Study
+from studies.selectors.protocols import protocol_of
 from studies.services import engine, events
 from studies.services.errors import NotOffered, ProtocolRefused, StaleApproval
 from studies.states import PARTICIPATION_MOVES, TIMELY, IllegalMove, actions, destination
@@ -22,6 +23,7 @@ def approve(
     """
     _lock(participation, "approve")
     _must_be_current(participation, protocol_digest)
+    _must_be_of_its_class(participation)
     lineage = _lineage(participation.institution, dataset)
     signals.approving.send(Participation, participation=participation, lineage=lineage)
     _move(participation, "approve", dataset=dataset, lineage=lineage)
@@ -73,6 +75,22 @@ def registered(protocol: Protocol) -> list[Institution]:
     return [found[slug] for slug in named]
 
 
+def declared(protocol: Protocol, cohort: list[Institution]) -> Protocol:
+    """The protocol with each member's class of machine, where it plans by class; else without.
+
+    As the institution's site says it now; of one that said nothing yet, as the protocol has it.
+    """
+    offers = {row.slug: row.offer for row in cohort}
+
+    def of(member: Member) -> str | None:
+        offer = offers.get(member.institution) or {}
+        said = (offer.get("machine") or None) if offer else member.machine
+        return said if protocol.training.classes else None
+
+    members = [row.model_copy(update={"machine": of(row)}) for row in protocol.cohort]
+    return protocol.model_copy(update={"cohort": members})
+
+
 def convene(study: Study, cohort: list[Institution], *, by: Person) -> None:
     """Make the study's participations those of its new protocol; the caller holds its lock.
 
@@ -122,6 +140,20 @@ def _must_be_current(participation: Participation, protocol_digest: str) -> None
     if protocol_digest != participation.study.protocol_digest:
         raise StaleApproval(
             "the protocol changed after you read it; read the differences and decide again"
+        )
+
+
+def _must_be_of_its_class(participation: Participation) -> None:
+    """The plan and its price are those of the class that the site itself declares."""
+    protocol, institution = protocol_of(participation.study), participation.institution
+    if not protocol.training.classes:
+        return
+    planned = protocol.member(institution.slug).machine
+    if (said := institution.offer.get("machine") or None) != planned:
+        raise NotOffered(
+            f"the site of {institution} now counts its machine as {said or 'of no class'}, and the "
+            f"protocol plans for {planned or 'no class'}; ask the study's lead to revise it (the "
+            "same text will do), or change machine.class in site.toml back"
         )
 
 

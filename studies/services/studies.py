@@ -55,9 +55,10 @@ def revise(
     to = destination(STUDY_MOVES, "revise", study.status)
     invites = to == StudyStatus.SUBMITTED
     protocol = documents.with_evaluation(unsealed(protocol), public_evaluation)
+    cohort = participations.registered(protocol) if invites else []
+    protocol = participations.declared(protocol, cohort) if invites else protocol
     if protocol == unsealed(protocol_of(study)):
         return study
-    cohort = participations.registered(protocol) if invites else []
     ready = documents.sealed(protocol) if invites else protocol
     with transaction.atomic():
         _lock_unchanged(study)
@@ -80,7 +81,7 @@ def submit(study: Study, *, by: Person) -> Study:
     destination(STUDY_MOVES, "submit", study.status)
     documents.must_have_evaluation(study)
     cohort = participations.registered(protocol_of(study))
-    ready = documents.sealed(protocol_of(study))
+    ready = documents.sealed(participations.declared(protocol_of(study), cohort))
     with transaction.atomic():
         _lock_unchanged(study)
         _move(study, "submit")

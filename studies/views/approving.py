@@ -5,6 +5,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
+from federation.protocol import plans
+from federation.protocol.machines import class_at, own
 from studies import access
 from studies.forms.decisions import ApproveForm
 from studies.models import Participation
@@ -26,11 +28,14 @@ def approve(request: HttpRequest, slug: str, institution: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid() and _approve(request, part, form):
         return redirect("study", slug=slug)
     part.refresh_from_db()
-    protocol = protocol_of(part.study)
+    whole = protocol_of(part.study)
+    protocol = own(whole, institution)
     context = {
         "part": part,
         "study": part.study,
         "protocol": protocol,
+        "machine": class_at(protocol, institution),
+        "stops_at": plans.epsilon_budget(whole) if protocol.training.classes else None,
         "leaving": leaving(protocol),
         "changes": changes_since_decision(part),
         "actions": [action.name for action in participation_actions(request.user, part)],

@@ -68,5 +68,5 @@ def test_memory_does_not_decide_the_sum(noise, monkeypatch):
     )
     data = rows(90)
     whole = quiet_update(study, data)
-    monkeypatch.setattr("federation.learning.training._CHUNK_BYTES", 1 << 12)
+    monkeypatch.setattr("federation.learning.training._CHUNK_ROWS", 7)
     assert quiet_update(study, data) == pytest.approx(whole, rel=1e-4, abs=1e-5)

@@ -90,6 +90,7 @@ def test_optional_keys_of_the_example_may_be_taken() -> None:
         "noise_multiplier",
         "quorum",
         "windows",
+        "classes",
         "personal_layers",
     )
     text = re.sub(rf"(?m)^# (?!{'|'.join(left_out)})(?=[a-z_]+ = )", "", example())
