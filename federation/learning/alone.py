@@ -15,6 +15,7 @@ from federation.learning.modules import weights
 from federation.learning.training import prepare
 from federation.protocol.contract import Encoded
 from federation.protocol.document import Protocol
+from federation.protocol.machines import own
 from federation.protocol.plans import TRAIN, round_events
 from federation.protocol.stored import Stored
 from federation.protocol.tensors import Tensors
@@ -37,6 +38,7 @@ def trained_alone(
     trained here, personalised ones included. Raises NotSealed without a plan, and KeyError for
     an institution outside the cohort.
     """
+    protocol = own(protocol, institution)
     model = initial_tensors(protocol)
     rounds = protocol.rounds.count
     last: list[Tensors] = []

@@ -15,7 +15,9 @@ from federation.site.config import ConfigError, Dataset, SiteConfig, read_config
 from federation.site.datasets import encoded_blocks, holdout_secret
 from federation.site.folder import Folder
 from federation.site.journal import JournalBroken, JournalFull, read_entries
+from federation.site.machine import check_machine
 from federation.site.pin import NotEnrolled, Pin
+from federation.site.refused import Refused
 from federation.site.transport.client import (
     AccessRefused,
     Client,
@@ -57,7 +59,9 @@ def check(
     yield from _journal(folder)
     yield from _witness(folder)
     if config and key:
-        yield from _datasets(config, key, _protocols(folder, pin, protocol))
+        contracts = _protocols(folder, pin, protocol)
+        yield from _machine(config, pin, contracts)
+        yield from _datasets(config, key, contracts)
     if config and key and pin:
         yield from _hub(signed_client(pin, key, config), pin, clock)
 
@@ -105,6 +109,20 @@ def _protocols(folder: Folder, pin: Pin | None, extra: Protocol | None) -> Contr
             for known in approvals.known()
         ]
     return found
+
+
+def _machine(config: SiteConfig, pin: Pin | None, contracts: Contracts) -> Iterator[Finding]:
+    """Whether what was approved was planned for this class of machine; nothing where none was."""
+    for study, _, protocol in contracts:
+        if pin is None or not protocol.training.classes:
+            continue
+        try:
+            check_machine(config.machine, protocol, pin.institution)
+        except Refused as refused:
+            yield Finding(f"machine for {study}", False, refused.local)
+        else:
+            kind = config.machine.kind or "of no class"
+            yield Finding(f"machine for {study}", True, f"{kind}, as it was planned for")
 
 
 def _datasets(config: SiteConfig, key: SigningKey, contracts: Contracts) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
+from federation.protocol.machines import class_at
 from studies import access
 from studies.models import Study
 from studies.selectors.actions import participation_actions, study_actions
@@ -55,17 +56,18 @@ def participations(request: HttpRequest, slug: str) -> HttpResponse:
     """The panel of the institutions whose part in the study the person may see."""
     study = access.study_or_404(request.user, slug)
     rows = access.participations_for(request.user, study).select_related("study", "institution")
-    sizes = {m.institution: m.cohort_size for m in protocol_of(study).cohort}
+    protocol = protocol_of(study)
+    sizes = {m.institution: m.cohort_size for m in protocol.cohort}
     seats = [
         {
             "part": row,
             "site": site(row.institution),
             "size": sizes.get(row.institution.slug),
+            "machine": class_at(protocol, row.institution.slug),
             "actions": participation_actions(request.user, row),
         }
         for row in rows
     ]
-    protocol = protocol_of(study)
     context = {
         "study": study,
         "seats": seats,

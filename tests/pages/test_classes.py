@@ -69,6 +69,11 @@ def test_the_protocols_page_shows_each_class(by_class, cast, browse):
     assert '<span class="name-chip">budapest</span>' in told
 
 
+def test_the_institutions_are_listed_with_their_machines(by_class, cast, browse):
+    told = html(browse(cast.ada), "panel-participations", by_class.slug)
+    assert told.count(" · small machine") == 1
+
+
 def test_the_form_sends_such_a_study_to_its_file(by_class, submitted, cast, browse):
     assert beyond(protocol_of(by_class)) == ["plans for classes of machine"]
     answer = browse(cast.ada).get(reverse("study-edit", args=(by_class.slug,)), follow=True)

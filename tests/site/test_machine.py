@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 
 from accounting.dp.events import PrivacyEvent
+from federation.learning.alone import trained_alone
 from federation.learning.training import Session
 from federation.protocol import plans
+from federation.protocol.contract import encode, read_csv
 from federation.protocol.document import Protocol
 from federation.protocol.messages import Contribution, Reason
 from federation.protocol.tensors import unpack
 from federation.site.assembly import Site
+from federation.site.check import check
 from federation.site.config import ConfigError, Machine, SiteConfig, read_config
 from federation.site.folder import Folder
 from tests.site.conftest import CONFIG, model, study
@@ -131,6 +134,40 @@ def test_another_class_than_the_approved_is_refused_before_any_row(
     answer = refused(small, hub, hub.assign(protocol, model()))
     assert (answer.reason, answer.accessed) == (Reason.NOT_APPROVED, False)
     assert kinds(small) == ["refused", "acknowledged"]
+
+
+def test_check_says_whether_the_class_is_the_approved_one(
+    small: Site, hub: Hub, folder: Folder
+) -> None:
+    protocol = planned()
+    hub.approve(protocol)
+    assert play_one(small, hub, hub.assign(protocol, model()))
+
+    def found() -> list[tuple[bool, str]]:
+        return [(each.good, each.text) for each in check(folder) if "machine" in each.what]
+
+    assert found() == [(True, "small, as it was planned for")]
+    folder.config.write_text(CONFIG)
+    ((good, text),) = found()
+    assert not good
+    assert "machine.class 'nothing', but a plan for 'small' was approved: change it back" in text
+
+
+def test_the_local_baseline_makes_the_steps_of_the_class(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[float] = []
+    step = Session.step
+
+    def watched(self: Session) -> None:
+        steps.append(self.sample_rate)
+        step(self)
+
+    monkeypatch.setattr(Session, "step", watched)
+    contract = planned().data
+    data = encode(read_csv(folder.path / "heart.csv", contract), contract, keyed_order=None)
+    trained_alone(planned(), "north", data, noised=True, round_done=lambda number: None)
+    assert steps == [0.25] * 2 * 3
 
 
 def test_the_limits_are_held_against_the_plan_of_the_class(
