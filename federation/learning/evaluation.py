@@ -5,6 +5,7 @@ error, its root mean square and the bias, are all computed from the histogram at
 further cost (post-processing).
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +18,7 @@ from federation.learning.metrics import Metrics, from_scores, from_values
 from federation.learning.modules import load
 from federation.learning.noise import Floats, Keystream, gaussian
 from federation.protocol import histograms
-from federation.protocol.contract import Encoded
+from federation.protocol.contract import Encoded, outputs
 from federation.protocol.document import NumberTarget, Protocol
 from federation.protocol.priced import Priced
 from federation.protocol.stored import Stored
@@ -29,19 +30,23 @@ _CHUNK_ROWS = 65_536
 def predict(*, protocol: Protocol, tensors: Tensors, features: NDArray[np.float32]) -> Floats:
     """The probability of each class: float64 [rows, classes], each row adding up to 1.
 
-    For a number: float64 [rows, 1], in its own unit, held to the declared bounds.
+    For numbers: float64 [rows, numbers], in their own unit, held to the declared bounds.
     """
-    target = protocol.data.target
+    found, target = _outputs(protocol, tensors, features), protocol.data.target
+    if isinstance(target, NumberTarget):
+        return unscaled(found.numpy(), target)
+    return _probabilities(found).numpy()
+
+
+def _outputs(protocol: Protocol, tensors: Tensors, features: NDArray[np.float32]) -> torch.Tensor:
+    """float64 [rows, outputs]."""
     module = load(protocol, tensors).eval()
-    numbers = isinstance(target, NumberTarget)
-    parts = [np.empty((0, 1 if isinstance(target, NumberTarget) else len(target.classes)))]
+    parts = [torch.empty(0, outputs(protocol.data), dtype=torch.float64)]
     with torch.no_grad():
         for first in range(0, len(features), _CHUNK_ROWS):
             rows = torch.tensor(features[first : first + _CHUNK_ROWS], dtype=torch.float32)
-            found = module(rows).double()
-            parts.append((found if numbers else _probabilities(found)).numpy())
-    found = np.concatenate(parts)
-    return unscaled(found, target) if isinstance(target, NumberTarget) else found
+            parts.append(module(rows).double())
+    return torch.cat(parts)
 
 
 def unscaled(values: NDArray[Any], target: NumberTarget) -> Floats:
@@ -57,7 +62,7 @@ def measured(*, protocol: Protocol, tensors: Tensors, rows: Encoded) -> Metrics:
     found = predict(protocol=protocol, tensors=tensors, features=rows.features)
     target = protocol.data.target
     if isinstance(target, NumberTarget):
-        return from_values(found[:, 0], unscaled(rows.targets, target))
+        return from_values(found.ravel(), unscaled(rows.targets, target).ravel())
     return from_scores(found, rows.targets)
 
 
@@ -92,8 +97,8 @@ def _counted(protocol: Protocol, tensors: Tensors, data: Encoded | Stored) -> Fl
     for piece in _pieces(data):
         values = predict(protocol=protocol, tensors=tensors, features=piece.features)
         if isinstance(target, NumberTarget):
-            errors = (values[:, 0] - unscaled(piece.targets, target)) / target.span
-            counts += count_errors(errors, piece, bins)
+            truth = unscaled(piece.targets, target).reshape(values.shape)
+            counts += count_errors((values - truth) / target.span, piece, bins)
         else:
             counts += count(values, piece, bins)
     return counts
@@ -117,16 +122,24 @@ def count(probabilities: Floats, data: Encoded, bins: int) -> Floats:
 
 
 def count_errors(errors: Floats, data: Encoded, bins: int) -> Floats:
-    """The same for a number, [bins, 2]; `errors` [n] are prediction less truth over the span."""
+    """The same for numbers, [bins, 2]; `errors` [n, numbers] are prediction less truth, by span.
+
+    The numbers of a row share its weight.
+    """
     places = histograms.error_bin(np.abs(errors), bins)
     return _weighted(places * 2 + (errors > 0), (bins, 2), data)
 
 
 def _weighted(cells: NDArray[np.int64], shape: tuple[int, int], data: Encoded) -> Floats:
-    """How many units fell into each cell of the flat histogram, a unit's rows sharing one."""
-    per_unit = np.bincount(data.units, minlength=data.n_units)
-    weights = 1.0 / np.maximum(per_unit, 1)[data.units]
-    counts: Floats = np.bincount(cells, weights, minlength=shape[0] * shape[1]).astype(np.float64)
+    """How many units fell into each cell of the flat histogram; a unit's rows share one.
+
+    `cells` are [rows], or [rows, k] where each row falls into k cells.
+    """
+    cells = cells.reshape(len(cells), math.prod(cells.shape[1:]))
+    per_unit = np.bincount(data.units, minlength=data.n_units) * cells.shape[1]
+    weights = np.repeat(1.0 / np.maximum(per_unit, 1)[data.units], cells.shape[1])
+    size = shape[0] * shape[1]
+    counts: Floats = np.bincount(cells.ravel(), weights, minlength=size).astype(np.float64)
     return counts.reshape(shape)
 
 

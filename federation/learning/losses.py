@@ -53,18 +53,20 @@ class Loss:
 
 @dataclass(frozen=True)
 class SquaredError(Loss):
-    """Half the squared error summed over rows; outputs [rows, 1], targets float32 [rows].
+    """Half the squared error summed over rows and over the numbers that each row predicts.
+
+    Outputs [rows, numbers]; targets float32 [rows, numbers], or [rows] for one.
 
     Its gradient grows with the error; clipping bounds what each unit adds, as with any loss.
     """
 
     def __call__(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """The sum, a scalar."""
-        return (outputs[:, 0] - targets).square().sum() / 2
+        return (outputs - targets.view_as(outputs)).square().sum() / 2
 
     def slope(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Prediction minus truth."""
-        return outputs - targets[:, None]
+        return outputs - targets.view_as(outputs)
 
 
 def of(protocol: Protocol, device: torch.device | None = None) -> Loss:

@@ -37,6 +37,7 @@ __all__ = [
     "read_csv",
     "row_width",
     "shape",
+    "target_shape",
     "width",
 ]
 
@@ -48,8 +49,8 @@ HOLDOUT, CAP, UNIT, SERIES = b"holdout", b"cap", b"unit", b"series"
 class Encoded:
     """Rows ready for training: features float32 [n, width], targets [n], units int64 [n].
 
-    Targets are classes, int64, or numbers scaled to −1 … 1, float32. `units` numbers each row's
-    privacy unit from 0 to n_units - 1.
+    Targets are classes, int64, or numbers scaled to −1 … 1, float32; [n, ahead] where several rows
+    are forecast. `units` numbers each row's privacy unit from 0 to n_units - 1.
     """
 
     features: np.ndarray
@@ -109,11 +110,17 @@ def names(contract: DataContract) -> list[str]:
 
 
 def outputs(contract: DataContract) -> int:
-    """The model's outputs: one for a number, or (a logit) for two classes; else one per class."""
+    """The model's outputs: one per number; one (a logit) for two classes, else one per class."""
     if isinstance(contract.target, NumberTarget):
-        return 1
+        return contract.windows.ahead if contract.windows else 1
     classes = len(contract.target.classes)
     return 1 if classes == 2 else classes
+
+
+def target_shape(contract: DataContract) -> tuple[int, ...]:
+    """Of one row's target: () for a class or a number, (ahead,) for a forecast of several rows."""
+    ahead = contract.windows.ahead if contract.windows else 1
+    return (ahead,) if ahead > 1 else ()
 
 
 def encode(columns: Columns, contract: DataContract, *, keyed_order: bytes | None) -> Encoded:
@@ -134,9 +141,10 @@ def encode(columns: Columns, contract: DataContract, *, keyed_order: bytes | Non
     if contract.windows is not None:
         moments = times(columns, contract.windows)
         series = _series(columns, contract, keyed_order or b"")
-        rows, lasts = windowed(series, moments, contract.windows)
+        rows, later = windowed(series, moments, contract.windows)
         features = features[rows].reshape(len(rows), width(contract))
-        targets, codes, order = targets[lasts], codes[rows[:, 0]], order[rows[:, 0]]
+        targets = targets[later].reshape(len(rows), *target_shape(contract))
+        codes, order = codes[rows[:, 0]], order[rows[:, 0]]
     kept = rank_within(codes, order) < cap(contract)
     present, units = np.unique(codes[kept], return_inverse=True)
     return Encoded(features[kept], targets[kept], units.astype(np.int64), len(present))

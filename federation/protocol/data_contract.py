@@ -105,15 +105,23 @@ Column = Annotated[NumberColumn | CategoryColumn | ArrayColumn, Field(discrimina
 class Windows(Section):
     """Each row of training is a window over one series: `length` rows in their declared order.
 
-    Its class or number is that of the row `horizon` rows after its last one; the next window
-    begins `step` rows later. All windows of one patient are one privacy unit, however they overlap.
+    Its class or number is that of the row `horizon` rows after its last one; with `ahead` above 1
+    it has the numbers of so many rows from there on. The next window begins `step` rows later. All
+    windows of one patient are one privacy unit, however they overlap.
     """
 
     length: Annotated[int, Field(ge=1, le=10_000)]
     horizon: Annotated[int, Field(ge=0, le=10_000)] = 0
+    ahead: Annotated[int, Field(ge=1, le=1000)] = 1
     step: Annotated[int, Field(ge=1, le=10_000)] = 1
     order: Annotated[list[Name], Field(min_length=1, max_length=4)]
     series_column: Name | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Left out unless declared: older digests stay what they are."""
+        document: dict[str, Any] = write(self)
+        return {key: value for key, value in document.items() if (key, value) != ("ahead", 1)}
 
 
 class Target(Section):
@@ -228,6 +236,8 @@ class DataContract(Section):
                 "windows over a series need unit = 'patient': overlapping windows hold the same "
                 "rows, so whose series it is must be the unit"
             )
+        if self.windows and self.windows.ahead > 1 and not isinstance(self.target, NumberTarget):
+            raise ValueError("windows.ahead above 1 is for a number as the target, not for classes")
         return self
 
     @model_serializer(mode="wrap")

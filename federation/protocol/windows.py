@@ -53,8 +53,8 @@ def _no_order(name: str) -> ContractError:
 def windowed(series: NDArray[np.uint64], order: Floats, windows: Windows) -> tuple[Indices, ...]:
     """The windows over rows that belong to `series` [n] and are sorted within it by `order`.
 
-    Returns (rows, int64 [windows, length]: each window's rows in order; lasts, int64 [windows]:
-    the row that says its class). A series that is too short has none.
+    Returns (rows, int64 [windows, length]: each window's rows in order; later, int64
+    [windows, ahead]: the rows that say what is predicted). A series that is too short has none.
 
     Raises:
         ContractError: two rows of one series have the same place in its order.
@@ -69,7 +69,7 @@ def windowed(series: NDArray[np.uint64], order: Floats, windows: Windows) -> tup
     first = np.searchsorted(ordered, ordered, side="left")
     last = np.searchsorted(ordered, ordered, side="right")
     places = np.arange(len(ordered))
-    reach = windows.length - 1 + windows.horizon
-    begins = np.flatnonzero(((places - first) % windows.step == 0) & (places + reach < last))
+    reach = windows.length - 1 + windows.horizon + np.arange(windows.ahead)
+    begins = np.flatnonzero(((places - first) % windows.step == 0) & (places + reach[-1] < last))
     rows = begins[:, np.newaxis] + np.arange(windows.length)
-    return sorting[rows], sorting[begins + reach]
+    return sorting[rows], sorting[begins[:, np.newaxis] + reach]

@@ -17,7 +17,14 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from federation.protocol.contract import Block, cap, rank_within, row_width, width
+from federation.protocol.contract import (
+    Block,
+    cap,
+    rank_within,
+    row_width,
+    target_shape,
+    width,
+)
 from federation.protocol.document import DataContract
 from federation.protocol.stored import EachRow, FileRows, Stored
 from federation.protocol.windows import windowed
@@ -89,7 +96,7 @@ def _opened(folder: Path, side: str, facts: dict[str, int], contract: DataContra
     starts = EachRow(units)
     return Stored(
         FileRows(folder / f"{side}.features", "<f4", (rows, width(contract)), np.float32),
-        FileRows(folder / f"{side}.targets", kept, (rows,), given),
+        FileRows(folder / f"{side}.targets", kept, (rows, *target_shape(contract)), given),
         starts
         if contract.patient_column is None
         else FileRows(folder / f"{side}.starts", "<i8", (units + 1,), np.int64),
@@ -230,12 +237,14 @@ class _Buckets:
         windows = self._contract.windows
         if windows is None:
             raise ValueError("no windows are declared")
-        found, lasts = windowed(rows["series"], rows["times"], windows)
-        units, order = rows["unit"][lasts], rows["order"][found[:, 0]]
+        found, later = windowed(rows["series"], rows["times"], windows)
+        firsts = found[:, 0]
+        units, order = rows["unit"][firsts], rows["order"][firsts]
         kept = np.flatnonzero(rank_within(units, order) < cap(self._contract))
         kept = kept[np.lexsort((order[kept], units[kept]))]
         features = rows["features"][found[kept]].reshape(len(kept), width(self._contract))
-        return units[kept], features, rows["target"][lasts[kept]], rows["held"][lasts[kept]]
+        targets = rows["target"][later[kept]].reshape(len(kept), *target_shape(self._contract))
+        return units[kept], features, targets, rows["held"][firsts[kept]]
 
 
 def _closed(file: BinaryIO) -> None:

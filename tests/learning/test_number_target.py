@@ -113,6 +113,32 @@ def test_a_unit_moves_the_histogram_by_at_most_one(entries, bins, leaver):
     assert np.linalg.norm(moved) <= 1 + 1e-12
 
 
+def test_the_numbers_of_a_row_share_its_weight():
+    errors = np.array([[0.0, 0.5, -0.5, 0.5], [1.0, 1.0, 1.0, 1.0]])
+    counts = count_errors(errors, Encoded(None, errors, np.array([0, 1]), 2), 2)
+    assert counts.tolist() == [[0.25, 0], [0.25, 1.5]]
+    patient = count_errors(errors, Encoded(None, errors, np.array([0, 0]), 1), 2)
+    assert patient.tolist() == [[0.125, 0], [0.125, 0.75]]
+
+
+def test_a_forecast_of_many_rows_is_one_output_for_each():
+    document = study(patients=True).model_dump(mode="json")
+    windows = {"length": 24, "horizon": 1, "ahead": 24, "order": ["hour"]}
+    document["data"] |= {"windows": windows, "columns": [{"name": "y", "low": 0, "high": 50}]}
+    document["model"] = {"architecture": "lstm", "parameters": {"hidden": 6, "layers": 2}}
+    chosen = Protocol.model_validate(document | {"audit": None})
+    tensors = initial_tensors(chosen)
+    assert tensors["head.weight"].shape == (24, 6)
+    random = np.random.default_rng(0)
+    features, targets = (random.uniform(-1, 1, (30, 24)).astype(np.float32) for _ in range(2))
+    data = Encoded(features, targets, np.arange(30) // 2, 15)
+    assert np.abs(quiet_update(chosen, data, denominator=15.0, steps=2)).max() > 0
+    assert predict(protocol=chosen, tensors=tensors, features=features).shape == (30, 24)
+    priced = histogram(protocol=chosen, tensors=tensors, data=data, noise_multiplier=1e-6)
+    assert priced.tensors["histogram"].sum() == pytest.approx(15, abs=1e-3)
+    assert 0 < measured(protocol=chosen, tensors=tensors, rows=data)["mae"] < 50
+
+
 def test_metrics_of_values_have_a_known_answer():
     found = from_values(np.array([1.0, 2.0, 6.0]), np.array([2.0, 2.0, 2.0]))
     assert found == pytest.approx({"mae": 5 / 3, "rmse": np.sqrt(17 / 3), "bias": 1.0})

@@ -7,7 +7,13 @@ import pytest
 from pydantic import ValidationError
 
 from federation.protocol import histograms, study_file
-from federation.protocol.contract import ContractError, Encoded, encode, outputs
+from federation.protocol.contract import (
+    ContractError,
+    Encoded,
+    encode,
+    outputs,
+    target_shape,
+)
 from federation.protocol.document import DataContract, Protocol
 from federation.protocol.encoding import text_array
 from federation.protocol.study_errors import StudyFileError
@@ -41,6 +47,23 @@ def protocol(**sections: Any) -> Protocol:
     return Protocol.model_validate(document | sections)
 
 
+WEEKLY: dict[str, Any] = {
+    "columns": [{"name": "ili", "low": 0, "high": 20}],
+    "unit": "patient",
+    "patient_column": "region",
+    "max_rows_per_patient": 100,
+}
+
+
+def weekly(count: int) -> dict[str, Any]:
+    """One region's weeks; week n has the value 2n."""
+    return {
+        "region": text_array(["r"] * count),
+        "week": text_array([str(n) for n in range(count)]),
+        "ili": text_array([str(2 * n) for n in range(count)]),
+    }
+
+
 def test_bounds_become_minus_one_and_one() -> None:
     found = encoded(contract(), "0", "10", "20", "5")
     assert found.targets.dtype == np.float32
@@ -69,22 +92,35 @@ def test_out_of_bounds_is_clipped_and_no_outcome_dropped_where_declared() -> Non
 
 
 def test_a_forecast_is_the_value_some_rows_later() -> None:
-    weeks = contract(
-        columns=[{"name": "ili", "low": 0, "high": 20}],
-        unit="patient",
-        patient_column="region",
-        max_rows_per_patient=100,
-        windows={"length": 2, "horizon": 2, "order": ["week"]},
-    )
-    columns = {
-        "region": text_array(["r"] * 6),
-        "week": text_array([str(n) for n in range(6)]),
-        "ili": text_array([str(2 * n) for n in range(6)]),
-    }
-    found = encode(columns, weeks, keyed_order=None)
+    weeks = contract(**WEEKLY, windows={"length": 2, "horizon": 2, "order": ["week"]})
+    found = encode(weekly(6), weeks, keyed_order=None)
     order = np.argsort(found.features[:, 0])
     assert ((found.features[order] + 1) * 10).round(3).tolist() == [[0, 2], [2, 4], [4, 6]]
     assert ((found.targets[order] + 1) * 10).round(3).tolist() == [6, 8, 10]
+
+
+def test_several_rows_ahead_are_one_target() -> None:
+    windows = {"length": 2, "horizon": 1, "ahead": 3, "order": ["week"]}
+    weeks = contract(**WEEKLY, windows=windows)
+    found = encode(weekly(7), weeks, keyed_order=None)
+    order = np.argsort(found.features[:, 0])
+    assert found.targets.dtype == np.float32
+    assert ((found.targets[order] + 1) * 10).round(3).tolist() == [
+        [4, 6, 8],
+        [6, 8, 10],
+        [8, 10, 12],
+    ]
+    assert (outputs(weeks), target_shape(weeks)) == (3, (3,))
+    assert encode(weekly(4), weeks, keyed_order=None).targets.shape == (0, 3)
+    classes = {"column": "ili", "kind": "class", "classes": [["< 5"], [">= 5"]]}
+    document = weeks.model_dump(mode="json") | {"target": classes}
+    with pytest.raises(ValidationError, match=r"windows\.ahead above 1 is for a number"):
+        DataContract.model_validate(document)
+
+
+def test_a_window_without_ahead_keeps_its_digest() -> None:
+    weeks = contract(**WEEKLY, windows={"length": 2, "horizon": 1, "order": ["week"]})
+    assert "ahead" not in weeks.model_dump(mode="json")["windows"]
 
 
 def test_bounds_are_needed_and_in_order() -> None:

@@ -54,6 +54,19 @@ def test_files_hold_the_numbers_that_memory_would(tmp_path: Path) -> None:
     assert len(whole.targets) == 12 * 34
 
 
+def test_files_hold_forecasts_of_several_rows(tmp_path: Path) -> None:
+    path = tmp_path / "ili.csv"
+    path.write_text(series())
+    document = WEEKLY.model_dump(mode="json")
+    document["windows"]["ahead"] = 4
+    declared = DataContract.model_validate(document)
+    whole = encode(read_csv(path, declared), declared, keyed_order=SECRET)
+    split = stored(tmp_path, lent(path), declared, holdout=0.4)
+    assert whole.targets.shape == (12 * 31, 4)
+    assert split.train.targets[:1].shape == (1, 4)
+    assert bag(split.train) + bag(split.holdout) == bag(whole)
+
+
 def test_rows_that_are_units_keep_their_numbers_too(tmp_path: Path) -> None:
     path = tmp_path / "ili.csv"
     path.write_text("age,ili\n1,0\n2,25\n3,100\n")

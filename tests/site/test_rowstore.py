@@ -50,11 +50,10 @@ def stored(folder: Path, dataset: Dataset, data: DataContract, holdout: float = 
 def bag(data: Any) -> Counter[Any]:
     """The units as a bag of bags of rows: numbering and order do not count."""
     units: dict[int, list[Any]] = {}
-    rows = zip(
-        data.units.tolist(), data.features[:].tolist(), data.targets[:].tolist(), strict=True
-    )
+    targets = np.reshape(data.targets[:], (len(data.targets), -1) if len(data.targets) else (0, 1))
+    rows = zip(data.units.tolist(), data.features[:].tolist(), targets.tolist(), strict=True)
     for unit, features, target in rows:
-        units.setdefault(unit, []).append((*features, target))
+        units.setdefault(unit, []).append((*features, *target))
     return Counter(tuple(sorted(found)) for found in units.values())
 
 
