@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from federation.learning import averaging, metrics
-from federation.learning.evaluation import predict
+from federation.learning.evaluation import judged, predict
 from federation.learning.initial import initial_tensors
 from federation.learning.modules import weights
 from federation.learning.training import prepare
@@ -56,14 +56,12 @@ def trained_alone(
 
 
 def measured(protocol: Protocol, tensors: Tensors, data: Encoded | Stored) -> metrics.Metrics:
-    """`metrics.from_scores` of a whole model on these rows, or on the first two million of them."""
-    scores, targets = [], []
+    """`evaluation.judged` for a whole model on these rows, or on the first two million of them."""
+    found = [predict(protocol=protocol, tensors=tensors, features=data.features[:0])]
     for piece in _pieces(data):
-        scores.append(predict(protocol=protocol, tensors=tensors, features=data.features[piece]))
-        targets.append(data.targets[piece])
-    if not scores:
-        return metrics.from_scores(np.empty((0, 2)), np.empty(0, np.int64))
-    return metrics.from_scores(np.concatenate(scores), np.concatenate(targets))
+        found.append(predict(protocol=protocol, tensors=tensors, features=data.features[piece]))
+    seen = sum(len(part) for part in found)
+    return judged(protocol, np.concatenate(found), data.targets[:seen])
 
 
 def _pieces(data: Encoded | Stored) -> Iterator[slice]:

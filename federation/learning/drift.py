@@ -14,21 +14,25 @@ class Drift:
     """FedProx (Li et al. 2020, arXiv 1812.06127): pull · (weights − start) joins each gradient.
 
     `weights` are those of the flat vector that the sites share, its first ones; the optimiser
-    changes them in place. `start` is the round's model.
+    changes them in place. `start` is the round's model. `offset` is the same in every step: what
+    SCAFFOLD corrects the drift by (see `control`).
     """
 
     weights: torch.Tensor
     start: torch.Tensor
     pull: float = 0.0
+    offset: torch.Tensor | None = None
 
     @classmethod
-    def of(cls, weights: torch.Tensor, pull: float) -> "Drift":
+    def of(cls, weights: torch.Tensor, pull: float, offset: torch.Tensor | None = None) -> "Drift":
         """The drift of a training that begins now, at `weights`."""
-        return cls(weights, weights.clone() if pull else weights, pull)
+        return cls(weights, weights.clone() if pull else weights, pull, offset)
 
     def corrected(self, noised: torch.Tensor) -> torch.Tensor:
         """The noised gradient with its corrections, in place; without any the very same numbers."""
+        shared = noised[: len(self.weights)]
         if self.pull:
-            shared = noised[: len(self.weights)]
             shared.add_(self.weights - self.start, alpha=self.pull)
+        if self.offset is not None:
+            shared.add_(self.offset)
         return noised

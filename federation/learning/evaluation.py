@@ -60,10 +60,15 @@ def unscaled(values: NDArray[Any], target: NumberTarget) -> Floats:
 def measured(*, protocol: Protocol, tensors: Tensors, rows: Encoded) -> Metrics:
     """Metrics of public rows, without noise: as `from_scores`, or `from_values` for a number."""
     found = predict(protocol=protocol, tensors=tensors, features=rows.features)
+    return judged(protocol, found, rows.targets)
+
+
+def judged(protocol: Protocol, predicted: Floats, targets: NDArray[Any]) -> Metrics:
+    """The same of predictions that are there already, as `predict` makes them."""
     target = protocol.data.target
     if isinstance(target, NumberTarget):
-        return from_values(found.ravel(), unscaled(rows.targets, target).ravel())
-    return from_scores(found, rows.targets)
+        return from_values(predicted.ravel(), unscaled(targets, target).ravel())
+    return from_scores(predicted, targets)
 
 
 def histogram(

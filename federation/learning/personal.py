@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from federation.learning import strategies
 from federation.learning.initial import initial_tensors
 from federation.learning.modules import build
 from federation.protocol.document import Protocol
@@ -23,12 +24,27 @@ class Parted:
     own: Tensors
 
 
-def first(protocol: Protocol) -> Parted:
-    """The model that round 1 starts from: what the hub gives out, and each site's first own layers.
+@dataclass(frozen=True)
+class First(Parted):
+    """What round 1 starts from: the model, and what hub and sites hold besides, all zero.
 
-    Raises ArchitectureError when the protocol's model section is wrong.
+    `given` is what the hub gives out for training, `kept` what each site keeps.
     """
-    return parted(initial_tensors(protocol), build(protocol), protocol.model.personal_layers)
+
+    given: Tensors
+    kept: Tensors
+
+
+def first(protocol: Protocol) -> First:
+    """What round 1 starts from, by the protocol alone.
+
+    Raises ArchitectureError or StrategyError when the protocol is wrong.
+    """
+    layers = protocol.model.personal_layers
+    parts = parted(initial_tensors(protocol), build(protocol), layers)
+    given = strategies.get(protocol.aggregation.strategy).begun(parts.shared)
+    beside = {name: array for name, array in given.items() if name not in parts.shared}
+    return First(parts.shared, parts.own, given, parts.own | beside)
 
 
 def parted(tensors: Tensors, module: nn.Module, layers: int) -> Parted:

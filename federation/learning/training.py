@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from accounting.dp.events import Mechanism, PrivacyEvent
-from federation.learning import engines, grades, losses, personal
+from federation.learning import control, engines, grades, losses, personal
 from federation.learning.drift import Drift
 from federation.learning.grades import Chunk, NoisedSum
 from federation.learning.layout import Layout
@@ -73,13 +73,15 @@ def trained(
     step_done: Callable[[int], None],
     cancelled: Callable[[], bool] = never,
     chunk_bytes: int = CHUNK_BYTES,
+    correction: Tensors | None = None,
 ) -> Made:
     """Exactly `local_steps` private steps from the whole model `tensors`.
 
-    The update of the shared layers with the event it cost, and the new personal layers. A sample
-    without any unit still makes a step, with noise, and is charged. `step_done(k)` is called
-    after each step, k from 1. `chunk_bytes` bounds the memory of a step, and changes neither what
-    it computes nor what it costs.
+    The update of the shared layers with the event it cost, and what stays: the new personal
+    layers and, where there is a `correction` (see `control`: over a whole round, named as the
+    shared layers), the new control. A sample without any unit still makes a step, with noise, and
+    is charged. `step_done(k)` is called after each step, k from 1. `chunk_bytes` bounds the memory
+    of a step, and changes neither what it computes nor what it costs.
 
     Raises:
         Cancelled: `cancelled()` was true before a step.
@@ -96,7 +98,7 @@ def trained(
         noise_grade=grades.get(training.noise).event,
         unit=protocol.data.unit,
     )
-    session = prepare(protocol, tensors, data, noise_multiplier, batch_denominator)
+    session = prepare(protocol, tensors, data, noise_multiplier, batch_denominator, correction)
     session.chunk_bytes = chunk_bytes
     for number in range(1, training.local_steps + 1):
         if cancelled():
@@ -106,7 +108,8 @@ def trained(
     layers = protocol.model.personal_layers
     released = personal.parted(session.update(), session.module, layers).shared
     kept = personal.parted(weights(session.module), session.module, layers).own
-    return Made(Priced(released, (event,)), kept)
+    direction = control.own(correction or {}, released)
+    return Made(Priced(released, (event,)), control.joined(kept, direction))
 
 
 @dataclass
@@ -159,6 +162,7 @@ def prepare(
     data: Encoded | Stored,
     noise_multiplier: float,
     batch_denominator: float,
+    correction: Tensors | None = None,
 ) -> Session:
     """A session before its first step. It has no price: only `train` lets anything out of it."""
     training = protocol.training
@@ -175,7 +179,7 @@ def prepare(
         module=module,
         sum=grade.sum(gradients, len(flat), training.max_grad_norm),
         optimiser=Optimiser(flat, training),
-        drift=Drift.of(flat[:shared], training.proximal),
+        drift=Drift.of(flat[:shared], training.proximal, _offset(protocol, module, correction)),
         rows=UnitRows.of(data, grouped=protocol.data.unit == "patient"),
         start=start,
         sample_rate=training.sample_rate,
@@ -184,3 +188,15 @@ def prepare(
         device=device,
         sampling=Keystream(),
     )
+
+
+def _offset(
+    protocol: Protocol, module: nn.Module, correction: Tensors | None
+) -> torch.Tensor | None:
+    """A round's correction as what joins each step's gradient, flat, on the module's device."""
+    if not correction:
+        return None
+    named = [(name, p) for name, p in module.named_parameters() if name in correction]
+    flat = [torch.from_numpy(correction[name]).to(p.device).flatten() for name, p in named]
+    reach = protocol.training.local_steps * protocol.training.learning_rate
+    return torch.cat(flat).double() / reach

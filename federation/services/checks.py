@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from accounting.dp.events import PrivacyEvent
 from federation import phases
+from federation.learning import strategies
 from federation.models import Round
 from federation.protocol import messages
 from federation.protocol.document import Protocol
@@ -32,7 +33,7 @@ def check(
         raise Unfit("the privacy event is not the one that the protocol prescribes")
     if message.journal["sequence"] < 1:
         raise Unfit("the journal of the site has no entry, so nothing was charged there")
-    model = _model(model_digest)
+    model = strategies.get(protocol.aggregation.strategy).model(_model(model_digest))
     try:
         tensors = unpack(
             blobs.read(message.tensors_digest),
@@ -65,5 +66,5 @@ def largest(protocol: Protocol, event: PrivacyEvent, model: Tensors) -> float:
 
 @lru_cache(maxsize=8)
 def _model(digest: str) -> Tensors:
-    """The model given out; many sites answer about the same one."""
+    """What was given out; many sites answer about the same."""
     return unpack(blobs.read(digest))

@@ -42,9 +42,10 @@ class Model:
 def first_model(study: Study) -> Model:
     """The model that round 1 starts from, by the protocol alone, with its public metrics."""
     protocol = protocol_of(study)
-    tensors = personal.first(protocol).shared
-    digest = blobs.put(pack(tensors))
-    return Model(digest, digest, metrics=_public(study, protocol, tensors))
+    first = personal.first(protocol)
+    reported = blobs.put(pack(first.shared))
+    digest = blobs.put(pack(first.given))
+    return Model(digest, reported, metrics=_public(study, protocol, first.shared))
 
 
 def next_model(round_: Round) -> Model:
@@ -55,16 +56,17 @@ def next_model(round_: Round) -> Model:
     study = round_.study
     protocol = protocol_of(study)
     given = Checkpoint.objects.get(study=study, number=round_.number - 1)
-    model = load(given.digest)
+    strategy = strategies.get(protocol.aggregation.strategy)
+    before = load(given.digest)
+    like = strategy.model(before)
     updates = {
-        row.assignment.institution.slug: load(row.tensors_digest, model)
+        row.assignment.institution.slug: load(row.tensors_digest, like)
         for row in rounds.accepted(round_, phases.TRAIN.name)
     }
-    weights = {slug: _weight(protocol, slug) for slug in updates}
-    strategy = strategies.get(protocol.aggregation.strategy)
-    made = strategy.aggregate(model, updates, weights)
+    weights = {m.institution: _weight(protocol, m.institution) for m in protocol.cohort}
+    made = strategy.aggregate(before, updates, weights)
     digest = blobs.put(pack(made))
-    reported = _reported(round_, protocol, made)
+    reported = strategy.model(_reported(round_, protocol, made))
     return Model(
         digest,
         blobs.put(pack(reported)),

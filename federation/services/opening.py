@@ -3,19 +3,23 @@
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Max
 
+from accounting.dp.events import PrivacyEvent
 from accounting.keys import Key, Reservation
 from accounting.selectors import told
 from accounting.services import ledger, watching
 from accounting.services.committing import study_limit
 from accounting.services.hub_key import hub_key
 from federation import phases
+from federation.learning import strategies
 from federation.models import Assignment, Checkpoint, Round
 from federation.protocol import messages
 from federation.protocol.document import Protocol
+from federation.selectors.used import last_used
 from federation.services import bell, choosing
 from federation.services.facts import expected_event, key_of
 from studies.models import Participation, Study
@@ -182,7 +186,7 @@ def _assignment(
         expires_at=messages.timestamp(round_.phase_deadline),
         protocol_digest=round_.protocol_digest,
         model_digest=model_digest,
-        parameters={"event": event.to_json()} if event else {},
+        parameters=_parameters(protocol, round_, phase, part, event),
     )
     return Assignment(
         uid=uid,
@@ -195,3 +199,17 @@ def _assignment(
         issued_at=now,
         expires_at=round_.phase_deadline,
     )
+
+
+def _parameters(
+    protocol: Protocol,
+    round_: Round,
+    phase: phases.Phase,
+    part: Participation,
+    event: PrivacyEvent | None,
+) -> dict[str, Any]:
+    """The event, and where the strategy has sites go on from a contribution, which one that is."""
+    found: dict[str, Any] = {"event": event.to_json()} if event else {}
+    if phase is phases.TRAIN and strategies.get(protocol.aggregation.strategy).continues:
+        found["after"] = last_used(round_.study, part.institution)
+    return found

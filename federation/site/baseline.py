@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from federation.protocol.contract import ContractError
-from federation.protocol.document import Protocol
+from federation.protocol.document import NumberTarget, Protocol
 from federation.protocol.keys import SigningKey
+from federation.protocol.machines import own
 from federation.protocol.messages import ApprovedProtocol
 from federation.protocol.tensors import TensorError, Tensors, unpack
 from federation.site.approvals import Approvals
@@ -26,13 +27,14 @@ from federation.site.pin import Pin
 from federation.site.rowstore import RowsUnwritable
 
 HELD_OUT = 0.2  # of the units, where the protocol holds out none
-FIGURES = {
+CLASSES = {
     "accuracy": "accuracy",
     "auc": "AUC",
     "log_loss": "log loss",
     "sensitivity": "sensitivity",
     "specificity": "specificity",
 }
+NUMBERS = {"mae": "mean error", "rmse": "RMSE", "bias": "bias"}  # in the target's own unit
 FOR_YOU = """\
 For your own eyes. These figures are computed here from your rows and carry no noise: nothing of
 them is sent, logged or kept, and nothing is charged, because nothing leaves. Do not pass them on.
@@ -67,10 +69,10 @@ def baseline(folder: Folder, study: str | None, model: Path | None) -> int:
         statement = _chosen(approvals, study)
         case = _case(folder, statement, key)
         federated = _federated(folder, case, model) if model else None
-        sys.stdout.write(f"{FOR_YOU}\n{_about(case)}\n{_head()}")
+        sys.stdout.write(f"{FOR_YOU}\n{_about(case)}\n{_head(case.protocol)}")
         for name, tensors in _models(case, pin.institution, federated):
-            figures = load(MEASURED)(case.protocol, tensors, case.rows.holdout)
-            sys.stdout.write(_line(name, figures))
+            found = load(MEASURED)(case.protocol, tensors, case.rows.holdout)
+            sys.stdout.write(_line(name, case.protocol, found))
         if federated is None:
             sys.stdout.write(
                 "\nThe federated model: download it from the study's page, and add --model FILE.\n"
@@ -91,7 +93,8 @@ def _chosen(approvals: Approvals, study: str | None) -> ApprovedProtocol:
 
 
 def _case(folder: Folder, statement: ApprovedProtocol, key: SigningKey) -> Case:
-    dataset, protocol = _lent(folder, statement), statement.protocol
+    dataset = _lent(folder, statement)
+    protocol = own(statement.protocol, statement.institution)
     seen = protocol.evaluation.holdout == 0
     if seen:
         evaluation = protocol.evaluation.model_copy(update={"holdout": HELD_OUT})
@@ -121,16 +124,18 @@ def _federated(folder: Folder, case: Case, file: Path) -> Tensors:
         raise CannotCompare(f"{file} cannot be read ({type(error).__name__})") from error
     except TensorError as error:
         raise CannotCompare(f"{file} is no model of this study: {error}") from error
-    return shared | _own(folder, case.statement, first.own)
+    return shared | _own(folder, case.statement, first)
 
 
-def _own(folder: Folder, statement: ApprovedProtocol, first: Tensors) -> Tensors:
-    if not first:
-        return first
+def _own(folder: Folder, statement: ApprovedProtocol, first: Any) -> Tensors:
+    """This site's own layers as they are now; none where all layers are shared."""
+    if not first.own:
+        return {}
     journal = Journal(folder.journal)
     try:
         kept = Kept(folder.kept, journal)
-        return kept.newest(statement.study, statement.protocol_digest, first)
+        found = kept.newest(statement.study, statement.protocol_digest, first.kept)
+        return {name: found[name] for name in first.own}
     finally:
         journal.close()
 
@@ -176,11 +181,15 @@ def _about(case: Case) -> str:
     )
 
 
-def _head() -> str:
-    return f"{'':<26}" + "".join(f"{title:>13}" for title in FIGURES.values()) + "\n"
+def _figures(protocol: Protocol) -> Mapping[str, str]:
+    return NUMBERS if isinstance(protocol.data.target, NumberTarget) else CLASSES
 
 
-def _line(name: str, figures: Mapping[str, Any]) -> str:
-    shown = [figures.get(key) for key in FIGURES]
+def _head(protocol: Protocol) -> str:
+    return f"{'':<26}" + "".join(f"{t:>13}" for t in _figures(protocol).values()) + "\n"
+
+
+def _line(name: str, protocol: Protocol, found: Mapping[str, Any]) -> str:
+    shown = [found.get(key) for key in _figures(protocol)]
     cells = "".join(f"{'–' if value is None else format(value, '.3f'):>13}" for value in shown)
     return f"{name:<26}{cells}\n"

@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from accounting.dp.events import PrivacyEvent
 from federation.protocol import histograms
 from federation.protocol.document import Protocol
 from federation.protocol.priced import Made, Priced
-from federation.protocol.tensors import Tensors
+from federation.protocol.tensors import Tensors, norm
 from federation.site.datasets import Split
 from federation.site.entry_points import HISTOGRAM, ROUND_EVENTS, TRAIN, load
 
@@ -21,7 +21,8 @@ NOISE_TAIL = 10.0  # in standard deviations
 class Work:
     """All that a phase computes from; `stop_asked` raises when the work is to be abandoned.
 
-    `tensors` is the whole model, this site's own layers included.
+    `tensors` is the whole model, this site's own layers included. `correction` is what the
+    strategy adds to a round's steps, named as the shared layers; empty where it adds nothing.
     """
 
     protocol: Protocol
@@ -31,6 +32,7 @@ class Work:
     chunk_bytes: int
     step_done: Callable[[int], None]
     stop_asked: Callable[[], bool]
+    correction: Tensors = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ def _training(work: Work) -> Mapping[str, Any]:
         "chunk_bytes": work.chunk_bytes,
         "step_done": work.step_done,
         "cancelled": work.stop_asked,
+        "correction": work.correction,
     }
 
 
@@ -76,6 +79,11 @@ def _histogram(protocol: Protocol, model: Tensors) -> Tensors:
 
 
 def _largest_update(work: Work) -> float:
+    """The correction as it is, and what clipped gradients and noise can add to it."""
+    return norm(work.correction) + _largest_steps(work)
+
+
+def _largest_steps(work: Work) -> float:
     """No update of clipped gradients and Gaussian noise is longer, except with chance < 1e-20.
 
     Each step moves the weights by at most the clipped sum of all units plus the noise, whose

@@ -7,12 +7,10 @@ says why that releases one result for one charge.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 
 from accounting.dp.events import PrivacyEvent
-from federation.learning import architectures
 from federation.protocol.audit import FREE, REVEAL, shape
 from federation.protocol.canonical import digest
 from federation.protocol.contract import ContractError
@@ -25,13 +23,11 @@ from federation.protocol.messages import (
     moment,
     open_envelope,
 )
-from federation.protocol.tensors import TensorError, Tensors, unpack
 from federation.site.approvals import Approval, Approvals
 from federation.site.auditing import Auditing, check_secret
 from federation.site.config import Dataset, SiteConfig
 from federation.site.datasets import Datasets, Split
 from federation.site.egress import Gate, Permit
-from federation.site.entry_points import FIRST_MODEL, load
 from federation.site.journal import Entry, Journal, JournalFull, Kind, Slot
 from federation.site.kept import Kept
 from federation.site.limits import Asked, Request, check_limits, check_standing
@@ -43,7 +39,7 @@ from federation.site.pin import Pin
 from federation.site.pulse import Abandoned, Pulse
 from federation.site.refused import Refused
 from federation.site.rowstore import RowsUnwritable
-from federation.site.transport.client import RequestRejected
+from federation.site.starting import Start, Starting
 from federation.site.transport.receiving import Receiving
 from federation.site.witness import ADVICE, LedgerForked, Witness
 
@@ -82,8 +78,7 @@ class Job:
     dataset: Dataset
     phase: Phase
     request: Request
-    tensors: Tensors  # the hub's: the shared layers
-    own: Tensors  # as the protocol begins them
+    start: Start
 
 
 class Executor:
@@ -91,7 +86,7 @@ class Executor:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._first: dict[str, Any] = {}
+        self._starting = Starting(parts.receiving, parts.kept)
 
     def handle(self, envelope: bytes, ledger: str = "") -> bool:
         """Answer one assignment; False when it stays unanswered and will come again.
@@ -212,10 +207,9 @@ class Executor:
         dataset = _lent(parts.config, approval.statement)
         request = self._request(assignment, slot, approval, dataset)
         check_limits(parts.config.limits, request)
-        tensors = self._model(assignment, protocol)
+        start = self._starting.of(assignment, protocol)
         phase = PHASES[assignment.phase]
-        own = self._begins(protocol, assignment.protocol_digest).own
-        return Job(assignment, slot, protocol, dataset, phase, request, tensors, own)
+        return Job(assignment, slot, protocol, dataset, phase, request, start)
 
     def _request(
         self, assignment: Assignment, slot: Slot, approval: Approval, dataset: Dataset
@@ -250,40 +244,21 @@ class Executor:
             fixed_order=self._parts.orders.of(dataset.root),
         )
 
-    def _model(self, assignment: Assignment, protocol: Protocol) -> Tensors:
-        """The hub's tensors, shaped like the shared part of the protocol's own first model."""
-        try:
-            architectures.check(protocol)
-            data = self._parts.receiving.model(assignment.assignment)
-            if digest(data) != assignment.model_digest:
-                raise Refused(Reason.MODEL_MISMATCH, "the model is not the one that the hub signed")
-            return unpack(data, self._begins(protocol, assignment.protocol_digest).shared)
-        except (architectures.ArchitectureError, TensorError) as error:
-            raise Refused(Reason.MODEL_MISMATCH, str(error)) from error
-        except RequestRejected as error:
-            raise Refused(Reason.MODEL_MISMATCH, "the hub does not hand the model out") from error
-
-    def _begins(self, protocol: Protocol, protocol_digest: str) -> Any:
-        """The protocol's first model, in its shared and its own part."""
-        if protocol_digest not in self._first:
-            self._first = {protocol_digest: load(FIRST_MODEL)(protocol)}
-        return self._first[protocol_digest]
-
     def _computed(self, job: Job) -> bool:
         charge = self._charged(job)
         parts, uid = self._parts, job.assignment.assignment
         steps = job.request.event.steps
-        model = job.tensors | parts.kept.of(job.assignment, job.own)
         with Pulse(lambda step: parts.gate.progress(uid, step, steps), parts.stopping) as pulse:
             data = self._read(job, pulse)
             work = Work(
                 job.protocol,
-                model,
+                job.start.model,
                 data,
                 job.request.event,
                 parts.config.machine.chunk_bytes,
                 pulse.step_done,
                 pulse.asked,
+                job.start.correction,
             )
             made = job.phase.run(work)
         pulse.check_wanted()
@@ -293,7 +268,7 @@ class Executor:
             job.slot,
             charge,
             job.request.event,
-            job.phase.result(job.protocol, job.tensors),
+            job.phase.result(job.protocol, job.start.shared),
             job.phase.largest_norm(work),
         )
         return parts.gate.release(permit, made.priced)

@@ -11,6 +11,7 @@ TAGS = ("number", "category", "array", "class")  # of alternatives, in the place
 # Where the document's key and the form's field differ.
 FIELDS = {
     ("aggregation", "weights"): ("rounds", "weights"),
+    ("aggregation", "strategy"): ("rounds", "strategy"),
     ("privacy", "schedule"): ("privacy", "shape"),
     ("evaluation", "public_digest"): ("evaluation", "public_rows"),
 }

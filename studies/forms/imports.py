@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from federation.learning import architectures
+from federation.learning import architectures, strategies
 from federation.protocol import plans, study_file
 from studies.forms.styled import StyledForm
 
@@ -53,7 +53,7 @@ class ImportForm(StyledForm):
 
 def _parsed(text: str) -> study_file.StudyFile:
     try:
-        return study_file.parse(text, checks=(architectures.check, plans.seal))
+        return study_file.parse(text, checks=(architectures.check, strategies.check, plans.seal))
     except study_file.StudyFileError as error:
         raise ValidationError(str(error)) from error
 

@@ -7,7 +7,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.forms import formset_factory
 from pydantic import ValidationError
 
-from federation.learning import architectures
+from federation.learning import architectures, strategies
 from federation.protocol.document import NumberTarget, Privacy, Protocol
 from studies.forms import sections
 from studies.forms.architecture import ArchitectureForm, ParametersForm
@@ -79,7 +79,8 @@ class ProtocolForms:
             return False
         try:
             architectures.check(self.protocol)
-        except architectures.ArchitectureError as error:
+            strategies.check(self.protocol)
+        except (architectures.ArchitectureError, strategies.StrategyError) as error:
             self.faults = [str(error)]
             return False
         return True
@@ -107,7 +108,7 @@ class ProtocolForms:
 
     def _document(self) -> dict[str, Any]:
         parts = {name: dict(form.cleaned_data) for name, form in self.parts.items()}
-        weights = parts["rounds"].pop("weights")
+        aggregation = {key: parts["rounds"].pop(key) for key in ("strategy", "weights")}
         names, classes = parts["target"].pop("classes")
         parts["training"]["class_weights"] = parts["training"]["class_weights"] or None
         return {
@@ -120,7 +121,7 @@ class ProtocolForms:
             "model": {**parts["model"], "parameters": self._chosen().parameters()},
             "training": parts["training"],
             "privacy": _privacy(parts["privacy"]),
-            "aggregation": {"weights": weights},
+            "aggregation": aggregation,
             "rounds": parts["rounds"],
             "evaluation": self._evaluation(parts["evaluation"]),
             "audit": parts["audit"] if parts["audit"]["canaries"] else None,

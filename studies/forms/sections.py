@@ -2,6 +2,7 @@
 
 from django import forms
 
+from federation.learning import strategies
 from studies.forms.lists import ClassesField, ListField
 from studies.forms.styled import StyledForm
 
@@ -197,10 +198,21 @@ class RoundsForm(StyledForm):
     deadline_seconds = _decimal(
         initial=600, label="Deadline in seconds", help_text="How long a phase waits for its sites."
     )
+    strategy = forms.ChoiceField(
+        initial="fedavg",
+        label="Strategy",
+        help_text="SCAFFOLD corrects the drift of unlike sites, with the noise of their updates.",
+    )
     weights = forms.ChoiceField(
         label="Weight of a site",
         choices=_choices(declared="By declared cohort size", equal="All alike"),
     )
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["strategy"].choices = [
+            (name, strategies.get(name).title) for name in strategies.names()
+        ]
 
 
 class EvaluationForm(StyledForm):

@@ -4,7 +4,7 @@ import hashlib
 
 from django.core.files.base import File
 
-from federation.learning import architectures
+from federation.learning import architectures, strategies
 from federation.protocol import plans
 from federation.protocol.document import Protocol
 from studies.models import Study
@@ -16,8 +16,9 @@ def sealed(protocol: Protocol) -> Protocol:
     """The protocol with its plan of noise; raises ProtocolRefused with the key that is wrong."""
     try:
         architectures.check(protocol)
+        strategies.check(protocol)
         return plans.seal(protocol)
-    except ValueError as error:  # ArchitectureError, or a target that no noise reaches
+    except ValueError as error:  # of model or strategy, or a target that no noise reaches
         raise ProtocolRefused(str(error)) from error
 
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from accounting.dp.events import PrivacyEvent
 from accounting.services.hub_key import hub_key
+from federation.learning import control
 from federation.protocol import messages
 from federation.protocol.canonical import digest
 from federation.protocol.http_signatures import sign_request
@@ -75,7 +76,9 @@ class Site:
             model_digest=task.model_digest,
             tensors_digest=digest(data),
             events=tuple(
-                PrivacyEvent.from_json(event).to_json() for event in task.parameters.values()
+                PrivacyEvent.from_json(task.parameters[key]).to_json()
+                for key in task.parameters
+                if key == "event"
             ),
             journal={"sequence": 1, "digest": "ab" * 32},
             answered_at=messages.timestamp(timezone.now()),
@@ -93,7 +96,8 @@ class Site:
     def computed(self, task: messages.Assignment) -> Tensors:
         if task.phase == "evaluate":
             return {"histogram": np.array([[30, 2], [10, 9], [3, 25]], np.float32)}
-        return {name: np.full_like(a, 0.25) for name, a in self.model(task).items()}
+        model, _ = control.parted(self.model(task))
+        return {name: np.full_like(a, 0.25) for name, a in model.items()}
 
     def refuse(
         self, task: messages.Assignment, reason: messages.Reason, *, accessed: bool

@@ -47,7 +47,8 @@ def test_every_strategy_keeps_the_promise(name):
     assert chosen.name == name
     assert chosen.title
     assert chosen.description
-    model = {"w": np.ones((2, 2), np.float32), "b": np.zeros(2, np.float32)}
+    model = chosen.begun({"w": np.ones((2, 2), np.float32), "b": np.zeros(2, np.float32)})
+    assert set(chosen.model(model)) == {"w", "b"}
     update = {"w": np.full((2, 2), 0.5, np.float32), "b": np.ones(2, np.float32)}
     before = {n: a.copy() for n, a in model.items()}
     moved = chosen.aggregate(model, {"a": update, "b": update}, {"a": 1.0, "b": 3.0, "absent": 9.0})

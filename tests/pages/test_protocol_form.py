@@ -59,6 +59,7 @@ VARIETY = {
         "rounds": {"quorum": 1, "deadline_seconds": 90.5},
         "aggregation": {"weights": "equal"},
     },
+    "strategy": {"aggregation": {"strategy": "scaffold"}},
     "evaluation": {"evaluation": {"every": 1, "holdout": 0.25, "bins": 5, "noise_multiplier": 4}},
     "audit": {"audit": {"canaries": 20}},
     "public rows": {"evaluation": {"public_digest": "ab" * 32}},
@@ -99,6 +100,7 @@ def without_defaults(protocol: Protocol) -> Protocol:
         ({"privacy-target_delta": "nan"}, "privacy", "target_delta"),
         ({"privacy-schedule": "custom", "privacy-shape": "1, x"}, "privacy", "shape"),
         ({"rounds-count": "-2"}, "rounds", "count"),
+        ({"rounds-strategy": "best"}, "rounds", "strategy"),
         ({"evaluation-every": "1"}, "evaluation", None),
         ({"model-architecture": "transformer"}, "model", "architecture"),
         ({"model-personal_layers": "-1"}, "model", "personal_layers"),
@@ -118,6 +120,10 @@ def test_a_fault_lies_on_its_field(changes, part, field):
     ("changes", "says"),
     [
         ({"rounds-quorum": "9"}, "rounds.quorum is larger than the cohort"),
+        (
+            {"rounds-strategy": "scaffold", "training-optimiser": "adam"},
+            "aggregation.strategy: 'scaffold' reckons with plain steps",
+        ),
         ({"model-personal_layers": "1"}, "model.personal_layers: this 'logistic' has 1"),
         ({"training-class_weights": "1"}, "class_weights needs one number per target class"),
         ({"members-1-institution": "cleveland"}, "named twice in the cohort"),

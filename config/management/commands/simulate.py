@@ -16,7 +16,6 @@ from config.launch.simulation import Request, simulate
 from config.launch.sites import SiteFailed
 from federation.learning import architectures, strategies
 from federation.protocol import plans
-from federation.protocol.document import Protocol
 from federation.protocol.study_file import StudyFile, StudyFileError, example, read
 
 TEMPORARY = "CLOISTER_SIMULATION_FOLDER"
@@ -65,16 +64,11 @@ class Command(BaseCommand):
 def _read(path: Path, target_epsilon: float | None) -> StudyFile:
     """The study file, checked to the last row of its data before any process starts."""
     once = INSTALLATION not in os.environ  # the command starts itself anew, see `enter`
-    checks = (architectures.check, _strategy, plans.seal) if once else ()
+    checks = (architectures.check, strategies.check, plans.seal) if once else ()
     try:
         return read(path, target_epsilon=target_epsilon, checks=checks, check_data=once)
     except StudyFileError as error:
         raise CommandError(str(error)) from error
-
-
-def _strategy(protocol: Protocol) -> None:
-    """Refuse a strategy that is not installed; the error names the key."""
-    strategies.get(protocol.aggregation.strategy)
 
 
 def _folder(given: Path | None) -> tuple[Path, bool]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from federation.protocol.document import Protocol
 from federation.protocol.tensors import Tensors
 
 
@@ -13,9 +14,22 @@ class FedAvg:
     name = "fedavg"
     title = "Federated averaging"
     description = "The weighted mean of the sites' updates, by equal or by declared weights."
+    continues = False
+
+    def refuses(self, protocol: Protocol) -> str | None:
+        """See `Strategy`: never."""
+        return None
+
+    def begun(self, model: Tensors) -> Tensors:
+        """See `Strategy`: the model alone."""
+        return model
+
+    def model(self, given: Tensors) -> Tensors:
+        """See `Strategy`."""
+        return given
 
     def aggregate(
-        self, model: Tensors, updates: Mapping[str, Tensors], weights: Mapping[str, float]
+        self, given: Tensors, updates: Mapping[str, Tensors], weights: Mapping[str, float]
     ) -> Tensors:
         """See `Strategy`. Sites are added in the order of their names, so the bytes repeat."""
         sites = sorted(updates)
@@ -25,7 +39,7 @@ class FedAvg:
                 "no update with a weight above zero; wait for a contribution before aggregating"
             )
         shares = {site: weights[site] / total for site in sites}
-        return {name: _moved(array, name, updates, shares) for name, array in model.items()}
+        return {name: _moved(array, name, updates, shares) for name, array in given.items()}
 
 
 def _moved(

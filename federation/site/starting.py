@@ -1,0 +1,69 @@
+"""What a computation starts from: the hub's part of the model, this site's, and the correction."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from federation.learning import architectures, control, strategies
+from federation.protocol.canonical import digest
+from federation.protocol.document import Protocol
+from federation.protocol.messages import Assignment, Reason
+from federation.protocol.tensors import TensorError, Tensors, unpack
+from federation.site.entry_points import FIRST_MODEL, load
+from federation.site.kept import Kept
+from federation.site.phases import TRAINING
+from federation.site.refused import Refused
+from federation.site.transport.client import RequestRejected
+from federation.site.transport.receiving import Receiving
+
+
+@dataclass(frozen=True)
+class Start:
+    """The model in its two parts, and what the strategy adds to a round's steps, if anything."""
+
+    shared: Tensors
+    own: Tensors
+    correction: Tensors
+
+    @property
+    def model(self) -> Tensors:
+        """The whole model."""
+        return self.shared | self.own
+
+
+class Starting:
+    """Fetches the hub's part, and puts to it what stayed here."""
+
+    def __init__(self, receiving: Receiving, kept: Kept) -> None:
+        self._receiving = receiving
+        self._kept = kept
+        self._first: dict[str, Any] = {}
+
+    def of(self, asked: Assignment, protocol: Protocol) -> Start:
+        """What `asked` starts from. Raises Refused."""
+        shared, everybodys = control.parted(self._given(asked, protocol))
+        own, ours = control.parted(self._kept.of(asked, self._begins(asked, protocol).kept))
+        return Start(shared, own, {name: all_ - ours[name] for name, all_ in everybodys.items()})
+
+    def _given(self, asked: Assignment, protocol: Protocol) -> Tensors:
+        """The hub's tensors, shaped like the shared part of the protocol's own first model.
+
+        For training with what the strategy gives out beside it.
+        """
+        try:
+            architectures.check(protocol)
+            strategies.check(protocol)
+            data = self._receiving.model(asked.assignment)
+            if digest(data) != asked.model_digest:
+                raise Refused(Reason.MODEL_MISMATCH, "the model is not the one that the hub signed")
+            first = self._begins(asked, protocol)
+            return unpack(data, first.given if asked.phase == TRAINING else first.shared)
+        except (architectures.ArchitectureError, strategies.StrategyError, TensorError) as error:
+            raise Refused(Reason.MODEL_MISMATCH, str(error)) from error
+        except RequestRejected as error:
+            raise Refused(Reason.MODEL_MISMATCH, "the hub does not hand the model out") from error
+
+    def _begins(self, asked: Assignment, protocol: Protocol) -> Any:
+        """What the protocol's first round starts from, hub and sites."""
+        if asked.protocol_digest not in self._first:
+            self._first = {asked.protocol_digest: load(FIRST_MODEL)(protocol)}
+        return self._first[asked.protocol_digest]

@@ -1,0 +1,178 @@
+"""SCAFFOLD at a site: its control stays, is made of what left, and follows what the hub used."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from federation.learning import control, personal, training
+from federation.protocol.document import Protocol
+from federation.protocol.messages import Contribution, Reason
+from federation.protocol.tensors import Tensors, pack, unpack
+from federation.site.assembly import Site
+from federation.site.folder import Folder
+from federation.site.kept import AFTER, LEFT
+from federation.site.outbox import Outbox
+from federation.site.worker import play
+from tests.site.conftest import study
+from tests.site.hub import Hub
+from tests.site.playing import kinds, play_one, refused
+from tests.site.test_kill import killed
+
+
+@pytest.fixture
+def protocol(hub: Hub) -> Protocol:
+    made = study(aggregation={"strategy": "scaffold"})
+    hub.approve(made)
+    return made
+
+
+@pytest.fixture
+def corrected(monkeypatch: pytest.MonkeyPatch) -> list[Tensors]:
+    """The correction of each training."""
+    seen: list[Tensors] = []
+    prepare = training.prepare
+
+    def spied(*arguments: object) -> object:
+        seen.append(arguments[5])
+        return prepare(*arguments)
+
+    monkeypatch.setattr(training, "prepare", spied)
+    return seen
+
+
+def everybodys(value: float) -> Tensors:
+    """What the hub gives out: the first model, and a control of this value everywhere."""
+    shared = personal.first(study()).shared
+    return control.joined(shared, {n: np.full_like(a, value) for n, a in shared.items()})
+
+
+def asked(hub: Hub, protocol: Protocol, number: int, after: str, value: float = 0.0, **more) -> str:
+    given = everybodys(value)
+    return hub.assign(protocol, given, round=number, parameters={AFTER: after}, **more)
+
+
+def sent(hub: Hub, uid: str) -> Tensors:
+    assert isinstance(hub.answer(uid, 0), Contribution)
+    return unpack(hub.tasks[uid].tensors[0])
+
+
+def left(folder: Folder, protocol: Protocol, uid: str) -> Tensors:
+    path = folder.kept / f"heart-study.{protocol.digest}" / f"{uid}.safetensors"
+    return control.parted(unpack(path.read_bytes()))[1]
+
+
+def same(one: Tensors, other: Tensors) -> bool:
+    return pack(one) == pack(other)
+
+
+def test_the_first_round_is_not_corrected_and_nothing_more_leaves(
+    site: Site, hub: Hub, folder: Folder, protocol: Protocol, corrected: list[Tensors]
+) -> None:
+    uid = asked(hub, protocol, 1, "")
+    assert play_one(site, hub, uid)
+    update = sent(hub, uid)
+    assert set(update) == {"weight", "bias"}
+    assert not any(array.any() for array in corrected[0].values())
+    kept = left(folder, protocol, uid)
+    assert same(kept, {name: -array for name, array in update.items()})
+
+
+def test_the_next_is_corrected_by_all_sites_less_its_own(
+    site: Site, hub: Hub, folder: Folder, protocol: Protocol, corrected: list[Tensors]
+) -> None:
+    first = asked(hub, protocol, 1, "")
+    assert play_one(site, hub, first)
+    second = asked(hub, protocol, 2, first, value=0.25)
+    assert play_one(site, hub, second)
+    own, update = left(folder, protocol, first), sent(hub, second)
+    correction = {name: np.float32(0.25) - array for name, array in own.items()}
+    assert same(corrected[1], correction)
+    expected = {name: -update[name] - correction[name] for name in update}
+    assert same(left(folder, protocol, second), expected)
+
+
+def test_it_goes_on_from_what_the_hub_used_and_from_nothing_else(
+    site: Site, hub: Hub, folder: Folder, protocol: Protocol, corrected: list[Tensors]
+) -> None:
+    """Attempt 1 of round 2 failed at the hub: attempt 2 begins where attempt 1 began."""
+    first = asked(hub, protocol, 1, "")
+    failed = asked(hub, protocol, 2, first)
+    again = asked(hub, protocol, 2, first, attempt=2)
+    for uid in (first, failed, again):
+        assert play_one(site, hub, uid)
+    assert same(corrected[1], corrected[2])
+    assert not same(corrected[1], {n: -a for n, a in left(folder, protocol, failed).items()})
+    unused = asked(hub, protocol, 3, "")  # nothing of this site was ever used
+    assert play_one(site, hub, unused)
+    assert not any(array.any() for array in corrected[3].values())
+
+
+def test_what_is_lost_is_refused_before_any_charge(
+    site: Site, hub: Hub, folder: Folder, protocol: Protocol
+) -> None:
+    uid = asked(hub, protocol, 1, "")
+    assert play_one(site, hub, uid)
+    charged = kinds(site).count("charged")
+    for named in (uid, "0f" * 16):
+        path = folder.kept / f"heart-study.{protocol.digest}" / f"{named}.safetensors"
+        path.write_bytes(b"damaged")
+        answer = refused(site, hub, asked(hub, protocol, 2, named, attempt=int(named == uid) + 1))
+        assert (answer.reason, answer.accessed) == (Reason.LOCAL_FAILURE, False)
+    assert kinds(site).count("charged") == charged
+
+
+def test_a_killed_draw_leaves_no_trace_in_the_control(
+    folder: Folder, hub: Hub, assembled: Callable[[Folder], Site], protocol: Protocol
+) -> None:
+    uid = asked(hub, protocol, 1, "")
+    killed(folder, hub.tasks[uid].envelope, Outbox, "store")
+    thrown = left(folder, protocol, uid)
+    assert play(assembled(folder), hub.tasks[uid].envelope)
+    update = sent(hub, uid)
+    assert not same(left(folder, protocol, uid), thrown)
+    assert same(left(folder, protocol, uid), {name: -a for name, a in update.items()})
+
+
+def test_what_the_hub_goes_on_from_is_never_removed(
+    site: Site, hub: Hub, folder: Folder, protocol: Protocol
+) -> None:
+    first = asked(hub, protocol, 1, "")
+    assert play_one(site, hub, first)
+    for attempt in range(1, LEFT + 4):
+        assert play_one(site, hub, asked(hub, protocol, 2, first, attempt=attempt))
+    assert left(folder, protocol, first)
+
+
+def test_the_site_evaluates_the_model_alone(site: Site, hub: Hub, protocol: Protocol) -> None:
+    shared = personal.first(protocol).shared
+    uid = hub.assign(protocol, shared, round=3, phase="evaluate")
+    assert play_one(site, hub, uid)
+    assert isinstance(hub.answer(uid, 0), Contribution)
+    whole = hub.assign(protocol, everybodys(0.0), round=3, phase="evaluate", attempt=2)
+    assert refused(site, hub, whole).reason == Reason.MODEL_MISMATCH
+
+
+def test_own_layers_and_control_stay_together(
+    site: Site, hub: Hub, folder: Folder, corrected: list[Tensors]
+) -> None:
+    model = {"architecture": "mlp", "parameters": {"hidden": [6]}, "personal_layers": 1}
+    protocol = study(aggregation={"strategy": "scaffold"}, model=model)
+    hub.approve(protocol)
+    first = personal.first(protocol)
+    one = hub.assign(protocol, first.given, parameters={AFTER: ""})
+    assert play_one(site, hub, one)
+    two = hub.assign(protocol, first.given, round=2, parameters={AFTER: one})
+    assert play_one(site, hub, two)
+    assert set(corrected[1]) == set(sent(hub, two)) == set(first.shared)
+    path = folder.kept / f"heart-study.{protocol.digest}" / f"{two}.safetensors"
+    own, kept = control.parted(unpack(path.read_bytes()))
+    assert set(own) == set(first.own)
+    assert set(kept) == set(first.shared)
+
+
+def test_an_unknown_strategy_is_refused(site: Site, hub: Hub) -> None:
+    strange = study(aggregation={"strategy": "fedsomething"})
+    hub.approve(strange)
+    answer = refused(site, hub, hub.assign(strange, personal.first(study()).shared))
+    assert (answer.reason, answer.accessed) == (Reason.MODEL_MISMATCH, False)
