@@ -19,7 +19,6 @@ from typing import Any
 from benchmarks.tables import show
 
 DELTA, RATE, STEPS, LAST = 1e-5, 0.01, 10, 2.0
-PROTOCOL = "a" * 64
 
 
 def main() -> None:

@@ -28,7 +28,6 @@ BATCHES = (64, 512, 2048)
 ROWS, IMAGES = 8192, 4096
 LEAST_SECONDS, MOST_SECONDS, MOST_STEPS = 0.5, 12.0, 300
 LARGEST = 4 << 30
-FAILED = -1.0
 
 
 def measured(name: str, way: str, batch: int) -> dict[str, float]:

@@ -5,7 +5,6 @@ text that was hashed. docs/accounting.md, "The log", describes the format. It is
 piece, so that a ledger of any length takes the memory of a few hundred entries.
 """
 
-import json
 from array import array
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -24,17 +23,6 @@ _COLUMNS = ("sequence", "previous_digest", "digest", "body")
 
 class NoCheckpoint(LookupError):
     """Nothing was signed yet: issue a checkpoint first (services.checkpoints.issue)."""
-
-
-def document(rows: QuerySet[Entry] | None = None, **about: Any) -> dict[str, Any]:
-    """The bundle as a value, all of it in memory; raises as `pieces`."""
-    whole: dict[str, Any] = json.loads(text(rows, **about))
-    return whole
-
-
-def text(rows: QuerySet[Entry] | None = None, **about: Any) -> str:
-    """Its canonical JSON, all of it in memory; raises as `pieces`."""
-    return "".join(pieces(rows, **about))
 
 
 def pieces(

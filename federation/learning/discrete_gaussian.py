@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from federation.learning.noise import Keystream
 
 Integers = NDArray[np.int64]
-Floats = NDArray[np.float64]
 _BITS = 52
 # Of a float64 logarithm: numpy promises 4 units in the last place, 2⁻⁵⁰; the rest is for the
 # operations that follow it.

@@ -13,7 +13,7 @@ from accounting.services.checkpoints import issue
 from accounting.services.hub_key import hub_key
 from federation.protocol.keys import verify
 from studies.models import Role
-from tests.accounting import world
+from tests.accounting import in_memory, world
 
 pytestmark = pytest.mark.django_db
 
@@ -52,7 +52,7 @@ def checked_words(document) -> list[SignedCheckpoint]:
 
 
 def test_a_complete_bundle_is_the_whole_ledger(small):
-    document = json.loads(bundle.text(scope={"kind": "ledger"}))
+    document = in_memory.document(scope={"kind": "ledger"})
     assert document["schema"] == "cloister-bundle/1"
     assert document["hub_key"] == hub_key().public
     assert document["complete"] is True
@@ -71,7 +71,7 @@ def test_a_complete_bundle_is_the_whole_ledger(small):
 
 def test_a_studys_bundle_proves_each_of_its_entries(small):
     rows = Entry.objects.filter(study=small.study.slug)
-    document = json.loads(bundle.text(rows, scope={"kind": "study", "study": "heart"}))
+    document = in_memory.document(rows, scope={"kind": "study", "study": "heart"})
     last = checked_words(document)[-1].checkpoint
     assert document["complete"] is False
     assert len(document["entries"]) == rows.count()
@@ -89,25 +89,27 @@ def test_what_came_after_the_last_checkpoint_is_left_out(small):
     size = Entry.objects.count()
     world.b.reserve(world.b.key(number=7))
     for rows in (None, Entry.objects.all()):
-        document = bundle.document(rows, scope={})
+        document = in_memory.document(rows, scope={})
         assert document["entries"][-1]["sequence"] == size
 
 
 def test_a_report_and_the_sites_words_go_with_it(small):
-    document = bundle.document(scope={}, witnesses=[{"institution": "zurich"}], report={"text": ""})
+    document = in_memory.document(
+        scope={}, witnesses=[{"institution": "zurich"}], report={"text": ""}
+    )
     assert document["witnesses"] == [{"institution": "zurich"}]
     assert document["report"] == {"text": ""}
-    assert bundle.document(scope={})["report"] is None
+    assert in_memory.document(scope={})["report"] is None
 
 
 def test_a_ledger_that_was_never_signed_has_no_bundle():
     with pytest.raises(bundle.NoCheckpoint, match="issue a checkpoint"):
-        bundle.document(scope={})
+        in_memory.document(scope={})
 
 
 def test_proofs_take_few_queries(small, django_assert_max_num_queries):
     with django_assert_max_num_queries(6):
-        bundle.document(Entry.objects.all(), scope={})
+        in_memory.document(Entry.objects.all(), scope={})
 
 
 def test_the_whole_ledger_is_for_officers_of_the_federation(client, small):

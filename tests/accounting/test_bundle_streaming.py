@@ -15,7 +15,7 @@ from accounting.services.checkpoints import issue
 from accounting.services.rows import Draft
 from studies.streaming import Streamed
 from tests.accounting import builders as b
-from tests.accounting import forging, world
+from tests.accounting import forging, in_memory, world
 
 pytestmark = pytest.mark.django_db
 ENTRIES, WIDE = 3000, 2000
@@ -51,11 +51,11 @@ def test_memory_does_not_grow_with_the_ledger(long_ledger, some):
 def test_the_size_of_the_pieces_changes_nothing(monkeypatch, transactional_db, at_once):
     world.play(world.build())
     issue()
-    whole, mine = bundle.text(scope={}), Entry.objects.filter(institution="zurich")
-    study = bundle.text(mine, scope={})
+    whole, mine = in_memory.text(scope={}), Entry.objects.filter(institution="zurich")
+    study = in_memory.text(mine, scope={})
     monkeypatch.setattr(bundle, "AT_ONCE", at_once)
-    assert bundle.text(scope={}) == whole
-    assert bundle.text(mine, scope={}) == study
+    assert in_memory.text(scope={}) == whole
+    assert in_memory.text(mine, scope={}) == study
     assert len(json.loads(whole)["entries"]) == Entry.objects.count()
     assert len(json.loads(study)["entries"]) == mine.count()
 
@@ -63,7 +63,7 @@ def test_the_size_of_the_pieces_changes_nothing(monkeypatch, transactional_db, a
 def test_a_text_that_looks_like_the_entries_moves_nothing(transactional_db):
     world.build()
     issue()
-    document = bundle.document(scope={"kind": ',"entries":[', "study": '"entries":['})
+    document = in_memory.document(scope={"kind": ',"entries":[', "study": '"entries":['})
     assert len(document["entries"]) == 4
     assert document["scope"]["kind"] == ',"entries":['
 

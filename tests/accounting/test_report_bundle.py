@@ -8,11 +8,11 @@ from accounting.canonical import canonical_json, sha256
 from accounting.reports import seals
 from accounting.reports.scopes import Scope
 from accounting.reports.trail import entries
-from accounting.selectors import bundle
 from accounting.services import checkpoints, reports
 from accounting.services.hub_key import hub_key
 from accounting.verifier import cloister_verify
 from tests.accounting import builders as b
+from tests.accounting import in_memory
 from tests.accounting.world import PASSWORD
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("officer_can_sign")]
@@ -27,7 +27,7 @@ def world(world):
 def bundled(row, scope) -> dict:
     checkpoints.issue()
     about = {"kind": "report", **scope.parameters}
-    return bundle.document(entries(scope), scope=about, report=seals.bundled(row))
+    return in_memory.document(entries(scope), scope=about, report=seals.bundled(row))
 
 
 def judged(document: dict, tmp_path, capsys) -> tuple[int, str]:

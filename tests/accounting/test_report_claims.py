@@ -18,11 +18,11 @@ from accounting.reports.build import Report, preview
 from accounting.reports.pdf.document import pdf_bytes
 from accounting.reports.scopes import Scope
 from accounting.reports.table import csv_text
-from accounting.selectors import bundle
 from accounting.services import attesting, checkpoints
 from accounting.services.hub_key import hub_key
 from accounting.verifier import cloister_verify
 from tests.accounting import builders as b
+from tests.accounting import in_memory
 from tests.accounting import world as w
 
 pytestmark = pytest.mark.django_db
@@ -61,7 +61,7 @@ def judge(tmp_path, capsys):
     def judged(document: dict) -> tuple[int, str]:
         checkpoints.issue()
         ledger, report = tmp_path / "bundle.json", tmp_path / "report.json"
-        ledger.write_text("".join(bundle.pieces(scope={"kind": "ledger"})))
+        ledger.write_text(in_memory.text(scope={"kind": "ledger"}))
         report.write_text(canonical_json(document))
         options = [str(ledger), "--key", hub_key().public, "--report", str(report)]
         return cloister_verify.main(options), capsys.readouterr().out

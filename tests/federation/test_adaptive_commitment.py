@@ -7,7 +7,7 @@ import pytest
 from accounting.dp.currency import renyi
 from accounting.dp.filters import best_order, divergence_limit, filling, whole_budget
 from accounting.models import Entry
-from accounting.selectors import bundle, commitments, histories, spending
+from accounting.selectors import commitments, histories, spending
 from accounting.services import budgets, checkpoints
 from accounting.services.hub_key import hub_key
 from accounting.services.replay import Replay, Wrong
@@ -15,6 +15,7 @@ from accounting.services.verification import verify
 from accounting.verifier import cloister_verify
 from studies.services import studies
 from studies.services.errors import NotReady
+from tests.accounting import in_memory
 from tests.federation.conftest import advance
 from tests.federation.test_adaptive import ADAPTIVE
 
@@ -67,7 +68,7 @@ def test_two_that_fit_both_end(start, sites, tmp_path, capsys):
     assert verify().ok, verify().sentence()
     checkpoints.issue()
     file = tmp_path / "bundle.json"
-    file.write_text(bundle.text(scope={"kind": "ledger"}))
+    file.write_text(in_memory.text(scope={"kind": "ledger"}))
     code = cloister_verify.main([str(file), "--key", hub_key().public])
     assert code == 0, capsys.readouterr().out
 

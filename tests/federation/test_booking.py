@@ -9,7 +9,7 @@ from accounting.dp.accountants import epsilon
 from accounting.dp.events import PrivacyEvent
 from accounting.models import DatasetBudget, Differs, Entry, SiteDifference
 from accounting.reports import build
-from accounting.selectors import bundle, histories, spending
+from accounting.selectors import histories, spending
 from accounting.selectors import reconciliation as books
 from accounting.services import budgets, checkpoints, differences, reconciliation
 from accounting.services.hub_key import hub_key
@@ -19,6 +19,7 @@ from accounting.verifier import cloister_verify
 from federation.protocol import messages
 from studies.models import Event, Person
 from studies.services import studies
+from tests.accounting import in_memory
 from tests.federation.bookkeeping import Bookkeeper, found
 from tests.federation.conftest import advance, kinds
 from tests.federation.sums import sums
@@ -69,7 +70,7 @@ def at_the_strangers(tmp_path, capsys) -> tuple[int, str]:
     """What somebody says who has the bundle and the verifier, and trusts nobody."""
     checkpoints.issue()
     file = tmp_path / "bundle.json"
-    file.write_text(bundle.text(scope={"kind": "ledger"}, witnesses=books.witnesses()))
+    file.write_text(in_memory.text(scope={"kind": "ledger"}, witnesses=books.witnesses()))
     code = cloister_verify.main([str(file), "--key", hub_key().public])
     return code, capsys.readouterr().out
 
@@ -216,7 +217,7 @@ def test_a_hub_that_leaves_a_booked_charge_out_is_caught(study, zurich, tmp_path
     zurich.elsewhere(study, round=2)
     zurich.tell()
     checkpoints.issue()
-    document = json.loads(bundle.text(scope={"kind": "ledger"}, witnesses=books.witnesses()))
+    document = in_memory.document(scope={"kind": "ledger"}, witnesses=books.witnesses())
     bodies = [json.loads(row["body"]) for row in document["entries"]]
     kept = [body for body in bodies if body["kind"] != "booked"]
     file = tmp_path / "forged.json"

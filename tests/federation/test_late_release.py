@@ -9,7 +9,6 @@ from accounting.models import SiteEntry
 from accounting.reports.build import build
 from accounting.reports.pdf.document import pdf_bytes
 from accounting.reports.releases import LATE
-from accounting.selectors import bundle
 from accounting.services import checkpoints
 from accounting.services.hub_key import hub_key
 from accounting.verifier import cloister_verify
@@ -17,6 +16,7 @@ from federation.protocol import messages
 from federation.protocol.canonical import digest
 from federation.protocol.tensors import pack
 from federation.services import blobs
+from tests.accounting import in_memory
 from tests.federation.conftest import advance
 
 
@@ -59,7 +59,7 @@ def test_the_report_still_verifies_and_renders(study, late, tmp_path, capsys):
     found = build(study)
     report.write_text(canonical_json(found.document))
     checkpoints.issue()
-    ledger.write_text("".join(bundle.pieces(scope={"kind": "ledger"})))
+    ledger.write_text(in_memory.text(scope={"kind": "ledger"}))
     key = hub_key().public
     code = cloister_verify.main([str(ledger), "--key", key, "--report", str(report)])
     assert code == 0, capsys.readouterr().out

@@ -9,13 +9,12 @@ from accounting.canonical import GENESIS, canonical_json, chained
 from accounting.log.checkpoints import Checkpoint, origin, signed
 from accounting.log.merkle import Frontier, leaf_hash
 from accounting.models import Entry
-from accounting.selectors import bundle
 from accounting.services.checkpoints import issue
 from accounting.services.hub_key import hub_key
 from accounting.verifier.parts.command import main
 from federation.protocol.keys import SigningKey
 from federation.protocol.messages import CONTEXT, base64
-from tests.accounting import moves, world
+from tests.accounting import in_memory, moves, world
 
 Document = dict[str, Any]
 
@@ -34,12 +33,12 @@ def played(rounds: int = 2) -> world.World:
 
 
 def whole() -> Document:
-    return json.loads(bundle.text(scope={"kind": "ledger"}))
+    return in_memory.document(scope={"kind": "ledger"})
 
 
 def part(study: str = "heart") -> Document:
     rows = Entry.objects.filter(study=study)
-    return json.loads(bundle.text(rows, scope={"kind": "study", "study": study}))
+    return in_memory.document(rows, scope={"kind": "study", "study": study})
 
 
 def body(document: Document, number: int) -> dict[str, Any]:

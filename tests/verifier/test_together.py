@@ -12,7 +12,7 @@ from accounting.services.hub_key import hub_key
 from accounting.services.verification import verify
 from federation.protocol.audit import Coins
 from tests.accounting import builders as b
-from tests.accounting import forging
+from tests.accounting import forging, in_memory
 from tests.verifier import bundles
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -86,7 +86,7 @@ def test_both_find_what_is_false(played, auditor, name):
 def test_a_part_of_the_ledger_cannot_judge_it(played, auditor):
     kept = [row["sequence"] for row in played["entries"] if '"cleveland"' not in row["body"]]
     last = played["entries"][-1]["sequence"]
-    from_part = bundles.bundle.document(
+    from_part = in_memory.document(
         bundles.Entry.objects.filter(sequence__in=[*kept, last]), scope={"kind": "study"}
     )
     code, text = auditor.run(from_part, "--key", hub_key().public)

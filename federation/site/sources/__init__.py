@@ -46,7 +46,6 @@ class Source(Promise):
     """What each file here promises."""
 
     Settings: ClassVar[type[Settings]]
-    suffixes: tuple[str, ...]
 
     def version(self, settings: Any) -> str:
         """A digest that changes when the rows may have changed. Raises ContractError."""
