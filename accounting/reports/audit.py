@@ -17,8 +17,12 @@ WAITING = "committed, not revealed yet"
 
 
 def section(material: Material) -> dict[str, Any]:
-    """The method and each institution's run; "not run" where no coins were committed."""
-    revealed = {_place(body): body for body in material.trail.rows(EntryKind.REVEALED)}
+    """The method, each institution's run and what all show as one.
+
+    "not run" where no coins were committed.
+    """
+    every = material.trail.rows(EntryKind.REVEALED)
+    revealed = {_place(body): body for body in every}
     committed = material.trail.rows(EntryKind.COMMITTED)
     runs = [_run(body, revealed.get(_place(body)), _unit(material, body)) for body in committed]
     done = [run for run in runs if run["result"] != WAITING]
@@ -26,6 +30,9 @@ def section(material: Material) -> dict[str, Any]:
         "method": done[0]["method"] if done else WAITING if runs else "not run",
         "meaning": MEANING if runs else NOT_RUN,
         "runs": runs,
+        "together": [
+            _together(body, _unit(material, body)) for body in every if "institutions" in body
+        ],
     }
 
 
@@ -46,6 +53,25 @@ def _run(committed: Body, revealed: Body | None, unit: str) -> dict[str, Any]:
         "committed": {"entry": committed["sequence"], "at": committed["at"]},
         "commitment": committed["commitment"],
         "revealed": {"entry": revealed["sequence"], "at": revealed["at"]} if revealed else None,
+        **_measured(found),
+        "result": _result(found, f"{unit}, this study at that institution") if found else WAITING,
+    }
+
+
+def _together(revealed: Body, unit: str) -> dict[str, Any]:
+    """One run of all canaries, held against the largest ε of the institutions."""
+    found, scope = revealed["result"], f"{unit}, this study at the institution that spent most"
+    return {
+        "study": revealed["study"],
+        "institutions": revealed["institutions"],
+        "revealed": {"entry": revealed["sequence"], "at": revealed["at"]},
+        **_measured(found),
+        "result": _result(found, scope),
+    }
+
+
+def _measured(found: dict[str, Any]) -> dict[str, Any]:
+    return {
         "method": found.get("method", ""),
         "canaries": found.get("canaries", 0),
         "guesses": found.get("guesses", 0),
@@ -54,17 +80,16 @@ def _run(committed: Body, revealed: Body | None, unit: str) -> dict[str, Any]:
         "lower": found.get("lower", ""),
         "delta": found["figure"]["delta"] if found else "",
         "epsilon": found["figure"]["epsilon"] if found else "",
-        "result": _result(found, unit) if found else WAITING,
     }
 
 
-def _result(found: dict[str, Any], unit: str) -> str:
+def _result(found: dict[str, Any], scope: str) -> str:
     figure, lower = found["figure"], float(found["lower"])
     epsilon = float(figure["epsilon"])
     words = f"ε ≥ {shown.down(lower)} at δ = {float(figure['delta']):g}"
     derived = (
         f"the ledger's ε = {shown.up(epsilon)} at that δ ({figure['accountant'].upper()} "
-        f"accountant, {unit}, this study at that institution)"
+        f"accountant, {scope})"
     )
     if lower > epsilon:
         return f"REFUTED: {words}, above {derived}; do not use the model"

@@ -45,7 +45,14 @@ def _sections() -> dict[str, Node]:
         "releases": _releases(),
         "trust_model": _trust(),
         "incidents": _list(_texts(_INCIDENT)),
-        "audit": _object({"method": TEXT, "meaning": TEXT, "runs": _list(_audit_run())}),
+        "audit": _object(
+            {
+                "method": TEXT,
+                "meaning": TEXT,
+                "runs": _list(_audit_run()),
+                "together": _list(_audit_together()),
+            }
+        ),
         "utility": {"type": "object"},
         "integrity": _integrity(),
         "limits": {**TEXTS, "minItems": 1},
@@ -69,6 +76,13 @@ def _audit_run() -> dict[str, Node]:
     counts = dict.fromkeys(("canaries", "guesses", "correct"), WHOLE)
     coins = {"committed": place, "commitment": SHA256, "revealed": _or(place, NONE)}
     return texts | counts | coins
+
+
+def _audit_together() -> dict[str, Node]:
+    texts = _texts("study method confidence lower delta epsilon result")
+    counts = dict.fromkeys(("canaries", "guesses", "correct"), WHOLE)
+    place = _object({"entry": WHOLE, "at": MOMENT})
+    return texts | counts | {"institutions": TEXTS, "revealed": place}
 
 
 def _report() -> Node:

@@ -52,6 +52,12 @@ def audits(study: Study) -> list[Audited]:
     return [_audited(study, part.institution, facts, absent) for part in parts]
 
 
+def together(study: Study) -> Bound | None:
+    """What the coins of all institutions show as one; None where several were not measured."""
+    found = _facts(study).get(("", EntryKind.REVEALED))
+    return None if found is None else _bound(found["result"])
+
+
 def outstanding(study: Study) -> bool:
     """Whether a study that ended early owes a word about its coins, and asks nobody for it yet."""
     if study.status not in EARLY or protocol_of(study).audit is None:

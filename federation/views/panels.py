@@ -51,8 +51,14 @@ def audit(request: HttpRequest, slug: str) -> HttpResponse:
     """What the empirical audit bounds ε by, for the institutions whose part the person may see."""
     study = access.study_or_404(request.user, slug)
     seen = set(access.institutions_in(request.user, study).values_list("slug", flat=True))
-    rows = [row for row in audits.audits(study) if row.institution.slug in seen]
-    context = {"study": study, "protocol": protocol_of(study), "rows": rows}
+    every = audits.audits(study)
+    rows = [row for row in every if row.institution.slug in seen]
+    context = {
+        "study": study,
+        "protocol": protocol_of(study),
+        "rows": rows,
+        "together": audits.together(study) if len(rows) == len(every) else None,
+    }
     return render(request, "federation/panels/audit.html", context)
 
 

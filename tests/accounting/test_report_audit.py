@@ -39,6 +39,7 @@ def test_without_coins_it_says_so(sealed):
         "method": "not run",
         "meaning": "no empirical lower bound was measured in this scope",
         "runs": [],
+        "together": [],
     }
 
 
@@ -61,6 +62,20 @@ def test_a_lower_bound_stands_beside_the_upper_one_rounded_down(sealed):
 
 def test_a_bound_above_the_ledgers_is_called_what_it_is(sealed):
     assert audited(sealed, 6.0)["runs"][0]["result"].startswith("REFUTED: ε ≥ 6.000")
+
+
+def test_what_all_institutions_show_as_one_stands_beside_the_largest_epsilon(sealed):
+    audited(sealed, 0.3)
+    figure = auditing.spent(place(sealed), 1e-5)
+    result = auditing.result_json(Measured(1000, 500, 290, 3, 1e-5, 0.95, 0.4567), figure)
+    auditing.reveal_together(
+        "heart", sealed.study.protocol_digest, institutions=w.SITES, result=result
+    )
+    (together,) = checked(sealed)["audit"]["together"]
+    assert together["institutions"] == sorted(w.SITES)
+    assert together["result"].startswith("ε ≥ 0.456 at δ = 1e-05, below")
+    assert "the institution that spent most" in together["result"]
+    assert preview(Scope(institution="cleveland")).document["audit"]["together"] == []
 
 
 def test_both_figures_are_printed_and_who_answers_for_the_lower_one(sealed):

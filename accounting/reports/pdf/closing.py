@@ -42,16 +42,24 @@ def _audit(audit: dict[str, Any], names: Names) -> Iterator[Flowable]:
     heads = ("Institution", "Study", "Canaries", "Right of guesses", "Confidence", "Result")
     rows = [
         (
-            names.house(run["institution"]),
+            who,
             names.study(run["study"]),
             run["canaries"],
             f"{run['correct']} of {run['guesses']}",
             run["confidence"],
             run["result"],
         )
-        for run in audit["runs"]
+        for who, run in _audited(audit, names)
     ]
     yield table(heads, rows, (16, 16, 9, 12, 11, 36), "  rrr")
+
+
+def _audited(audit: dict[str, Any], names: Names) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each institution's run, and what all of them show as one."""
+    for run in audit["runs"]:
+        yield names.house(run["institution"]), run
+    for run in audit.get("together", ()):  # a report of an earlier version has none
+        yield f"all {len(run['institutions'])} together", run
 
 
 def integrity(report: Report, stamp: Stamp | None) -> Iterator[Flowable]:
