@@ -26,7 +26,7 @@ from federation.protocol.data_contract import (
     Target,
     Windows,
 )
-from federation.protocol.machines import ClassPlan, ClassTraining, MachineClass
+from federation.protocol.machines import ClassPlan, ClassTraining, MachineClass, own, used
 
 __all__ = [
     "VERSION",
@@ -218,11 +218,6 @@ class Plan(Section):
     version: str
     classes: dict[MachineClass, ClassPlan] = {}
 
-    @property
-    def most(self) -> float:
-        """The ε that all rounds cost a site of the costliest class, or of none."""
-        return max(map(float, [self.epsilon, *(each.epsilon for each in self.classes.values())]))
-
     @model_serializer(mode="wrap")
     def _without_empty(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Left out where absent: older digests stay what they are."""
@@ -285,8 +280,8 @@ class Protocol(Section):
                 "training.classes gives sites different noise, and an audit's canaries are judged "
                 "by one; leave out classes, or the audit"
             )
-        if self.plan and set(self.plan.classes) != set(self.training.classes):
-            raise ValueError("the plan seals other classes than training.classes names")
+        if self.plan and set(self.plan.classes) != used(self):
+            raise ValueError("the plan seals other classes than the cohort's of training.classes")
 
     @model_serializer(mode="wrap")
     def _without_empty(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -309,6 +304,14 @@ class Protocol(Section):
     def quorum(self) -> int:
         """Contributions a round needs; the whole cohort unless declared lower."""
         return self.rounds.quorum or len(self.cohort)
+
+    @property
+    def costliest(self) -> float | None:
+        """The ε that all rounds cost the site that they cost most; None before a plan is sealed."""
+        if self.plan is None:
+            return None
+        here = [own(self, member.institution).plan for member in self.cohort] or [self.plan]
+        return max(float(plan.epsilon) for plan in here if plan)
 
     @property
     def canaries(self) -> int:

@@ -52,6 +52,11 @@ def of_class(protocol: "Protocol", name: str | None) -> "Protocol":
     return protocol.model_copy(update={"training": training, "plan": plan})
 
 
+def used(protocol: "Protocol") -> set[str]:
+    """The classes that the protocol plans for and some institution is of: these are sealed."""
+    return {row.machine for row in protocol.cohort if row.machine in protocol.training.classes}
+
+
 def own(protocol: "Protocol", institution: str | None) -> "Protocol":
     """The protocol as it holds at one institution; the same again for one that is that already.
 

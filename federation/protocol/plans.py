@@ -7,7 +7,7 @@ from accounting.dp.figures import Unbounded
 from accounting.dp.filters import best_order, room
 from accounting.dp.schedules import shape
 from federation.protocol.document import Plan, Protocol
-from federation.protocol.machines import ClassPlan, of_class, own
+from federation.protocol.machines import ClassPlan, of_class, own, used
 
 TRAIN = "train"
 EVALUATE = "evaluate"
@@ -105,7 +105,7 @@ def seal(protocol: Protocol) -> Protocol:
             more, or the ε of the noise multiplier cannot be bounded.
     """
     written = unsealed(protocol)
-    classes = {name: _class_plan(written, name) for name in written.training.classes}
+    classes = {name: _class_plan(written, name) for name in sorted(used(written))}
     plan = _plan(written).model_copy(update={"classes": classes})
     return written.model_copy(update={"plan": plan})
 
@@ -155,7 +155,7 @@ def evaluation_events(protocol: Protocol) -> list[PrivacyEvent]:
 def epsilon_budget(protocol: Protocol) -> float:
     """The ε at which the study ends at a site: as declared, else the target, else the plan's.
 
-    One for all sites: where classes of machine have plans of their own, that of the costliest.
+    One for all sites: where classes of machine have plans of their own, the costliest one's.
 
     Raises NotSealed when only the plan could tell.
     """
@@ -163,10 +163,11 @@ def epsilon_budget(protocol: Protocol) -> float:
     declared = privacy.epsilon_budget or privacy.target_epsilon
     if declared is not None:
         return declared
-    if protocol.plan is None:
+    costliest = protocol.costliest
+    if costliest is None:
         raise NotSealed("the ε of a study with a noise multiplier is known once it is submitted")
     # So much noise that ε is 0 at this δ is still a plan, and a budget has to be above 0.
-    return max(protocol.plan.most, LEAST_BUDGET)
+    return max(costliest, LEAST_BUDGET)
 
 
 def even_noise(

@@ -31,6 +31,8 @@ def cancel_round(request: HttpRequest, slug: str) -> HttpResponse:
         raise Http404
     if request.method == "GET":
         form = CancelForm(initial={"round": row.number, "attempt": row.attempt})
+    if row.contributors and row.phase != row.decisive:
+        form.model_stands()
     context = {"study": study, "round": row, "form": form, **_sides(study, row)}
     return render(request, "federation/cancel_round.html", context)
 

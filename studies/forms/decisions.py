@@ -48,6 +48,11 @@ class CancelForm(ReasonForm):
         ],
     )
 
+    def model_stands(self) -> None:
+        """The round has its model: what comes next is another round."""
+        pause, (again, _) = self.fields["then"].choices
+        self.fields["then"].choices = [pause, (again, "Go on at once with the next round")]
+
 
 class OptionalReasonForm(ReasonForm):
     """A reason, if there is one to give."""

@@ -15,6 +15,7 @@ PAGES = {
     "ada": (
         *("home", "studies", "study-new", "study-edit", "study-import", "institutions"),
         *("institution", "institution-new", "ledger", "reports", "study-action", *OF_STUDY),
+        "round-cancel",
     ),
     "carla": (
         *("home", "study-approve", "participation-action", "institution", "institution-revoke"),

@@ -51,6 +51,17 @@ def test_the_question_says_who_stays_charged(played, address, ada):
     assert "Another attempt asks everybody again" in html
 
 
+def test_a_round_that_has_its_model_only_loses_its_evaluation(played, address, ada):
+    html = ada.get(address).content.decode()
+    assert "Go on at once: another attempt, which is charged again" in html
+    Round.objects.filter(number=2).update(phase="evaluate")
+    Assignment.objects.filter(status="taken").update(phase="evaluate")
+    html = ada.get(address).content.decode()
+    assert "The model of this round stands" in html
+    assert "Go on at once with the next round" in html
+    assert "charged again" not in html
+
+
 def test_it_is_cancelled_with_a_reason(played, address, ada, cast):
     assert "This field is required" in ada.post(address, SAID | {"reason": ""}).content.decode()
     html = ada.post(address, SAID, follow=True).content.decode()

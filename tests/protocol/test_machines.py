@@ -109,6 +109,25 @@ def test_with_a_noise_multiplier_classes_differ_in_epsilon() -> None:
     assert plans.epsilon_budget(sealed) == max(costs.values())
 
 
+def test_a_class_that_nobody_is_of_is_not_sealed_and_raises_no_budget() -> None:
+    made = document(small=SMALL, standard={"local_steps": 1_000_000, "sample_rate": 1.0})
+    made["privacy"] |= {"target_epsilon": None, "noise_multiplier": 4.0}
+    sealed = plans.seal(Protocol.model_validate(made))
+    assert set(sealed.plan.classes) == {"small"}
+    assert plans.epsilon_budget(sealed) == float(sealed.plan.epsilon)
+
+
+def test_what_a_study_costs_most_is_what_its_own_sites_cost() -> None:
+    """Where all are of a class, the plan of those who are of none counts for nobody."""
+    made = document(small=SMALL)
+    made["privacy"] |= {"target_epsilon": None, "noise_multiplier": 4.0}
+    made["cohort"] = COHORT[:1]
+    sealed = plans.seal(Protocol.model_validate(made))
+    assert sealed.costliest == float(sealed.plan.classes["small"].epsilon)
+    assert sealed.costliest < float(sealed.plan.epsilon)
+    assert plans.unsealed(sealed).costliest is None
+
+
 @given(st.sampled_from(["north", "south", "west", "east", "nowhere", None]))
 def test_what_holds_at_one_site_holds_there_again(name: str | None) -> None:
     once = own(SEALED, name)
