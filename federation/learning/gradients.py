@@ -32,7 +32,7 @@ def clipped_rows(protocol: Protocol, model: Tensors, rows: Encoded, *, stride: i
     for first in range(0, len(rows.targets), _CHUNK_ROWS):
         chunk = slice(first, first + _CHUNK_ROWS)
         features, targets = map(torch.from_numpy, (rows.features[chunk], rows.targets[chunk]))
-        whole = gradients.per_unit(features, targets, Layout(None, len(targets)))
+        whole = gradients.per_unit(features, targets, Layout(None, len(targets), features.device))
         factors = clip_factors(torch.linalg.vector_norm(whole, dim=1), training.max_grad_norm)
         parts.append((whole * factors[:, None]).numpy()[:, order][:, ::stride])
     return np.concatenate(parts)

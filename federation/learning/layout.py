@@ -12,10 +12,13 @@ class Layout:
 
     units: torch.Tensor | None
     n_units: int
+    device: torch.device | None = None  # of the rows; None: the processor
 
     def named(self) -> torch.Tensor:
         """int64 [rows]: the unit of each row, also where that is simple."""
-        return torch.arange(self.n_units) if self.units is None else self.units
+        if self.units is None:
+            return torch.arange(self.n_units, device=self.device)
+        return self.units
 
     @cached_property
     def counts(self) -> torch.Tensor:
@@ -26,7 +29,7 @@ class Layout:
         """The rows that belong to none of `units`, bool [units], and their layout."""
         rows = ~units[self.named()]
         numbers = torch.cumsum(~units, 0) - 1
-        return rows, Layout(numbers[self.named()[rows]], int((~units).sum()))
+        return rows, Layout(numbers[self.named()[rows]], int((~units).sum()), self.device)
 
     def to_rows(self, factors: torch.Tensor) -> torch.Tensor:
         """Each row's factor from each unit's."""

@@ -135,7 +135,7 @@ class Session:
         for rows, units, n_units in self.rows.chunks(batch, self.chunk_rows):
             features = self.rows.features.take(rows, axis=0)
             targets = self.rows.targets.take(rows, axis=0)
-            layout = Layout(None if units is None else self._tensor(units), n_units)
+            layout = Layout(None if units is None else self._tensor(units), n_units, self.device)
             self.sum.add(Chunk(self._tensor(features), self._tensor(targets), layout))
         noised = self.sum.release(self.noise_multiplier).div_(self.batch_denominator)
         self.optimiser.step(self.drift.corrected(noised))

@@ -194,3 +194,10 @@ def test_nothing_falls_back_that_has_rules(caplog):
 def test_an_unknown_engine_is_refused_with_the_list():
     with pytest.raises(engines.UnknownEngine, match="choose one of: bookkeeping, opacus"):
         engines.get("magic")
+
+
+def test_rows_are_named_where_they_lie() -> None:
+    """On a graphics processor an index on the processor would be refused."""
+    there = torch.device("meta")
+    assert Layout(None, 3, there).named().device == there
+    assert Layout(None, 3).named().tolist() == [0, 1, 2]

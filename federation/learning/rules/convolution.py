@@ -141,9 +141,9 @@ class ConvolutionPart:
             return layout
         groups, n_units = self._groups, layout.n_units * self._groups
         if layout.units is None:
-            return Layout(None, n_units)
+            return Layout(None, n_units, layout.device)
         each = torch.arange(groups, device=layout.units.device)
-        return Layout((layout.units[:, None] * groups + each).flatten(), n_units)
+        return Layout((layout.units[:, None] * groups + each).flatten(), n_units, layout.device)
 
     def _backward(self, factors: torch.Tensor) -> list[torch.Tensor]:
         biases = len(self.parameters) - 1
