@@ -85,9 +85,14 @@ def noise_over_the_batch() -> Iterator[None]:
     prepare = training.prepare
 
     def less(
-        protocol: Protocol, tensors: Tensors, data: Encoded, noise: float, denominator: float
+        protocol: Protocol,
+        tensors: Tensors,
+        data: Encoded,
+        noise: float,
+        denominator: float,
+        correction: Tensors | None = None,
     ) -> training.Session:
-        return prepare(protocol, tensors, data, noise / denominator, denominator)
+        return prepare(protocol, tensors, data, noise / denominator, denominator, correction)
 
     training.prepare = less
     try:
