@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from federation.protocol.document import Protocol
+from federation.protocol.machines import class_at
 from studies.models import Institution, Participation, Study
 from studies.selectors.protocols import protocol_of
 from studies.states import ParticipationStatus
@@ -26,9 +27,15 @@ class Obstacle:
 
 
 def obstacles(study: Study) -> list[Obstacle]:
-    """The cohort's institutions that have not approved the current digest with a site enrolled."""
-    rows = cohort_participations(study, protocol_of(study))
-    found = [(row, _why_not(row, study.protocol_digest)) for row in rows]
+    """The cohort's institutions that have not approved the current digest with a site enrolled.
+
+    Or whose site is of another class of machine now than the one that was approved.
+    """
+    protocol = protocol_of(study)
+    found = [
+        (row, _why_not(row, study.protocol_digest) or another_class(row.institution, protocol))
+        for row in cohort_participations(study, protocol)
+    ]
     return [Obstacle(row.institution, why) for row, why in found if why]
 
 
@@ -51,6 +58,18 @@ def approved(participation: Participation, protocol_digest: str) -> bool:
         return False
     newest = max(participation.approvals.all(), key=lambda row: row.pk, default=None)
     return bool(newest and newest.approved and newest.protocol_digest == protocol_digest)
+
+
+def another_class(institution: Institution, protocol: Protocol) -> str:
+    """What is wrong where a protocol plans by class, and for another one than the site declares."""
+    said, planned = institution.offer.get("machine") or None, class_at(protocol, institution.slug)
+    if not protocol.training.classes or said == planned:
+        return ""
+    return (
+        f"now counts its machine as {said or 'of no class'}, and the protocol plans for "
+        f"{planned or 'no class'}; the study's lead revises it (the same text will do), or the "
+        "site changes machine.class in its site.toml back"
+    )
 
 
 def _why_not(participation: Participation, protocol_digest: str) -> str:

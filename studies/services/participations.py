@@ -7,6 +7,7 @@ from federation.protocol.document import Member, Protocol
 from studies import signals
 from studies.models import Approval, Institution, Participation, Person, Study
 from studies.selectors.protocols import protocol_of
+from studies.selectors.readiness import another_class
 from studies.services import engine, events
 from studies.services.errors import NotOffered, ProtocolRefused, StaleApproval
 from studies.states import PARTICIPATION_MOVES, TIMELY, IllegalMove, actions, destination
@@ -145,16 +146,9 @@ def _must_be_current(participation: Participation, protocol_digest: str) -> None
 
 def _must_be_of_its_class(participation: Participation) -> None:
     """The plan and its price are those of the class that the site itself declares."""
-    protocol, institution = protocol_of(participation.study), participation.institution
-    if not protocol.training.classes:
-        return
-    planned = protocol.member(institution.slug).machine
-    if (said := institution.offer.get("machine") or None) != planned:
-        raise NotOffered(
-            f"the site of {institution} now counts its machine as {said or 'of no class'}, and the "
-            f"protocol plans for {planned or 'no class'}; ask the study's lead to revise it (the "
-            "same text will do), or change machine.class in site.toml back"
-        )
+    why = another_class(participation.institution, protocol_of(participation.study))
+    if why:
+        raise NotOffered(f"the site of {participation.institution} {why}")
 
 
 def _lineage(institution: Institution, dataset: str) -> str:

@@ -22,8 +22,8 @@ from federation.protocol.tensors import pack
 from federation.selectors import live, models
 from studies.selectors.protocols import protocol_of
 from studies.services import institutions, participations, studies
-from studies.services.errors import NotOffered
-from tests.federation.conftest import advance, kinds, varied
+from studies.services.errors import NotOffered, NotReady
+from tests.federation.conftest import advance, approve, kinds, varied
 
 CLASSES = {"small": {"local_steps": 1, "sample_rate": 0.25}, "large": {"local_steps": 8}}
 BY_CLASS = {
@@ -117,6 +117,17 @@ def test_another_class_than_the_submitted_is_not_approved(declared, lead):
     participations.approve(part, protocol_digest=study.protocol_digest, **about)
 
 
+def test_a_study_does_not_start_on_another_class_than_the_approved(declared, lead):
+    protocol = Protocol.model_validate(varied(BY_CLASS))
+    study = studies.submit(studies.create(protocol=protocol, by=lead), by=lead)
+    approve(study, lead)
+    says(declared["zurich"], "large")
+    with pytest.raises(NotReady, match=r"Zurich now counts its machine as large.* no class;"):
+        studies.start(study, by=lead)
+    says(declared["zurich"], "")
+    assert studies.start(study, by=lead).status == "running"
+
+
 def test_a_changed_class_is_told_like_a_changed_offer(declared):
     house = declared["zurich"].institution
     told = house.events.filter(kind="offer_received").count()
@@ -144,6 +155,20 @@ def test_each_site_spends_what_its_own_plan_says(running, declared):
         planned = own(protocol, loss.institution.slug).plan.epsilon
         assert loss.claim.claimed.epsilon == pytest.approx(float(planned), rel=1e-9)
         assert 4.9 < float(planned) <= 5.0
+    assert verify().ok
+
+
+def test_with_one_noise_for_all_classes_differ_in_what_they_spend(declared, start):
+    noise = {"noise_multiplier": 6.0, "target_delta": 1e-3}
+    study = play(advance(start(training={"classes": CLASSES}, privacy=noise)), declared)
+    assert study.status == "completed"
+    protocol = protocol_of(study)
+    houses = [site.institution for site in declared.values()]
+    losses = {loss.institution.slug: loss for loss in overview.losses(study, houses)}
+    spent = {slug: loss.claim.claimed.epsilon for slug, loss in losses.items()}
+    assert spent["budapest"] < spent["zurich"] < spent["cleveland"]
+    assert spent["cleveland"] == pytest.approx(protocol.costliest, rel=1e-9)
+    assert {loss.budget for loss in losses.values()} == {protocol.costliest}
     assert verify().ok
 
 
