@@ -50,7 +50,10 @@ def _place(row: Row) -> tuple[str, bool]:
     return row["bank"], coin("|".join(_key(row)), "test") < TEST_SHARE
 
 
-FOUND = Settings(rounds=30, learning_rate=1.0, sample_rate=0.25)
+def _chosen(rounds: int, learning_rate: float) -> Settings:
+    return Settings(rounds, learning_rate, sample_rate=0.25)
+
+
 SET = DataSet(
     title="card fraud",
     delta=1e-5,
@@ -61,7 +64,7 @@ SET = DataSet(
         "MLP 29-16-1": {"architecture": "mlp", "parameters": {"hidden": [16]}},
     },
     settings={
-        "logistic": {np.inf: FOUND, 8.0: FOUND, 1.0: FOUND},
-        "MLP 29-16-1": {np.inf: FOUND, 8.0: FOUND, 1.0: FOUND},
+        "logistic": {np.inf: _chosen(120, 16), 8.0: _chosen(120, 16), 1.0: _chosen(120, 8)},
+        "MLP 29-16-1": {np.inf: _chosen(30, 8), 8.0: _chosen(60, 8), 1.0: _chosen(15, 8)},
     },
 )

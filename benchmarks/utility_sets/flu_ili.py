@@ -87,7 +87,10 @@ def _level(windows: Encoded) -> np.ndarray:
     return (windows.features[:, -len(CONTRACT["columns"])] >= 0).astype(np.float64)
 
 
-FOUND = Settings(rounds=20, learning_rate=1.0, sample_rate=0.5)
+def _chosen(rounds: int, learning_rate: float) -> Settings:
+    return Settings(rounds, learning_rate, sample_rate=0.5)
+
+
 SET = DataSet(
     title="ILI, next week",
     delta=1e-4,
@@ -98,8 +101,8 @@ SET = DataSet(
         "LSTM 3-16": {"architecture": "lstm", "parameters": {"hidden": 16, "layers": 1}},
     },
     settings={
-        "logistic": {np.inf: FOUND, 8.0: FOUND, 1.0: FOUND},
-        "LSTM 3-16": {np.inf: FOUND, 8.0: FOUND, 1.0: FOUND},
+        "logistic": {np.inf: _chosen(60, 8), 8.0: _chosen(60, 8), 1.0: _chosen(15, 8)},
+        "LSTM 3-16": {np.inf: _chosen(60, 8), 8.0: _chosen(60, 4), 1.0: _chosen(60, 1)},
     },
     rules={"as the last week": _level},
 )

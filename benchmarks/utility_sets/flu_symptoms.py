@@ -73,7 +73,10 @@ def _place(row: Row) -> tuple[str, bool]:
     return dealt(row["visit"], SHARES), coin(row["visit"], "test") < TEST_SHARE
 
 
-FOUND = Settings(rounds=15, learning_rate=1.0, sample_rate=0.5)
+def _chosen(rounds: int, learning_rate: float) -> Settings:
+    return Settings(rounds, learning_rate, sample_rate=0.5)
+
+
 SET = DataSet(
     title="flu symptoms",
     delta=1e-3,
@@ -84,7 +87,7 @@ SET = DataSet(
         "MLP 10-32-1": {"architecture": "mlp", "parameters": {"hidden": [32]}},
     },
     settings={
-        "logistic": {np.inf: FOUND, 8.0: FOUND, 1.0: FOUND},
-        "MLP 10-32-1": {np.inf: FOUND, 8.0: FOUND, 1.0: FOUND},
+        "logistic": {np.inf: _chosen(30, 0.25), 8.0: _chosen(30, 0.25), 1.0: _chosen(30, 0.125)},
+        "MLP 10-32-1": {np.inf: _chosen(8, 0.5), 8.0: _chosen(15, 0.25), 1.0: _chosen(15, 0.25)},
     },
 )

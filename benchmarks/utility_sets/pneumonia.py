@@ -49,7 +49,10 @@ def _encoded(part: Part) -> Encoded:
     return encode(columns, DataContract.model_validate(CONTRACT), keyed_order=None)
 
 
-FOUND = Settings(rounds=30, learning_rate=0.5, sample_rate=0.1)
+def _chosen(rounds: int, learning_rate: float) -> Settings:
+    return Settings(rounds, learning_rate, sample_rate=0.1)
+
+
 SET = DataSet(
     title="pneumonia",
     delta=1e-5,
@@ -60,7 +63,7 @@ SET = DataSet(
         "small CNN": {"architecture": "cnn", "parameters": {"channels": [8, 16], "hidden": 0}},
     },
     settings={
-        "logistic": {np.inf: FOUND, 8.0: FOUND, 1.0: FOUND},
-        "small CNN": {np.inf: FOUND, 8.0: FOUND, 1.0: FOUND},
+        "logistic": {np.inf: _chosen(120, 4), 8.0: _chosen(120, 4), 1.0: _chosen(120, 1)},
+        "small CNN": {np.inf: _chosen(150, 4), 8.0: _chosen(150, 2), 1.0: _chosen(60, 2)},
     },
 )
