@@ -108,9 +108,11 @@ def _case(
     began = time.process_time()
     found = [measured(chosen, sites, case, seed) for seed in range(runs)]
     seconds = round(time.process_time() - began, 1)
-    print(f"  {label}, ε {target:g}, {way}: {seconds} s", flush=True)
     common = {"model": label, "epsilon": target, "seconds": seconds}
-    return [common | {"way": view, "runs": [one[view] for one in found]} for view in found[0]]
+    done = [common | {"way": view, "runs": [one[view] for one in found]} for view in found[0]]
+    for one in done:
+        print("  ".join([f"{seconds} s", *_row("", one)]), flush=True)
+    return done
 
 
 def measured(

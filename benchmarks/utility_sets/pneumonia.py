@@ -53,6 +53,8 @@ def _chosen(rounds: int, learning_rate: float) -> Settings:
     return Settings(rounds, learning_rate, sample_rate=0.1)
 
 
+# GroupNorm and tanh: the best of five small CNNs at ε = 8, on a fifth of the training images.
+SMALL = {"channels": [8, 16], "hidden": 0, "normalisation": "group"}
 SET = DataSet(
     title="pneumonia",
     delta=1e-5,
@@ -60,10 +62,10 @@ SET = DataSet(
     load=load,
     models={
         "logistic": {"architecture": "logistic"},
-        "small CNN": {"architecture": "cnn", "parameters": {"channels": [8, 16], "hidden": 0}},
+        "small CNN": {"architecture": "cnn", "parameters": SMALL},
     },
     settings={
         "logistic": {np.inf: _chosen(120, 4), 8.0: _chosen(120, 4), 1.0: _chosen(120, 1)},
-        "small CNN": {np.inf: _chosen(150, 4), 8.0: _chosen(150, 2), 1.0: _chosen(60, 2)},
+        "small CNN": {np.inf: _chosen(150, 2), 8.0: _chosen(150, 2), 1.0: _chosen(60, 1)},
     },
 )
