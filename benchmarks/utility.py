@@ -104,7 +104,7 @@ def _case(
     chosen: DataSet, sites: Sites, case: tuple[str, float, str], runs: int
 ) -> list[dict[str, Any]]:
     """The runs of one way; of "local" there are two views."""
-    label, target, way = case
+    label, target, _ = case
     began = time.process_time()
     found = [measured(chosen, sites, case, seed) for seed in range(runs)]
     seconds = round(time.process_time() - began, 1)
