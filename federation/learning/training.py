@@ -138,7 +138,8 @@ class Session:
             layout = Layout(None if units is None else self._tensor(units), n_units, self.device)
             self.sum.add(Chunk(self._tensor(features), self._tensor(targets), layout))
         noised = self.sum.release(self.noise_multiplier).div_(self.batch_denominator)
-        self.optimiser.step(self.drift.corrected(noised))
+        # A sample without any unit is noise alone, which is drawn on the CPU.
+        self.optimiser.step(self.drift.corrected(noised.to(self.device)))
 
     def _tensor(self, array: NDArray[Any]) -> torch.Tensor:
         return torch.from_numpy(array).to(self.device)

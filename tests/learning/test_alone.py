@@ -8,7 +8,8 @@ from federation.learning.averaging import last_half
 from federation.learning.initial import initial_tensors
 from federation.learning.strategies import get
 from federation.learning.training import prepare
-from federation.protocol.document import Member, Plan
+from federation.protocol.contract import Encoded
+from federation.protocol.document import Member, Plan, Protocol
 from tests.learning.builders import protocol, rows
 
 ROUNDS = 4
@@ -64,3 +65,16 @@ def test_a_model_is_measured_on_its_rows():
     found = alone.measured(study(), right, data)
     assert (found["accuracy"], found["auc"]) == (1.0, 1.0)
     assert alone.measured(study(), right, rows(0))["accuracy"] is None
+
+
+def test_a_model_of_a_number_is_measured_in_its_unit():
+    document = study().model_dump(mode="json")
+    document["data"]["target"] = {"column": "y", "kind": "number", "low": 0, "high": 50}
+    agreed = Protocol.model_validate(document)
+    constant = {"weight": np.zeros((1, 4), np.float32), "bias": np.zeros(1, np.float32)}
+    data = rows(10)
+    data = Encoded(data.features, np.full(10, 0.2, np.float32), data.units, data.n_units)
+    found = alone.measured(agreed, constant, data)  # says 25 where 30 is true
+    assert found["mae"] == pytest.approx(5)
+    assert found["bias"] == pytest.approx(-5)
+    assert alone.measured(agreed, constant, rows(0))["mae"] is None
