@@ -29,6 +29,7 @@ from federation.protocol.stored import Stored
 from federation.protocol.tensors import Tensors
 
 CHUNK_BYTES = 128 << 20
+_STEP_BYTES_PER_WEIGHT = 32  # float64: the sum, the noise, two of the optimiser's
 _CHUNK_ROWS = 8192
 
 
@@ -149,7 +150,9 @@ class Session:
         """How many rows are computed together, so that memory stays bounded."""
         # Where units have several rows, a gradient per unit may have to be made.
         made = 0 if self.rows.single else 8 * len(self.optimiser.weights)
-        return max(1, min(_CHUNK_ROWS, self.chunk_bytes // (self.sum.row_bytes + made)))
+        # Each chunk passes over all weights once more. Noise and sums take this memory anyway.
+        room = max(self.chunk_bytes, _STEP_BYTES_PER_WEIGHT * len(self.optimiser.weights))
+        return max(1, min(_CHUNK_ROWS, room // (self.sum.row_bytes + made)))
 
     def update(self) -> Tensors:
         """New weights minus the old ones."""

@@ -8,9 +8,11 @@ from opacus.layers import DPGRU, DPLSTM
 from torch import nn
 
 from federation.learning import architectures, engines
+from federation.learning.initial import initial_tensors
 from federation.learning.layout import Layout
 from federation.learning.losses import Loss
-from tests.learning.test_architectures import PRESETS, shape_for
+from federation.learning.training import prepare
+from tests.learning.test_architectures import PRESETS, rows_for, shape_for, study_of
 
 CLASSES = 3
 EACH = pytest.mark.parametrize(("name", "preset"), PRESETS)
@@ -70,3 +72,13 @@ def test_its_clipped_sums_are_those_of_opacus(name, preset, bound, units):
     )
     assert float(expected.norm()) > 0.01 * bound
     assert float((found - expected).norm()) <= 2e-3 * float(expected.norm())
+
+
+def test_a_large_model_takes_more_rows_at_once_than_its_site_says():
+    """What its noise takes anyway; else each small chunk would pass over 11 million weights."""
+    for name, preset, least in (("resnet18", "chest X-rays", 50), ("logistic", "standard", 1)):
+        study = study_of(name, preset)
+        session = prepare(study, initial_tensors(study), rows_for(name, 4), 1.0, 1.0)
+        session.chunk_bytes = 1
+        assert session.chunk_rows >= least
+        assert least > 1 or session.chunk_rows == 1
