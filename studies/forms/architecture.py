@@ -44,6 +44,18 @@ class ParametersForm(StyledForm):
                 "class", "form-select" if "enum" in rule else "form-control"
             )
 
+    def presets(self) -> dict[str, str]:
+        """For each preset's name the text of every field by its name in the page, as JSON."""
+        found = {}
+        for name, values in self.architecture.presets.items():
+            whole = architectures.read(self.architecture.name, values).model_dump()
+            texts = {
+                self.add_prefix(key): str(self.fields[key].prepare_value(value))
+                for key, value in whole.items()
+            }
+            found[name] = json.dumps(texts)
+        return found
+
     def parameters(self) -> dict[str, Any]:
         """What was filled in; an empty field leaves the architecture's default."""
         return {k: v for k, v in self.cleaned_data.items() if v not in (None, "", [])}

@@ -1,6 +1,9 @@
 """The form says what the document says, and puts each fault where it can be mended."""
 
+import json
+
 import pytest
+from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -149,6 +152,25 @@ def test_every_parameter_comes_back_as_it_was(name):
         form = ParametersForm(name, in_browser(name, sent))
         assert form.is_valid(), form.errors
         assert architectures.read(name, form.parameters()).model_dump() == sent
+
+
+@pytest.mark.parametrize("name", architectures.names())
+def test_the_button_of_a_preset_fills_in_its_parameters(name):
+    chosen = architectures.get(name)
+    buttons = ParametersForm(name).presets()
+    assert set(buttons) == set(chosen.presets)
+    for preset, texts in buttons.items():
+        form = ParametersForm(name, json.loads(texts))
+        assert form.is_valid(), form.errors
+        found = architectures.read(name, form.parameters())
+        assert found == architectures.read(name, chosen.presets[preset])
+
+
+@pytest.mark.django_db
+def test_the_page_has_the_buttons(browse, cast):
+    page = browse(cast.ada).get(reverse("study-new")).content.decode()
+    assert ">network traffic</button>" in page
+    assert "&quot;parameters-lstm-hidden&quot;: &quot;100&quot;" in page
 
 
 def in_browser(name, parameters):
