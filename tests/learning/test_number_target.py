@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from federation.learning import engines, losses
+from federation.learning.canaries import canaries
 from federation.learning.evaluation import count_errors, histogram, measured, predict
 from federation.learning.gradients import clipped_rows
 from federation.learning.initial import initial_tensors
@@ -76,6 +77,20 @@ def test_rows_of_a_number_are_clipped_for_an_audit_too():
     found = clipped_rows(study(max_grad_norm=0.01), initial_tensors(study()), line(5))
     assert found.shape == (5, 5)
     assert np.linalg.norm(found, axis=1) == pytest.approx([0.01] * 5, rel=1e-3)
+
+
+def test_canaries_of_a_number_stand_at_its_bounds():
+    document = study().model_dump(mode="json") | {"audit": {"canaries": 40}}
+    found = canaries(Protocol.model_validate(document))
+    assert found.targets.dtype == np.float32
+    assert set(found.targets.tolist()) == {-1.0, 1.0}
+
+
+def test_a_grade_of_exact_noise_takes_numbers_too():
+    data = line(40)
+    one = quiet_update(study(sample_rate=1.0), data, denominator=40.0)
+    hardened = quiet_update(study(sample_rate=1.0, noise="hardened"), data, denominator=40.0)
+    assert hardened == pytest.approx(one, abs=1e-4)
 
 
 def test_it_learns_a_plane():

@@ -80,7 +80,13 @@ def test_a_hidden_layer_does_not_grow_with_the_image():
 
 
 @pytest.mark.parametrize(
-    ("shape", "stem"), [((1, 28, 28), "large"), ((3, 64, 48), "large"), ((1, 16, 28), "small")]
+    ("shape", "stem"),
+    [
+        ((1, 28, 28), "large"),
+        ((3, 64, 48), "large"),
+        ((3, 224, 224), "large"),
+        ((1, 16, 28), "small"),
+    ],
 )
 def test_a_resnet_reads_images_of_many_sizes(shape, stem):
     study = checked("resnet18", shape, width=8, stem=stem)
