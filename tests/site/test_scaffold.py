@@ -11,13 +11,14 @@ from federation.protocol.messages import Contribution, Reason
 from federation.protocol.tensors import Tensors, pack, unpack
 from federation.site.assembly import Site
 from federation.site.folder import Folder
+from federation.site.journal import Kind
 from federation.site.kept import AFTER, LEFT
 from federation.site.outbox import Outbox
 from federation.site.worker import play
 from tests.site.conftest import study
 from tests.site.hub import Hub
 from tests.site.playing import kinds, play_one, refused
-from tests.site.test_kill import killed
+from tests.site.test_kill import ARROWS, die_when_writing, killed
 
 
 @pytest.fixture
@@ -122,16 +123,53 @@ def test_what_is_lost_is_refused_before_any_charge(
     assert kinds(site).count("charged") == charged
 
 
-def test_a_killed_draw_leaves_no_trace_in_the_control(
+@pytest.mark.parametrize(
+    ("owner", "method", "by"), [row[1:4] for row in ARROWS], ids=[row[0] for row in ARROWS]
+)
+def test_whenever_it_is_killed_what_stays_belongs_to_what_left(
+    folder: Folder,
+    hub: Hub,
+    assembled: Callable[[Folder], Site],
+    protocol: Protocol,
+    owner: type,
+    method: str,
+    by: object,
+) -> None:
+    """And the next round goes on from it, with one charge and one release for each."""
+    uid = asked(hub, protocol, 1, "")
+    deadly = die_when_writing(by) if type(by) is Kind else by
+    killed(folder, hub.tasks[uid].envelope, owner, method, deadly)
+    site = assembled(folder)
+    assert play(site, hub.tasks[uid].envelope)
+    update = sent(hub, uid)
+    assert same(left(folder, protocol, uid), {name: -a for name, a in update.items()})
+    following = asked(hub, protocol, 2, uid, value=0.5)
+    assert play(site, hub.tasks[following].envelope)
+    correction = {name: np.float32(0.5) + array for name, array in update.items()}
+    expected = {name: -a - correction[name] for name, a in sent(hub, following).items()}
+    assert same(left(folder, protocol, following), expected)
+    assert kinds(site).count("charged") == kinds(site).count("released") == 2
+
+
+def test_a_draw_that_was_thrown_away_is_not_the_one_that_stays(
     folder: Folder, hub: Hub, assembled: Callable[[Folder], Site], protocol: Protocol
 ) -> None:
     uid = asked(hub, protocol, 1, "")
     killed(folder, hub.tasks[uid].envelope, Outbox, "store")
     thrown = left(folder, protocol, uid)
     assert play(assembled(folder), hub.tasks[uid].envelope)
-    update = sent(hub, uid)
     assert not same(left(folder, protocol, uid), thrown)
-    assert same(left(folder, protocol, uid), {name: -a for name, a in update.items()})
+
+
+def test_what_cannot_be_kept_does_not_leave(
+    site: Site, hub: Hub, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_space(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("federation.site.kept.write_durably", no_space)
+    answer = refused(site, hub, asked(hub, protocol, 1, ""))
+    assert (answer.reason, answer.accessed) == (Reason.LOCAL_FAILURE, True)
 
 
 def test_what_the_hub_goes_on_from_is_never_removed(
