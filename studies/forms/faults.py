@@ -36,8 +36,8 @@ def _target(found: "ProtocolForms", loc: tuple[Any, ...]) -> tuple[Any, str | No
         return found.rows()[loc[2]], _last_name(loc[3:])
     if loc[:1] == ("cohort",) and len(loc) > 1:
         return found.invited()[loc[1]], _last_name(loc[2:])
-    if loc[:2] == ("data", "target"):
-        return found.parts["target"], _last_name(loc[2:])
+    if loc[:2] in (("data", "target"), ("data", "windows")):
+        return found.parts[str(loc[1])], _last_name(loc[2:])
     if loc[:1] in (("name",), ("purpose",)):
         return found.parts["study"], loc[0]
     section, field = FIELDS.get(loc[:2], (loc[0] if loc else None, _last_name(loc[1:])))

@@ -9,18 +9,19 @@ from pydantic import ValidationError
 
 from federation.learning import architectures, strategies
 from federation.protocol.document import NumberTarget, Privacy, Protocol
-from studies.forms import sections
+from studies.forms import contract, sections
 from studies.forms.architecture import ArchitectureForm, ParametersForm
 from studies.forms.faults import spread_faults
 
 ColumnFormSet = formset_factory(
-    sections.ColumnForm, extra=0, min_num=1, validate_min=True, max_num=1000, can_delete=True
+    contract.ColumnForm, extra=0, min_num=1, validate_min=True, max_num=1000, can_delete=True
 )
 MemberFormSet = formset_factory(sections.MemberForm, extra=0, min_num=1, can_delete=True)
 SECTIONS = {
     "study": sections.StudyForm,
-    "data": sections.DataForm,
-    "target": sections.TargetForm,
+    "data": contract.DataForm,
+    "windows": contract.WindowsForm,
+    "target": contract.TargetForm,
     "model": ArchitectureForm,
     "training": sections.TrainingForm,
     "privacy": sections.PrivacyForm,
@@ -109,14 +110,14 @@ class ProtocolForms:
     def _document(self) -> dict[str, Any]:
         parts = {name: dict(form.cleaned_data) for name, form in self.parts.items()}
         aggregation = {key: parts["rounds"].pop(key) for key in ("strategy", "weights")}
-        names, classes = parts["target"].pop("classes")
         parts["training"]["class_weights"] = parts["training"]["class_weights"] or None
         return {
             **parts["study"],
             "data": {
                 **parts["data"],
                 "columns": [_column(row.cleaned_data) for row in self.rows()],
-                "target": {**parts["target"], "classes": classes, "names": names},
+                "target": self.parts["target"].contract(),
+                "windows": self.parts["windows"].contract(),
             },
             "model": {**parts["model"], "parameters": self._chosen().parameters()},
             "training": parts["training"],
@@ -150,10 +151,18 @@ def _column(values: dict[str, Any]) -> dict[str, Any]:
     shared = {key: values[key] for key in ("name", "kind", "outside", "missing")}
     if values["kind"] == "category":
         return {**shared, "categories": values["categories"]}
+    if values["kind"] == "array":
+        return {**shared, **_given(values)}
     if values["missing"] == "constant":
         shared["missing"] = values["missing_constant"]
     numbers = {key: values[key] for key in ("unit", "low", "high", "centre", "spread")}
     return {**shared, **numbers}
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    """Of an array; what is left empty is as the document has it."""
+    keys = ("shape", "low", "high", "centre", "spread", "other_sizes")
+    return {key: values[key] for key in keys if values[key] not in (None, "")}
 
 
 def _member(values: dict[str, Any]) -> dict[str, Any]:
@@ -169,7 +178,8 @@ def to_initial(protocol: Protocol) -> dict[str, Any]:
         "study": document,
         "data": data,
         "columns": [_column_initial(column) for column in data["columns"]],
-        "target": {"column": target.column, "classes": _classes(protocol)},
+        "windows": data.get("windows") or {},
+        "target": {"missing": target.missing, **data["target"], "classes": _classes(protocol)},
         "model": document["model"],
         f"parameters-{protocol.model.architecture}": protocol.model.parameters,
         "training": document["training"],
@@ -188,15 +198,7 @@ def to_initial(protocol: Protocol) -> dict[str, Any]:
 
 def beyond(protocol: Protocol) -> list[str]:
     """What the form has no fields for; changing such a protocol by it would lose that."""
-    data = protocol.data
-    found = {
-        "columns of arrays": any(column.kind == "array" for column in data.columns),
-        "windows over a series": data.windows is not None,
-        "a number as the target": isinstance(data.target, NumberTarget),
-        "plans for classes of machine": bool(protocol.training.classes),
-        "rows without an outcome that are dropped": data.target.missing != "refuse",
-    }
-    return [words for words, there in found.items() if there]
+    return ["plans for classes of machine"] if protocol.training.classes else []
 
 
 def _classes(protocol: Protocol) -> tuple[list[str], list[list[str]]]:

@@ -3,17 +3,8 @@
 from django import forms
 
 from federation.learning import strategies
-from studies.forms.lists import ClassesField, ListField
-from studies.forms.styled import StyledForm
-
-
-def _choices(**labels: str) -> list[tuple[str, str]]:
-    return list(labels.items())
-
-
-def _decimal(**options: object) -> forms.FloatField:
-    """A number with any decimals (the browser would else insist on whole steps)."""
-    return forms.FloatField(widget=forms.NumberInput(attrs={"step": "any"}), **options)
+from studies.forms.lists import ListField
+from studies.forms.styled import StyledForm, choices, decimal
 
 
 class StudyForm(StyledForm):
@@ -27,111 +18,45 @@ class StudyForm(StyledForm):
     )
 
 
-class DataForm(StyledForm):
-    """Whose privacy is protected, and how a missing value is written."""
-
-    unit = forms.ChoiceField(
-        label="Privacy unit",
-        choices=_choices(row="One row", patient="One patient (all of the patient's rows)"),
-        help_text="ε protects this unit. Choose patient where a person may have several rows.",
-    )
-    patient_column = forms.CharField(
-        required=False,
-        empty_value=None,
-        help_text="The column that identifies a patient; it never leaves the site.",
-    )
-    max_rows_per_patient = forms.IntegerField(
-        required=False, min_value=1, help_text="A site keeps at most this many rows of one patient."
-    )
-    missing_values = ListField(
-        required=False,
-        label="Written for missing",
-        initial=["", "?", "NA", "NaN", "nan"],
-        help_text='Separated by commas; "" is an empty cell.',
-    )
-
-
-class ColumnForm(StyledForm):
-    """One feature. Every scaling constant is declared here, so none is read from private rows."""
-
-    name = forms.CharField(max_length=200)
-    kind = forms.ChoiceField(choices=_choices(number="Number", category="Category"))
-    unit = forms.CharField(required=False, label="Unit of measure", help_text="mmHg, years, …")
-    low = _decimal(required=False, label="Lowest value", help_text="From knowledge, not from data.")
-    high = _decimal(required=False, label="Highest value")
-    centre = _decimal(
-        required=False, label="Public centre", help_text="Give with spread, or leave both empty."
-    )
-    spread = _decimal(required=False, label="Public spread")
-    categories = ListField(required=False, help_text="Separated by commas: 1, 2, 3, 4")
-    outside = forms.ChoiceField(
-        label="A value outside",
-        choices=_choices(
-            refuse="Refuse the data", clip="Clip to the bounds (number)", ignore="Ignore (category)"
-        ),
-    )
-    missing = forms.ChoiceField(
-        label="A missing value",
-        choices=_choices(
-            refuse="Refuse the data",
-            drop="Drop the row",
-            indicator="Indicator column (number)",
-            constant="Fill with a constant (number)",
-            category="A category of its own (category)",
-        ),
-    )
-    missing_constant = _decimal(required=False, label="The constant")
-
-
-class TargetForm(StyledForm):
-    """What the model predicts."""
-
-    column = forms.CharField(label="Target column", max_length=200)
-    classes = ClassesField(
-        widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="One class a line, as name = raw values: “disease = 1, 2, 3, 4”.",
-    )
-
-
 class TrainingForm(StyledForm):
     """Local DP-SGD, alike at every site."""
 
     shown = {"momentum": ("optimiser", "momentum"), "seed": ("initialisation", "seeded")}
 
-    sample_rate = _decimal(
+    sample_rate = decimal(
         initial=0.5, help_text="Chance of each unit to be in a step's batch, above 0 up to 1."
     )
     local_steps = forms.IntegerField(initial=4, min_value=1, help_text="Steps per round and site.")
-    learning_rate = _decimal(initial=2.0)
-    max_grad_norm = _decimal(
+    learning_rate = decimal(initial=2.0)
+    max_grad_norm = decimal(
         initial=0.5, label="Clipping norm", help_text="No unit moves a step by more than this."
     )
-    optimiser = forms.ChoiceField(choices=_choices(sgd="SGD", momentum="Momentum", adam="Adam"))
-    momentum = _decimal(initial=0.9, min_value=0, help_text="Used by the momentum optimiser.")
+    optimiser = forms.ChoiceField(choices=choices(sgd="SGD", momentum="Momentum", adam="Adam"))
+    momentum = decimal(initial=0.9, min_value=0, help_text="Used by the momentum optimiser.")
     initialisation = forms.ChoiceField(
-        choices=_choices(zero="All zero", seeded="Random, from the seed"),
+        choices=choices(zero="All zero", seeded="Random, from the seed"),
         help_text="Zero suits logistic regression; networks with hidden layers need a seed.",
     )
     seed = forms.IntegerField(initial=0)
     iterate_averaging = forms.ChoiceField(
         label="Reported model",
-        choices=_choices(last_half="Mean of the last half of the rounds", none="The last round's"),
+        choices=choices(last_half="Mean of the last half of the rounds", none="The last round's"),
         help_text="Averaging costs no privacy and steadies a noisy run.",
     )
     engine = forms.ChoiceField(
-        choices=_choices(bookkeeping="Book-keeping", opacus="Opacus (slower)"),
+        choices=choices(bookkeeping="Book-keeping", opacus="Opacus (slower)"),
         help_text="What clips each unit's gradient. Both give the same sums.",
     )
     noise = forms.ChoiceField(
         initial="float",
         label="Grade of noise",
-        choices=_choices(
+        choices=choices(
             float="Floating point, secret keystream",
             hardened="Hardened: exact on an integer grid (slower)",
         ),
         help_text="The price is the same; hardened noise withstands attacks on floating point.",
     )
-    proximal = _decimal(
+    proximal = decimal(
         initial=0,
         min_value=0,
         label="Pull to the round's model (FedProx μ)",
@@ -151,24 +76,24 @@ class PrivacyForm(StyledForm):
         "most_noise": ("schedule", "adaptive"),
     }
 
-    target_epsilon = _decimal(
+    target_epsilon = decimal(
         required=False,
         label="Target ε",
         help_text="The noise is calibrated so that the whole study costs at most this (PLD).",
     )
-    noise_multiplier = _decimal(
+    noise_multiplier = decimal(
         required=False, help_text="Instead of a target: the noise, in clipping norms."
     )
-    target_delta = _decimal(
+    target_delta = decimal(
         label="δ", initial=1e-3, help_text="Well below one over the units of the smallest site."
     )
-    epsilon_budget = _decimal(
+    epsilon_budget = decimal(
         required=False,
         label="Budget ε per site",
         help_text="The study stops here. Empty: the target, or what the plan costs.",
     )
     schedule = forms.ChoiceField(
-        choices=_choices(
+        choices=choices(
             uniform="Same noise in every round",
             harmonic="Less noise first, more later",
             custom="Own shape",
@@ -180,10 +105,10 @@ class PrivacyForm(StyledForm):
     shape = ListField(
         required=False, read=float, label="Own shape", help_text="One number per round: 1, 1, 0.5"
     )
-    least_noise = _decimal(
+    least_noise = decimal(
         required=False, initial=0.5, help_text="The hub never chooses less than this."
     )
-    most_noise = _decimal(required=False, initial=50, help_text="Nor more than this.")
+    most_noise = decimal(required=False, initial=50, help_text="Nor more than this.")
 
 
 class RoundsForm(StyledForm):
@@ -195,7 +120,7 @@ class RoundsForm(StyledForm):
         min_value=1,
         help_text="Sites that must contribute to a round. Empty: all of them.",
     )
-    deadline_seconds = _decimal(
+    deadline_seconds = decimal(
         initial=600, label="Deadline in seconds", help_text="How long a phase waits for its sites."
     )
     strategy = forms.ChoiceField(
@@ -205,7 +130,7 @@ class RoundsForm(StyledForm):
     )
     weights = forms.ChoiceField(
         label="Weight of a site",
-        choices=_choices(declared="By declared cohort size", equal="All alike"),
+        choices=choices(declared="By declared cohort size", equal="All alike"),
     )
 
     def __init__(self, *args: object, **kwargs: object) -> None:
@@ -224,11 +149,11 @@ class EvaluationForm(StyledForm):
         label="Ask the sites every … rounds",
         help_text="0: never. Each answer is one noised histogram and is charged.",
     )
-    holdout = _decimal(
+    holdout = decimal(
         initial=0, min_value=0, label="Hold-out share", help_text="Kept from training, 0 to 1."
     )
     bins = forms.IntegerField(initial=10, min_value=2, max_value=100, label="Bins of the histogram")
-    noise_multiplier = _decimal(required=False, label="Noise of the histogram")
+    noise_multiplier = decimal(required=False, label="Noise of the histogram")
     public_rows = forms.FileField(
         required=False,
         label="Public rows (CSV)",

@@ -26,3 +26,13 @@ def _class_of(widget: forms.Widget) -> str:
     if isinstance(widget, CHECKS):
         return "form-check-input"
     return "form-select" if isinstance(widget, SELECTS) else "form-control"
+
+
+def choices(**labels: str) -> list[tuple[str, str]]:
+    """Value → label, in order."""
+    return list(labels.items())
+
+
+def decimal(**options: object) -> forms.FloatField:
+    """A number with any decimals (the browser would else insist on whole steps)."""
+    return forms.FloatField(widget=forms.NumberInput(attrs={"step": "any"}), **options)

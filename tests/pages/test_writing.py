@@ -5,11 +5,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from federation.protocol import study_file
-from federation.protocol.data_contract import ArrayColumn, Windows
-from studies.forms.protocol import beyond
 from studies.models import Study
 from studies.selectors.protocols import protocol_of
-from studies.services import studies
 from tests.pages.filled import filled
 from tests.studies.protocols import small_protocol
 
@@ -127,31 +124,3 @@ def test_a_running_study_cannot_be_changed(ada, running):
 def test_a_name_that_is_an_address_does_no_harm(ada):
     ada.post(NEW, filled(small_protocol(), **{"study-name": "new"}))
     assert ada.get("/studies/new/").status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"missing": "drop"}, "rows without an outcome that are dropped"),
-        ({"missing": "refuse"}, ""),
-    ],
-)
-def test_what_the_form_would_lose_is_changed_by_file(ada, cast, changes, said):
-    protocol = small_protocol()
-    target = protocol.data.target.model_copy(update=changes)
-    data = protocol.data.model_copy(update={"target": target})
-    study = studies.create(protocol=protocol.model_copy(update={"data": data}), by=cast.ada)
-    answer = ada.get(reverse("study-edit", args=(study.slug,)), follow=True)
-    by_file = [(reverse("study-edit-import", args=(study.slug,)), 302)]
-    assert answer.redirect_chain == (by_file if said else [])
-    assert said in answer.content.decode()
-
-
-def test_arrays_and_windows_have_no_fields_either():
-    protocol = small_protocol()
-    array = ArrayColumn(kind="array", name="pixels", shape=[1, 2, 2], low=0, high=255)
-    data = protocol.data.model_copy(
-        update={"columns": [array], "windows": Windows(length=3, order=["week"])}
-    )
-    found = beyond(protocol.model_copy(update={"data": data}))
-    assert found == ["columns of arrays", "windows over a series"]
