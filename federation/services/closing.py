@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from django.conf import settings
 from numpy.typing import NDArray
 
 from federation import phases
@@ -17,7 +18,7 @@ from federation.learning import averaging, evaluation, metrics, personal, strate
 from federation.models import Checkpoint, Round
 from federation.protocol import contract
 from federation.protocol.document import DataContract, NumberTarget, Protocol
-from federation.protocol.tensors import TensorError, Tensors, pack, unpack
+from federation.protocol.tensors import MAX_BYTES, TensorError, Tensors, pack, unpack
 from federation.services import blobs, rounds
 from studies.models import Study
 from studies.selectors.protocols import protocol_of
@@ -40,9 +41,19 @@ class Model:
 
 
 def first_model(study: Study) -> Model:
-    """The model that round 1 starts from, by the protocol alone, with its public metrics."""
+    """The model that round 1 starts from, by the protocol alone, with its public metrics.
+
+    Raises CannotMake when it is larger than what travels, before any site is asked.
+    """
     protocol = protocol_of(study)
     first = personal.first(protocol)
+    size = sum(array.nbytes for array in first.given.values())
+    limit = min(MAX_BYTES, settings.SITE_API_MAX_BODY)
+    if size > limit:
+        raise CannotMake(
+            f"the model takes {size / 2**20:.0f} MiB and at most {limit / 2**20:.0f} travel; "
+            "revise the study to a smaller one"
+        )
     reported = blobs.put(pack(first.shared))
     digest = blobs.put(pack(first.given))
     return Model(digest, reported, metrics=_public(study, protocol, first.shared))

@@ -55,6 +55,14 @@ def test_a_round_of_resnet18_is_collected_and_averaged(start, sites):
     assert Entry.objects.filter(kind="released").count() == 3
 
 
+def test_a_model_that_no_transport_carries_is_told_before_any_site_is_asked(start, settings):
+    settings.SITE_API_MAX_BODY = 40 * 2**20
+    study = advance(start(data=IMAGES, model={"architecture": "resnet18"}))
+    assert study.status == "paused"
+    assert "takes 43 MiB and at most 40 travel" in study.status_reason
+    assert not study.rounds.exists()
+
+
 def test_one_byte_more_than_the_model_and_its_header_is_refused(start, sites):
     study = advance(start(data=IMAGES, model={"architecture": "resnet18"}))
     task = sites["zurich"].take()

@@ -14,7 +14,8 @@ class Lstm:
     title = "LSTM"
     description = (
         "A recurrent network with gated memory that reads a window step by step. It classifies "
-        "the window, or forecasts what comes `horizon` rows after it."
+        "the window, or forecasts what comes `horizon` rows after it: a class, a number, or with "
+        "`ahead` the numbers of several rows at once."
     )
     when = (
         "Series in which something far back in the window matters, from some thousand windows a "
