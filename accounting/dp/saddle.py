@@ -22,7 +22,7 @@ from accounting.dp.moments import Line, along, at_tilts, variance, work
 from accounting.dp.sampling import Floats
 
 _LEAST_TILT, _TILT_RATIO = 0.05, 1.2
-_START_WINDOW = 2.0
+_START_WINDOW, _MOST_STARTS = 2.0, 16
 _LINE_WINDOW, _MOST_WINDOWS = 1.2, 2
 _BLUR = 0.12
 _TILT_SHARE = 0.37  # of the saddle's tilt; at that itself a heavy tail outweighs the rest
@@ -129,12 +129,14 @@ def _solved(
 ) -> tuple[float, Floats | None]:
     """The scale at which `excess` of the moments at `tilts`, falling, is 0; with those moments.
 
-    The largest scale, and no moments, where even there it is above.
+    The largest scale, and no moments, where even there it is above. Where nearly all of the loss
+    is one rare event the interpolated moments of two windows may contradict each other at their
+    common end; then that end must do, for everything here is an estimate.
     """
     least, most = ends
     guess = min(max(guess, least), most)
     low, high = max(least, guess / _START_WINDOW), min(most, guess * _START_WINDOW)
-    while True:
+    for _ in range(_MOST_STARTS):
         moments = _Sum(rounds, (low, high), lambda n, q: at_tilts(n, q, tilts))
 
         def at(log_scale: float, moments: _Sum = moments) -> float:
@@ -149,6 +151,7 @@ def _solved(
         else:
             found = _root(at, math.log(low), math.log(high))
             return low if found == math.log(low) else math.exp(found), moments.at(found)
+    return high, moments.at(math.log(high))
 
 
 def _by_gauss(rounds: Rounds, epsilon: float, delta: float, ends: tuple[float, float]) -> float:

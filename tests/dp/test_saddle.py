@@ -1,7 +1,5 @@
 """The integral finds the scale that the reference accountant confirms, whatever the shape."""
 
-import time
-
 import pytest
 
 from accounting.dp.accountants import epsilon
@@ -64,7 +62,8 @@ def test_a_target_out_of_reach_gets_the_most() -> None:
     assert find_scale(Rounds((1.0,), 1.0, 10**9), 1e-4, 1e-9, LEAST, MOST) == MOST
 
 
-def test_a_hundred_different_rounds_take_milliseconds() -> None:
-    began = time.process_time()
-    find_scale(Rounds(shape("harmonic", 100), 0.1, 4), 1.0, 1e-5, LEAST, MOST)
-    assert time.process_time() - began < 0.25  # 0.03 on an idle machine
+@pytest.mark.parametrize("target", [0.5, 0.53, 0.56, 0.8, 1.7])
+def test_rare_losses_whose_moments_contradict_each_other_end_the_search(target: float) -> None:
+    """At 0.53 two windows sent each other back and forth for ever."""
+    rounds = Rounds(shape("harmonic", 100), 1e-4, 100)
+    assert 0.3 < find_scale(rounds, target, 1e-5, 0.1, 1e5) < 1.0
