@@ -70,8 +70,8 @@ def from_errors(histogram: NDArray[Any], span: float) -> Metrics:
     """The same from a (noised, summed) [bins, 2] histogram of errors over a target's `span`.
 
     Errors count as spread evenly over their bin. Sums of cells are taken as they came, negative
-    ones too: set to zero, the empty bins of large errors would each add the noise's mean. A
-    figure that noise makes negative is 0.
+    ones too: set to zero, the empty bins of large errors would each add the noise's mean. Where
+    noise makes a mean negative, or the bias larger than the mean error, nothing can be told.
     """
     counts = np.nan_to_num(np.asarray(histogram, dtype=np.float64))
     total = float(counts.sum())
@@ -81,10 +81,12 @@ def from_errors(histogram: NDArray[Any], span: float) -> Metrics:
     low, high = edges[:-1], edges[1:]
     sizes, squares = (low + high) / 2, (low**2 + low * high + high**2) / 3
     by_bin, sides = counts.sum(axis=1), counts[:, 1] - counts[:, 0]
+    mae, square = float(by_bin @ sizes) / total, float(by_bin @ squares) / total
+    bias = float(sides @ sizes) / total
     return {
-        "mae": max(0.0, float(by_bin @ sizes) / total),
-        "rmse": max(0.0, float(by_bin @ squares) / total) ** 0.5,
-        "bias": float(sides @ sizes) / total,
+        "mae": mae if mae >= 0 else None,
+        "rmse": square**0.5 if square >= 0 else None,
+        "bias": bias if abs(bias) <= mae * (1 + 1e-9) else None,
     }
 
 
