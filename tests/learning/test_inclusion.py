@@ -9,7 +9,7 @@ from federation.learning.initial import initial_tensors
 from federation.protocol.contract import Encoded
 from tests.learning.builders import protocol
 
-UNITS, RATE, STEPS = 24, 0.3, 1200
+UNITS, RATE, STEPS = 24, 0.3, 600
 
 
 def marked(rows_each):
