@@ -1,9 +1,11 @@
-"""A study whose target is a number: its pages speak of errors, its form sends to the study file."""
+"""A study whose target is a number: its pages speak of errors, and its form loses none of it."""
 
 import pytest
 from django.urls import reverse
 
+from studies.selectors.protocols import protocol_of
 from studies.services import studies
+from tests.pages.filled import filled, reads
 from tests.pages.scenes import measured
 from tests.studies.protocols import small_protocol
 
@@ -13,7 +15,7 @@ DATA = {
     "unit": "patient",
     "patient_column": "region",
     "max_rows_per_patient": 200,
-    "windows": {"length": 12, "horizon": 4, "order": ["week"]},
+    "windows": {"length": 12, "horizon": 4, "ahead": 2, "order": ["week"]},
 }
 
 
@@ -27,7 +29,7 @@ def test_the_protocol_says_what_is_forecast(forecast, cast, browse):
     page = browse(cast.ada).get(reverse("study-protocol", args=(forecast.slug,)))
     html = " ".join(page.content.decode().split())
     assert "<dt>A number</dt><dd>0 to 20 %</dd>" in html
-    assert "12 rows, a new one every 1; predicted: 4 rows after the last" in html
+    assert "12 rows, a new one every 1; predicted: 2 rows from 4 rows after the last" in html
     assert "LSTM" in html
     assert "<dt>Classes</dt>" not in html
 
@@ -41,6 +43,8 @@ def test_utility_is_errors(forecast, cast, browse):
     assert "Sensitivity" not in html
 
 
-def test_the_form_gives_way_to_the_study_file(forecast, cast, browse):
-    page = browse(cast.ada).get(reverse("study-edit", args=(forecast.slug,)), follow=True)
-    assert "a number as the target" in page.content.decode()
+def test_the_form_holds_all_of_it(forecast):
+    protocol = protocol_of(forecast)
+    forms = reads(filled(protocol), protocol)
+    assert forms.is_valid(), forms.faults
+    assert forms.protocol.data == protocol.data
