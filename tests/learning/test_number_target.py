@@ -206,10 +206,10 @@ def test_what_is_released_is_noised_and_has_its_price():
     chosen = study()
     data = line(3000, noise=0.1)
     priced = histogram(
-        protocol=chosen, tensors=initial_tensors(chosen), data=data, noise_multiplier=2.0
+        protocol=chosen, tensors=initial_tensors(chosen), data=data, noise_multiplier=0.2
     )
     (event,) = priced.events
-    assert (event.noise_multiplier, event.sample_rate, event.max_grad_norm) == (2.0, 1.0, 1.0)
+    assert (event.noise_multiplier, event.sample_rate, event.max_grad_norm) == (0.2, 1.0, 1.0)
     found = priced.tensors["histogram"]
     assert (found.shape, found.dtype) == ((20, 2), np.float32)
     told = from_errors(found, chosen.data.target.span)
