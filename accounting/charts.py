@@ -22,18 +22,25 @@ def burn_down(
     *,
     rounds: int,
     budget: float | None,
+    name: str = "budget",
     ahead: Sequence[tuple[int, float]] = (),
 ) -> dict[str, Any]:
     """ε spent per site against the budget.
 
+    `name` is what the legend calls the budget: see `budget_name`.
     `ahead` is what the sealed plan still adds to the curve that `leading` names: (round, ε).
     """
     data = [_curve(number, curve) for number, curve in enumerate(_merged(curves))]
     data += _forecast(curves, ahead)
     if budget is not None:
-        data.append(_level("budget", budget, rounds))
+        data.append(_level(name, budget, rounds))
     highest = max([y for _, y in ahead] + [budget or 0.0])
     return {"data": data, "layout": _layout(curves, rounds, highest)}
+
+
+def budget_name(budgets: Sequence[float]) -> str:
+    """What to call the lowest of these: institutions of other classes may have higher ones."""
+    return "lowest budget" if len(set(budgets)) > 1 else "budget"
 
 
 def leading(curves: Sequence[Curve]) -> int | None:

@@ -134,9 +134,10 @@ def _classes(protocol: Protocol) -> list[str]:
 
 
 def _privacy(study: Study, protocol: Protocol) -> str:
-    limit = Limit(plans.epsilon_budget(protocol), protocol.privacy.target_delta)
-    books = claims.of(study.slug)
-    found = {m.institution: books.study(study.slug, m.institution, limit) for m in protocol.cohort}
+    books, found = claims.of(study.slug), {}
+    for name in [member.institution for member in protocol.cohort]:
+        limit = Limit(plans.epsilon_budget(protocol, name), protocol.privacy.target_delta)
+        found[name] = books.study(study.slug, name, limit)
     rows = [[name, *_priced(claim.claimed)] for name, claim in found.items()]
     odometers = [
         f"{name} ε = {claim.spent.shown()} ({', '.join(_priced(claim.spent)[1:])})"

@@ -49,15 +49,22 @@ def burn_down(document: dict[str, Any]) -> dict[str, Any] | None:
         return None
     curves = [charts.Curve(_name(part, document), _points(part)) for part in parts]
     last = max(x for curve in curves for x, _ in curve.points)
-    figure = charts.burn_down(curves, rounds=last, budget=lowest_budget(document))
+    budgets = _budgets(document)
+    figure = charts.burn_down(
+        curves, rounds=last, budget=lowest_budget(document), name=charts.budget_name(budgets)
+    )
     figure["layout"]["xaxis"]["title"]["text"] = parts[0]["curve"]["over"]
     return figure
 
 
 def lowest_budget(document: dict[str, Any]) -> float | None:
     """The budget that ends first, of those that are numbers."""
+    return min(_budgets(document), default=None)
+
+
+def _budgets(document: dict[str, Any]) -> list[float]:
     texts = [part["budget"] for part in document["parameters"]["institutions"]]
-    return min((float(text) for text in texts if text[:1].isdigit()), default=None)
+    return [float(text) for text in texts if text[:1].isdigit()]
 
 
 def _points(part: dict[str, Any]) -> tuple[tuple[int, float], ...]:

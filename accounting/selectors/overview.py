@@ -102,18 +102,19 @@ def lines(rows: Iterable[Entry]) -> list[Line]:
 def losses(study: Study, institutions: Iterable[Institution]) -> list[Loss]:
     """One loss per institution, at the study's δ."""
     protocol = protocol_of(study)
-    budget, books = study_budget(protocol), claims.of(study.slug)
-    limit = Limit(budget or 0.0, protocol.privacy.target_delta)
-    return [
-        Loss(house, books.study(study.slug, house.slug, limit), budget, protocol.data.unit)
-        for house in institutions
-    ]
+    books, found = claims.of(study.slug), []
+    for house in institutions:
+        budget = study_budget(protocol, house.slug)
+        limit = Limit(budget or 0.0, protocol.privacy.target_delta)
+        claim = books.study(study.slug, house.slug, limit)
+        found.append(Loss(house, claim, budget, protocol.data.unit))
+    return found
 
 
-def study_budget(protocol: Protocol) -> float | None:
-    """The ε at which the study ends at a site; None while no plan is sealed."""
+def study_budget(protocol: Protocol, institution: str) -> float | None:
+    """The ε at which the study ends at that site; None while no plan is sealed."""
     try:
-        return plans.epsilon_budget(protocol)
+        return plans.epsilon_budget(protocol, institution)
     except plans.NotSealed:
         return None
 

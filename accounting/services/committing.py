@@ -14,9 +14,9 @@ from studies.selectors.readiness import active_participations
 from studies.services.errors import NotOffered, NotReady
 
 
-def study_limit(protocol: Protocol) -> Limit:
-    """The study's own budget at each institution."""
-    return Limit(plans.epsilon_budget(protocol), protocol.privacy.target_delta)
+def study_limit(protocol: Protocol, institution: str) -> Limit:
+    """The study's own budget at one institution."""
+    return Limit(plans.epsilon_budget(protocol, institution), protocol.privacy.target_delta)
 
 
 def seal(study: Study, protocol: Protocol, parts: Iterable[Participation]) -> None:
@@ -59,7 +59,8 @@ def claim_of(study: Study, institution: str, lineage: str) -> judging.Claim:
     """What a study's plan asks of one dataset; an empty plan before it is submitted."""
     protocol = protocol_of(study)
     events = plans.plan_events(protocol, institution) if protocol.plan else ()
-    bound = study_limit(protocol) if protocol.plan and protocol.privacy.adaptive else None
+    adaptive = protocol.plan and protocol.privacy.adaptive
+    bound = study_limit(protocol, institution) if adaptive else None
     return judging.Claim(study.slug, institution, lineage, protocol.data.unit, events, bound)
 
 
@@ -81,6 +82,6 @@ def _seal(study: Study, protocol: Protocol, part: Participation) -> None:
         plan_events=plans.plan_events(protocol, part.institution.slug),
         protocol_digest=study.protocol_digest,
         unit=protocol.data.unit,
-        study_limit=study_limit(protocol),
+        study_limit=study_limit(protocol, part.institution.slug),
         adaptive=protocol.privacy.adaptive is not None,
     )

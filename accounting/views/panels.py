@@ -22,6 +22,7 @@ def budget(request: HttpRequest, slug: str) -> HttpResponse:
     protocol = protocol_of(study)
     losses = overview.losses(study, access.institutions_in(request.user, study))
     kept = {loss.institution.slug: loss.claim.by for loss in losses}
+    budgets = [loss.budget for loss in losses if loss.budget is not None]
     spent = spending.burn_downs(study.slug, protocol.privacy.target_delta, kept)
     curves = [
         charts.Curve(
@@ -39,7 +40,8 @@ def budget(request: HttpRequest, slug: str) -> HttpResponse:
         "figure": charts.burn_down(
             curves,
             rounds=protocol.rounds.count,
-            budget=overview.study_budget(protocol),
+            budget=min(budgets, default=None),
+            name=charts.budget_name(budgets),
             ahead=_ahead(study.slug, protocol, losses, curves),
         ),
     }
@@ -55,7 +57,7 @@ def lend(request: HttpRequest, slug: str, institution: str) -> HttpResponse:
         raise Http404
     protocol = protocol_of(part.study)
     plan = plans.plan_events(protocol, part.institution.slug) if protocol.plan else ()
-    bound = _bound(protocol)
+    bound = _bound(protocol, part.institution.slug)
     context = {
         "study": part.study,
         "protocol": protocol,
@@ -78,8 +80,8 @@ def _ahead(
     return forecasts.ahead(study, losses[place].institution.slug, protocol, done)
 
 
-def _bound(protocol: Protocol) -> Limit | None:
+def _bound(protocol: Protocol, institution: str) -> Limit | None:
     """What an adaptive study may spend at most at one site; None where a plan is sealed."""
     if not protocol.privacy.adaptive:
         return None
-    return Limit(plans.epsilon_budget(protocol), protocol.privacy.target_delta)
+    return Limit(plans.epsilon_budget(protocol, institution), protocol.privacy.target_delta)

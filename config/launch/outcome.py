@@ -51,11 +51,13 @@ def measure(study: Study, seconds: float, refusal: str = "") -> Outcome:
 
 
 def summary(outcome: Outcome) -> dict[str, Any]:
-    """The summary for machines; epsilons are full floats, `remaining` is budget minus loss."""
+    """The summary for machines; epsilons are full floats, `remaining` is budget minus loss.
+
+    `epsilon_budget` is the largest where classes of machine differ; `epsilon_budgets` says each.
+    """
     protocol, study = outcome.protocol, outcome.study
-    delta, budget = protocol.privacy.target_delta, plans.epsilon_budget(protocol)
-    slugs = [member.institution for member in protocol.cohort]
-    losses = _claims(outcome, slugs)
+    delta, budgets = protocol.privacy.target_delta, _budgets(protocol)
+    losses = _claims(outcome)
     accountants = {f"{c.claimed.accountant}: {c.claimed.version}" for c in losses.values()}
     last = study.checkpoints.last()
     metrics = _metrics(last)
@@ -68,8 +70,9 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "metrics": last.metrics if last else {},
         "epsilon": {slug: found.claimed.epsilon for slug, found in losses.items()},
         "odometer": {s: c.spent.epsilon for s, c in losses.items() if c.is_odometer},
-        "remaining": {slug: found.left(budget) for slug, found in losses.items()},
-        "epsilon_budget": budget,
+        "remaining": {slug: found.left(budgets[slug]) for slug, found in losses.items()},
+        "epsilon_budget": max(budgets.values()),
+        **({"epsilon_budgets": budgets} if protocol.training.classes else {}),
         "delta": delta,
         "unit": protocol.data.unit,
         "accountant": "; ".join(sorted(accountants)),
@@ -88,9 +91,8 @@ def summary(outcome: Outcome) -> dict[str, Any]:
 def table(outcome: Outcome) -> str:
     """One line per round: contributors, utility, ε spent and left per site (worst site's)."""
     protocol = outcome.protocol
-    delta, budget = protocol.privacy.target_delta, plans.epsilon_budget(protocol)
-    slugs = [member.institution for member in protocol.cohort]
-    losses = _claims(outcome, slugs)
+    delta, budgets = protocol.privacy.target_delta, _budgets(protocol)
+    slugs, losses = list(budgets), _claims(outcome)
     curves = {
         slug: dict(spending.burn_down(outcome.study.slug, slug, delta, losses[slug].by))
         for slug in slugs
@@ -100,7 +102,8 @@ def table(outcome: Outcome) -> str:
     rows = [heads]
     for point in outcome.study.checkpoints.filter(number__gt=0):
         figures = [curves[slug].get(point.number) for slug in slugs]
-        worst = max((figure.epsilon for figure in figures if figure), default=0.0)
+        spent = [figure.epsilon if figure else 0.0 for figure in figures]
+        left = (has - done for has, done in zip(budgets.values(), spent, strict=True))
         metrics = _metrics(point)
         rows.append(
             [
@@ -108,11 +111,11 @@ def table(outcome: Outcome) -> str:
                 f"{len(point.contributors)}/{len(slugs)}",
                 *(_shown(metrics.get(name)) for name in shown_metrics),
                 *(figure.shown() if figure else "–" for figure in figures),
-                shown.down(budget - worst),
+                shown.down(min(left)),
             ]
         )
     kept = any(found.is_odometer for found in losses.values())
-    notes = (*_withheld(outcome), _scope(protocol, budget, kept=kept), *_audited(outcome))
+    notes = (*_withheld(outcome), _scope(protocol, budgets, kept=kept), *_audited(outcome))
     return "\n".join((_aligned(rows), *notes))
 
 
@@ -141,21 +144,31 @@ def _withheld(outcome: Outcome) -> list[str]:
     return [f"{' and '.join(names.values())} withheld: {why}"]
 
 
-def _claims(outcome: Outcome, slugs: list[str]) -> dict[str, Claim]:
+def _claims(outcome: Outcome) -> dict[str, Claim]:
     """What may be claimed of the study at each institution."""
-    protocol, slug = outcome.protocol, outcome.study.slug
-    limit = Limit(plans.epsilon_budget(protocol), protocol.privacy.target_delta)
+    slug, delta = outcome.study.slug, outcome.protocol.privacy.target_delta
     books = claims.of(slug)
-    return {house: books.study(slug, house, limit) for house in slugs}
+    return {
+        house: books.study(slug, house, Limit(budget, delta))
+        for house, budget in _budgets(outcome.protocol).items()
+    }
 
 
-def _scope(protocol: Protocol, budget: float, *, kept: bool) -> str:
+def _budgets(protocol: Protocol) -> dict[str, float]:
+    """The ε at which the study ends at each institution; they differ by class of machine only."""
+    slugs = [member.institution for member in protocol.cohort]
+    return {slug: plans.epsilon_budget(protocol, slug) for slug in slugs}
+
+
+def _scope(protocol: Protocol, budgets: dict[str, float], *, kept: bool) -> str:
     plan = protocol.plan
     accountant = f"{plan.accountant} ({plan.version})" if plan else "no accountant"
     if kept:
         accountant = f"rdp, the study's filter, which allows that budget; so far {shown.ODOMETER}"
+    each = [f"{budget:g} ({slug})" for slug, budget in budgets.items()]
+    said = ", ".join(each) if len(set(budgets.values())) > 1 else f"{min(budgets.values()):g}"
     return (
-        f"ε per site, composed over all rounds, of {budget:g} at δ = "
+        f"ε per site, composed over all rounds, of {said} at δ = "
         f"{protocol.privacy.target_delta:g}; accountant {accountant}; unit: one "
         f"{protocol.data.unit}; scope: this study at that site; rounded up, what is left down."
     )

@@ -40,7 +40,7 @@ def stated_limits(entry: InstitutionEntry, protocol: Protocol) -> dict[str, Any]
     # A site holds its limit against the whole plan, of which the study's budget may cut the end.
     own = machines.own(protocol, entry.slug)
     planned = float(own.plan.epsilon) if own.plan else 0.0
-    budget = max(USUAL_EPSILON, plans.epsilon_budget(protocol), planned)
+    budget = max(USUAL_EPSILON, plans.epsilon_budget(protocol, entry.slug), planned)
     least_noise = min(own.plan.noise_multipliers) if own.plan else USUAL_NOISE
     wide = {
         "lifetime_epsilon": budget,

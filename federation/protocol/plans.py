@@ -152,10 +152,11 @@ def evaluation_events(protocol: Protocol) -> list[PrivacyEvent]:
     return [_evaluation(protocol) for number in numbers if protocol.evaluates(number)]
 
 
-def epsilon_budget(protocol: Protocol) -> float:
-    """The ε at which the study ends at a site: as declared, else the target, else the plan's.
+def epsilon_budget(protocol: Protocol, institution: str | None) -> float:
+    """The ε at which the study ends at one site: as declared, else the target, else its plan's.
 
-    One for all sites: where classes of machine have plans of their own, the costliest one's.
+    Its own plan's: what another site's class of machine costs raises nobody else's budget. None
+    stands for a site of no class.
 
     Raises NotSealed when only the plan could tell.
     """
@@ -163,11 +164,11 @@ def epsilon_budget(protocol: Protocol) -> float:
     declared = privacy.epsilon_budget or privacy.target_epsilon
     if declared is not None:
         return declared
-    costliest = protocol.costliest
-    if costliest is None:
+    plan = own(protocol, institution).plan
+    if plan is None:
         raise NotSealed("the ε of a study with a noise multiplier is known once it is submitted")
     # So much noise that ε is 0 at this δ is still a plan, and a budget has to be above 0.
-    return max(costliest, LEAST_BUDGET)
+    return max(float(plan.epsilon), LEAST_BUDGET)
 
 
 def even_noise(
@@ -179,7 +180,7 @@ def even_noise(
     Judged by the Rényi filter at the order fixed by the budget, as everything is that is chosen
     after looking at results. Raises CalibrationError where nothing is left.
     """
-    limit, delta = epsilon_budget(protocol), protocol.privacy.target_delta
+    limit, delta = epsilon_budget(protocol, None), protocol.privacy.target_delta
     order = best_order(limit, delta)
     first = protocol.rounds.count - rounds_left + 1
     coming = [n for n in range(first, protocol.rounds.count + 1) if protocol.evaluates(n)]

@@ -91,7 +91,7 @@ def _write(
     now: datetime,
 ) -> None:
     name, values = basis
-    budget, bounds = plans.epsilon_budget(protocol), protocol.privacy.adaptive
+    budget, bounds = plans.epsilon_budget(protocol, None), protocol.privacy.adaptive
     facts = {
         "rule": chosen.rule.name.lower(),
         "metric": name,

@@ -156,7 +156,8 @@ def _try(requests: list[Reservation]) -> None:
 def _reservation(protocol: Protocol, round_: Round, part: Participation, phase: str) -> Reservation:
     key: Key = key_of(round_.study, part, round_, phase)
     event = expected_event(protocol, round_, phase, part.institution.slug)
-    return Reservation(key, event, round_.study.protocol_digest, study_limit(protocol))
+    limit = study_limit(protocol, part.institution.slug)
+    return Reservation(key, event, round_.study.protocol_digest, limit)
 
 
 def _deadline(protocol: Protocol, now: datetime) -> datetime:

@@ -149,7 +149,7 @@ def _epsilon(limits: Limits, request: Request) -> None:
 def _epsilon_chosen(limits: Limits, request: Request) -> None:
     """Chosen after looking at results: only a Rényi filter holds, both the study's and our own."""
     asked = (*request.of_study, request.event)
-    study, budget = request.protocol.privacy, load(BUDGET)(request.protocol)
+    study, budget = request.protocol.privacy, load(BUDGET)(request.protocol, None)
     delta = min(study.target_delta, request.dataset.lifetime_delta)
     # One order for both, that of the sealed protocol: a limit that is changed may not move it.
     order = load(BEST_ORDER)(budget, study.target_delta)

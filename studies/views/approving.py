@@ -35,7 +35,7 @@ def approve(request: HttpRequest, slug: str, institution: str) -> HttpResponse:
         "study": part.study,
         "protocol": protocol,
         "machine": class_at(protocol, institution),
-        "stops_at": plans.epsilon_budget(whole) if protocol.training.classes else None,
+        "stops_at": plans.epsilon_budget(whole, institution) if protocol.training.classes else None,
         "leaving": leaving(protocol),
         "changes": changes_since_decision(part),
         "actions": [action.name for action in participation_actions(request.user, part)],

@@ -2,7 +2,7 @@
 
 import json
 
-from accounting.charts import Curve, burn_down, leading
+from accounting.charts import Curve, budget_name, burn_down, leading
 
 
 def traces(figure):
@@ -32,6 +32,13 @@ def test_the_plan_goes_on_from_where_most_was_spent():
 def test_a_plan_above_its_budget_stays_in_the_picture():
     figure = burn_down([Curve("A", ())], rounds=2, budget=1.0, ahead=[(2, 1.5)])
     assert figure["layout"]["yaxis"]["range"][1] > 1.5
+
+
+def test_the_lowest_of_several_budgets_is_called_so():
+    assert budget_name([1.0, 1.0]) == budget_name([]) == "budget"
+    name = budget_name([1.0, 3.0])
+    figure = burn_down([Curve("A", ((1, 0.2),))], rounds=2, budget=1.0, name=name)
+    assert "lowest budget ε = 1" in traces(figure)
 
 
 def test_equal_curves_share_a_line():

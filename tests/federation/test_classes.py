@@ -12,6 +12,7 @@ from accounting.services import checkpoints
 from accounting.services.hub_key import hub_key
 from accounting.services.verification import verify
 from accounting.verifier import cloister_verify
+from config.launch import outcome
 from federation.model_card import model_card
 from federation.models import Assignment
 from federation.protocol import messages, plans
@@ -168,8 +169,33 @@ def test_with_one_noise_for_all_classes_differ_in_what_they_spend(declared, star
     spent = {slug: loss.claim.claimed.epsilon for slug, loss in losses.items()}
     assert spent["budapest"] < spent["zurich"] < spent["cleveland"]
     assert spent["cleveland"] == pytest.approx(protocol.costliest, rel=1e-9)
-    assert {loss.budget for loss in losses.values()} == {protocol.costliest}
+    own_plans = {slug: float(own(protocol, slug).plan.epsilon) for slug in losses}
+    assert {slug: loss.budget for slug, loss in losses.items()} == own_plans
+    assert max(own_plans.values()) == protocol.costliest
     assert verify().ok
+
+
+def test_the_ledger_holds_each_site_to_its_own_epsilon(declared, start, tmp_path, capsys):
+    """Sealed and reserved under it, shown, and judged alike by the stand-alone verifier."""
+    noise = {"noise_multiplier": 6.0, "target_delta": 1e-3}
+    study = play(advance(start(training={"classes": CLASSES}, privacy=noise)), declared)
+    protocol = protocol_of(study)
+    limits = {"sealed": {}, "reserved": {}}
+    for row in Entry.objects.filter(study=study.slug, kind__in=limits):
+        body = json.loads(row.body)
+        limit = body["limit"]["epsilon"] if row.kind == "sealed" else body["checks"][0]["limit"]
+        limits[row.kind][row.institution] = float(limit)
+    own_plans = {site: float(own(protocol, site).plan.epsilon) for site in declared}
+    assert limits == {"sealed": own_plans, "reserved": own_plans}
+    told = build(study).document["parameters"]["institutions"]
+    assert len({part["budget"] for part in told}) == 3
+    agrees(study, tmp_path, capsys)
+    end = outcome.measure(study, 1.0)
+    summary, table = outcome.summary(end), outcome.table(end)
+    assert summary["epsilon_budgets"] == own_plans
+    assert summary["epsilon_budget"] == protocol.costliest
+    assert all(0 <= left < 1e-9 for left in summary["remaining"].values())
+    assert all(f"{budget:g} ({site})" in table for site, budget in own_plans.items())
 
 
 def test_nobody_elses_ledger_changes(running, declared, start):
@@ -200,7 +226,10 @@ def test_a_contribution_by_the_plan_of_others_is_not_used(running, declared):
 
 
 def test_report_and_verifier_agree(running, declared, tmp_path, capsys):
-    study = play(running, declared)
+    agrees(play(running, declared), tmp_path, capsys)
+
+
+def agrees(study, tmp_path, capsys):
     report, ledger = tmp_path / "report.json", tmp_path / "bundle.json"
     report.write_text(canonical_json(build(study).document))
     checkpoints.issue()

@@ -16,7 +16,7 @@ def test_a_budget_below_the_plan_is_left_to_the_study_to_enforce():
     study = parse(BUDGETED)
     sealed = plans.seal(study.protocol)
     planned = float(sealed.plan.epsilon)
-    assert plans.epsilon_budget(sealed) == 2.0 < 10.0 < planned
+    assert plans.epsilon_budget(sealed, None) == 2.0 < 10.0 < planned
     silent = stated_limits(study.institutions[1], sealed)
     assert silent["max_epsilon_per_study"] == silent["lifetime_epsilon"] == planned
     stated = stated_limits(study.institutions[0], sealed)

@@ -3,6 +3,7 @@
 import pytest
 from django.urls import reverse
 
+from accounting.selectors import shown
 from federation.models import Assignment
 from federation.protocol.machines import own
 from studies.forms.protocol import beyond
@@ -44,6 +45,25 @@ def test_a_site_of_no_class_reads_that_it_has_none(by_class, cast, browse):
     told = html(browse(cast.carla), "study-approve", by_class.slug, "cleveland")
     assert "every machine, as for sites of no class" in told
     assert "yours and its price do not depend on theirs" in told
+
+
+def test_the_study_stops_at_each_site_by_its_own_plan(cast, hospitals, browse):
+    """Cleveland, of no class, reads the same whether or not Budapest's machine is large."""
+    hospitals.budapest.offer["machine"] = "large"
+    hospitals.budapest.save()
+    privacy = {"target_epsilon": None, "noise_multiplier": 20.0}
+    classes = {"large": {"sample_rate": 1.0}}
+    protocol = small_protocol(training={"classes": classes}, privacy=privacy)
+    study = studies.submit(studies.create(protocol=protocol, by=cast.ada), by=cast.ada)
+    plan = protocol_of(study).plan
+    assert float(plan.epsilon) < float(plan.classes["large"].epsilon)
+    for person, house, own_plan in (
+        (cast.carla, "cleveland", plan),
+        (cast.bela, "budapest", plan.classes["large"]),
+    ):
+        told = html(browse(person), "study-approve", study.slug, house)
+        stops = f"stops at your site when it has spent ε = {shown.up(float(own_plan.epsilon))}"
+        assert stops in told
 
 
 def test_without_classes_nothing_is_said_of_them(submitted, cast, browse):

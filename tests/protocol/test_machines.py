@@ -106,7 +106,7 @@ def test_with_a_noise_multiplier_classes_differ_in_epsilon() -> None:
     costs = {name: float(own(sealed, name).plan.epsilon) for name in ("north", "south", "east")}
     assert costs["north"] < costs["east"]
     assert len({own(sealed, name).plan.noise_multipliers[0] for name in costs}) == 1
-    assert plans.epsilon_budget(sealed) == max(costs.values())
+    assert {name: plans.epsilon_budget(sealed, name) for name in costs} == costs
 
 
 def test_a_class_that_nobody_is_of_is_not_sealed_and_raises_no_budget() -> None:
@@ -114,7 +114,22 @@ def test_a_class_that_nobody_is_of_is_not_sealed_and_raises_no_budget() -> None:
     made["privacy"] |= {"target_epsilon": None, "noise_multiplier": 4.0}
     sealed = plans.seal(Protocol.model_validate(made))
     assert set(sealed.plan.classes) == {"small"}
-    assert plans.epsilon_budget(sealed) == float(sealed.plan.epsilon)
+    assert plans.epsilon_budget(sealed, "east") == float(sealed.plan.epsilon)
+
+
+def test_nobody_elses_class_changes_where_the_study_ends_at_a_site() -> None:
+    made = document(small=SMALL, large=LARGE)
+    made["privacy"] |= {"target_epsilon": None, "noise_multiplier": 4.0}
+    plain = document()
+    plain["privacy"] |= {"target_epsilon": None, "noise_multiplier": 4.0}
+    with_others = plans.seal(Protocol.model_validate(made))
+    without = plans.seal(Protocol.model_validate(plain))
+    assert plans.epsilon_budget(with_others, "east") == plans.epsilon_budget(without, "east")
+    own_site = own(with_others, "north")
+    assert plans.epsilon_budget(own_site, "north") == plans.epsilon_budget(with_others, "north")
+    declared = with_others.privacy.model_copy(update={"epsilon_budget": 9.0})
+    capped = with_others.model_copy(update={"privacy": declared})
+    assert {plans.epsilon_budget(capped, name) for name in ("north", "south", "east")} == {9.0}
 
 
 def test_what_a_study_costs_most_is_what_its_own_sites_cost() -> None:

@@ -75,19 +75,19 @@ def test_a_noise_multiplier_follows_its_schedule() -> None:
 def test_the_budget_is_as_declared_else_the_target_else_the_plans() -> None:
     open_end = _protocol(privacy={"target_epsilon": None, "noise_multiplier": 20.0})
     with pytest.raises(NotSealed, match="once it is submitted"):
-        plans.epsilon_budget(open_end)
+        plans.epsilon_budget(open_end, None)
     sealed = plans.seal(open_end)
     assert sealed.plan is not None
-    assert plans.epsilon_budget(sealed) == float(sealed.plan.epsilon)
-    assert plans.epsilon_budget(SEALED) == 1.0
-    assert plans.epsilon_budget(_protocol(privacy={"epsilon_budget": 1.5})) == 1.5
+    assert plans.epsilon_budget(sealed, None) == float(sealed.plan.epsilon)
+    assert plans.epsilon_budget(SEALED, None) == 1.0
+    assert plans.epsilon_budget(_protocol(privacy={"epsilon_budget": 1.5}), None) == 1.5
 
 
 def test_a_plan_so_noisy_that_it_costs_nothing_still_has_a_budget() -> None:
     silent = {"target_epsilon": None, "noise_multiplier": 1000.0, "target_delta": 1e-3}
     sealed = plans.seal(_protocol(privacy=silent, evaluation={"every": 0}))
     assert sealed.plan is not None
-    assert float(sealed.plan.epsilon) < plans.epsilon_budget(sealed) == plans.LEAST_BUDGET
+    assert float(sealed.plan.epsilon) < plans.epsilon_budget(sealed, None) == plans.LEAST_BUDGET
 
 
 def test_sealing_is_repeatable_and_changes_nothing_but_the_plan() -> None:

@@ -21,6 +21,8 @@ def burn_down(
     budget: float | None,
     last: int,
     over: str = "round",
+    *,
+    label: str = "budget",
     width: float = style.WIDTH,
 ) -> Drawing:
     """ε composed after each round (or event), one line per part; the budget is dashed."""
@@ -30,7 +32,7 @@ def burn_down(
     drawing.add(String(4, drawing.height - 10, "ε", fontName=style.BOLD, fontSize=9))
     drawing.add(String(width - 44, plot.y - 26, over, fontName=style.FONT, fontSize=8))
     if budget is not None:
-        _budget_line(drawing, plot, budget)
+        _budget_line(drawing, plot, budget, label)
     _legend(drawing, list(series))
     return drawing
 
@@ -84,12 +86,12 @@ def _axis(axis: Any, highest: float, step: float | None, form: str) -> None:
     axis.strokeColor = style.QUIET
 
 
-def _budget_line(drawing: Drawing, plot: LinePlot, budget: float) -> None:
+def _budget_line(drawing: Drawing, plot: LinePlot, budget: float, label: str) -> None:
     y = plot.y + plot.height * budget / plot.yValueAxis.valueMax
     drawing.add(
         Line(plot.x, y, plot.x + plot.width, y, strokeColor=style.BAD, strokeDashArray=(4, 3))
     )
-    words = f"budget ε = {budget:g}"
+    words = f"{label} ε = {budget:g}"
     drawing.add(
         String(plot.x + 4, y + 3, words, fontName=style.FONT, fontSize=7.5, fillColor=style.BAD)
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 from reportlab.platypus import Flowable, KeepTogether, Spacer
 
-from accounting.charts import together
+from accounting.charts import budget_name, together
 from accounting.reports import wording
 from accounting.reports.pdf import style
 from accounting.reports.pdf.blocks import facts, table, text
@@ -129,7 +129,9 @@ def _curve(document: Document) -> Iterator[Flowable]:
     budgets = [float(part["budget"]) for part in parts if part["budget"][:1].isdigit()]
     last = int(max(x for points in series.values() for x, _ in points))
     over = parts[0]["curve"]["over"]
-    chart = burn_down(_merged(series), min(budgets, default=None), last, over)
+    chart = burn_down(
+        _merged(series), min(budgets, default=None), last, over, label=budget_name(budgets)
+    )
     caption = (
         "ε composed after each round, per institution, by the accountant of the table above."
         if over == "round"
