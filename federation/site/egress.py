@@ -9,8 +9,9 @@ send. Texts of exceptions never pass.
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -91,7 +92,10 @@ class Gate:
         self._quiet_until = 0.0
 
     def offer(self, config: SiteConfig) -> None:
-        """Say what is lent. All errors are those of `Client.request`."""
+        """Say what is lent, and the machine's class. All errors are those of `Client.request`.
+
+        A hub that is older than classes refuses the key: it gets the offer without it.
+        """
         lent = [
             {
                 "name": dataset.name,
@@ -108,7 +112,14 @@ class Gate:
             offered_at=timestamp(self._clock()),
             machine=config.machine.kind or "",
         )
-        self._sending.offer(sign(offer, self._key))
+        try:
+            self._sending.offer(sign(offer, self._key))
+        except RequestRejected as error:
+            if error.status != HTTPStatus.BAD_REQUEST or not offer.machine:
+                raise
+            self._sending.offer(sign(replace(offer, machine=""), self._key))
+            advice = "ask the hub to update; until then it counts this machine in no class"
+            log.warning("hub_takes_no_machine_class", why=str(error), advice=advice)
 
     def state(self, told: int | None, witness: Witness, *, most: int) -> int:
         """Tell the journal after entry `told`, at most `most` entries; where the hub's copy ends.

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from accounting.dp.events import PrivacyEvent
 from federation.learning.alone import trained_alone
@@ -13,12 +14,14 @@ from federation.learning.training import Session
 from federation.protocol import plans
 from federation.protocol.contract import encode, read_csv
 from federation.protocol.document import Protocol
-from federation.protocol.messages import Contribution, Reason
+from federation.protocol.messages import Contribution, Offer, Reason, open_envelope
 from federation.protocol.tensors import unpack
 from federation.site.assembly import Site
 from federation.site.check import check
 from federation.site.config import ConfigError, Machine, SiteConfig, read_config
 from federation.site.folder import Folder
+from federation.site.transport.client import RequestRejected
+from tests.site import hub as module
 from tests.site.conftest import CONFIG, model, study
 from tests.site.hub import Hub
 from tests.site.playing import kinds, play_one, refused
@@ -81,6 +84,50 @@ def test_the_offer_says_the_class_and_not_the_memory(small: Site, hub: Hub) -> N
     (offer,) = hub.offers
     assert offer.machine == "small"
     assert b"chunk" not in hub.traffic()
+
+
+def offers_to_an_older_hub(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, said: str = "unexpected key 'machine'"
+) -> list[dict[str, Any]]:
+    """What comes; like a hub of before, it refuses what names a machine."""
+    came: list[dict[str, Any]] = []
+
+    def put(self: object, parts: list[str], query: str, body: bytes) -> tuple[int, bytes]:
+        offer = open_envelope(body, hub.site_key, Offer).to_json()
+        came.append(offer)
+        return (400, json.dumps({"error": said}).encode()) if "machine" in offer else (204, b"")
+
+    monkeypatch.setattr(module._Handler, "_put_offer", put)
+    return came
+
+
+def test_an_older_hub_gets_the_offer_without_the_class(
+    small: Site, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came = offers_to_an_older_hub(hub, monkeypatch)
+    with capture_logs() as logs:
+        small.parts.gate.offer(small.parts.config)
+    assert [offer.pop("machine", None) for offer in came] == ["small", None]
+    assert came[0] == came[1]
+    (line,) = [entry for entry in logs if entry["event"] == "hub_takes_no_machine_class"]
+    assert "unexpected key 'machine'" in line["why"]
+
+
+@pytest.mark.parametrize(("status", "tries"), [(400, 2), (404, 1), (413, 1)])
+def test_another_refusal_of_the_offer_stays_one(
+    small: Site, hub: Hub, status: int, tries: int
+) -> None:
+    hub.fail_with["PUT offer"] = status
+    with pytest.raises(RequestRejected):
+        small.parts.gate.offer(small.parts.config)
+    assert len([seen for seen in hub.seen if "offer" in seen.path]) == tries
+
+
+def test_an_offer_without_a_class_is_not_sent_twice(site: Site, hub: Hub) -> None:
+    hub.fail_with["PUT offer"] = 400
+    with pytest.raises(RequestRejected):
+        site.parts.gate.offer(site.parts.config)
+    assert len([seen for seen in hub.seen if "offer" in seen.path]) == 1
 
 
 # A round.
