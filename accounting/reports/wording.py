@@ -8,10 +8,12 @@ UNPROTECTED = (
     "the cohort size that each institution declared in public (never its exact count)",
     "that an institution takes part, and when its site answers",
     "progress: step k of K of a round, where K is set by the protocol; told once a second, at "
-    "moments that do not depend on the steps, so how many steps a second, and no step's length",
+    "moments that do not depend on the steps: so how many steps a second, the length of each step "
+    "that lasts longer than a second, to about a second, and so how long reading the rows took",
     "whether the data fits the declared contract (column and kind of fault, never a value)",
     "a refusal, with a reason from a closed list, and whether the data had been opened",
-    "what the site lends: names, lifetime budgets and caps of its datasets",
+    "what the site lends: names, lifetime budgets and caps of its datasets; and the class of its "
+    "machine, where it declares one",
     "of an empirical audit: a commitment before round 1, and after the last round the coins and "
     "the salt that it commits to; they are about synthetic canaries, never about rows",
     "the site's own journal, signed: which assignment it charged and released, with its privacy "

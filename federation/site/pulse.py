@@ -1,9 +1,11 @@
 """What a computation tells while it runs, step k of K at a fixed pace, and when it is to end.
 
-When a step ended stays at the site: its length depends on how many rows its batch drew, and
-timings are numbers too (SECURITY, ACCOUNTING section 5). So a thread of its own tells the newest
-step at moments fixed when the work began, whatever the steps do in between. The same moments tell
-whether the hub has closed the assignment, also within a long step or a long read.
+How long a step takes depends on how many rows its batch drew, and timings are numbers too
+(SECURITY, ACCOUNTING section 5). So a thread of its own tells the newest step at moments fixed when
+the work began, whatever the steps do in between: of steps shorter than a beat it tells how many
+there were. It does not hide the length of a longer one, which the beats show to about a beat, nor
+how long the reading before the first step took; the report lists both as unprotected. The same
+moments tell whether the hub has closed the assignment, also within a long step or a long read.
 """
 
 import threading

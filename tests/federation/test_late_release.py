@@ -95,3 +95,7 @@ def test_what_is_unprotected_is_named(study):
     told = " ".join(build(study).document["releases"]["unprotected"])
     for word in ("coins", "salt", "journal", "whole seconds", "step k of K", "refusal", "lends"):
         assert word in told
+    assert "the class of its machine, where it declares one" in told
+    assert "no step's length" not in told
+    assert "the length of each step that lasts longer than a second, to about a second" in told
+    assert "how long reading the rows took" in told

@@ -68,7 +68,13 @@ def test_the_study_stops_at_each_site_by_its_own_plan(cast, hospitals, browse):
 
 def test_without_classes_nothing_is_said_of_them(submitted, cast, browse):
     told = html(browse(cast.carla), "study-approve", submitted.slug, "cleveland")
-    assert "machine" not in told
+    assert "Planned for" not in told
+    assert "classes of other sites" not in told
+
+
+def test_an_admin_reads_that_the_offer_tells_the_class(submitted, cast, browse):
+    told = html(browse(cast.carla), "study-approve", submitted.slug, "cleveland")
+    assert "caps of its datasets, and the class of its machine, where it declares one" in told
 
 
 def test_what_a_site_says_meanwhile_is_not_approved(by_class, cast, browse, hospitals):

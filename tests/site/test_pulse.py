@@ -81,6 +81,20 @@ def test_the_moments_do_not_depend_on_the_steps(monkeypatch: pytest.MonkeyPatch)
     assert late[len(late) // 2] < 0.07  # the median: the machine may be busy
 
 
+def test_a_step_longer_than_a_beat_can_be_timed_to_about_a_beat() -> None:
+    """What the report says of the beats, and no more precisely than it says."""
+    heard: dict[int, float] = {}
+    start = time.monotonic()
+    with Pulse(
+        lambda step: bool(heard.setdefault(step, time.monotonic() - start) < 0), lambda: False
+    ) as pulse:
+        for step, length in enumerate((0.3, 0.6), 1):
+            time.sleep(length)
+            pulse.step_done(step)
+        time.sleep(0.1)
+    assert heard[2] - heard[1] == pytest.approx(0.6, abs=0.15)
+
+
 def test_a_hub_that_answers_slowly_costs_no_step_and_keeps_the_moments() -> None:
     beats: list[float] = []
 
