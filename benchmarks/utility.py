@@ -54,7 +54,7 @@ def main() -> None:
             continue
         print(f"{name}: {_sizes(sites)}", flush=True)
         for case in [*rules(chosen, sites), *cases(chosen, sites, options)]:
-            record.append({"set": name, **case})
+            record.append({"set": name, **_finite(case)})
             rows.append(_row(chosen.title, case))
     show(HEADS, rows, {"benchmark": "utility", "cases": record})
 
@@ -190,6 +190,15 @@ def _row(title: str, case: dict[str, Any]) -> list[str]:
         case["way"],
         *(spread([one[key] for one in runs]) for key in ("accuracy", "balanced", "auc")),
     ]
+
+
+def _finite(found: Any) -> Any:
+    """The same with "inf" as a text: JSON has no infinity."""
+    if isinstance(found, dict):
+        return {key: _finite(value) for key, value in found.items()}
+    if isinstance(found, list):
+        return [_finite(value) for value in found]
+    return "inf" if found == math.inf else found
 
 
 def _epsilon(value: float, form: str) -> str:
