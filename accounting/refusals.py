@@ -23,6 +23,27 @@ class NotLent(LedgerRefusal):
         )
 
 
+class NoBound(LedgerRefusal):
+    """A charge of the dataset stands that the ledger cannot count, so its ε has no bound."""
+
+    def __init__(self, institution: str, lineage: str, why: str):
+        self.institution, self.lineage = institution, lineage
+        super().__init__(
+            f"the loss of dataset {lineage} at {institution} has no bound, so nothing more is "
+            f"spent of it in any study: {why}; lend other people's data under another lineage"
+        )
+
+    @property
+    def public(self) -> str:
+        """Without what another study charged."""
+        return (
+            f"the loss of dataset {self.lineage} at {self.institution} has no bound, as its site's "
+            "signed journal charged what the ledger cannot count, so nothing more is spent of it "
+            "in any study; its own people and their officers read why under Journals; leave the "
+            "institution out, or ask it for data of other people under another lineage"
+        )
+
+
 class MixedUnits(LedgerRefusal):
     """A dataset is charged for one privacy unit; another cannot be composed with it."""
 

@@ -5,16 +5,14 @@ may have charged a round twice. No budget is asked: it happened, and it counts f
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
 from django.db import transaction
 
-from accounting.contradictions import Place, Side, parsed, uncounted, unlisted
+from accounting.contradictions import Place, Side, uncounted, unlisted
 from accounting.dp.accountants import epsilon
-from accounting.dp.events import PrivacyEvent
 from accounting.models import (
     DatasetBudget,
     Entry,
@@ -23,69 +21,44 @@ from accounting.models import (
     SiteEntry,
     SiteStatement,
 )
-from accounting.selectors import commitments, histories, judging, spending
-from accounting.selectors import reconciliation as books
+from accounting.selectors import commitments, histories, judging, spending, unbooked
+from accounting.selectors import sides as books
+from accounting.selectors.unbooked import Owed, Row
 from accounting.services import gate
 from accounting.services.rows import Draft, append, lock
 from studies.models import Event, Institution, Study
 from studies.services import events
-
-MOST_STEPS = 2**31 - 1
-LONGEST_LINEAGE = 100
-DELTA = 1e-5  # of the figure beside what belongs to no study and no budget that the hub knows
-Row = Mapping[str, Any]  # of a site's journal
 
 
 class Unbookable(ValueError):
     """What a journal says was charged can be composed with nothing; its study stays held."""
 
 
-@dataclass(frozen=True)
-class _Claim:
-    """One row of a site's journal that is to be booked, and the charge that it is about."""
-
-    house: Institution
-    place: Place
-    row: Row
-    charge: Row
-
-    @property
-    def spends(self) -> bool:
-        """Whether it is the charge itself, and not what left under it."""
-        return self.row is self.charge
-
-    @property
-    def key(self) -> str:
-        """Of its row in the ledger: each row of a journal is booked once."""
-        study, number, attempt, phase = self.place
-        where = f"{study}/{self.house.slug}/{number}.{attempt}/{phase}"
-        return f"{where}/{EntryKind.BOOKED}/{self.row['digest']}"
-
-
 @transaction.atomic
 def book(house: Institution, places: Iterable[Place], *, now: datetime) -> list[Entry]:
     """Append what the house's told journals prove at `places` and the ledger does not have.
 
-    Called again it appends nothing. What cannot be booked is left out: see `check`.
+    Called again it appends nothing. What cannot be booked is left out: see `check`; its dataset is
+    lent no more (selectors/unbooked).
     """
     head = lock()
     written = [
         (claim, _append(head, claim, now))
         for place, sides in books.both_sides(house.slug, set(places)).items()
-        for claim in _claims(house, place, *sides)
-        if not _obstacle(claim)
+        for claim in unbooked.owed(house.slug, place, *sides)
+        if not unbooked.obstacle(claim)
     ]
     for claim, entry in written:
         if claim.spends:
-            _tell(claim, entry)
+            _tell(house, claim, entry)
     return [entry for _, entry in written]
 
 
 def check(house: Institution, place: Place) -> None:
     """Return where everything at `place` is booked or can be. Raises Unbookable."""
     for sides in books.both_sides(house.slug, {place}).values():
-        for claim in _claims(house, place, *sides):
-            if obstacle := _obstacle(claim):
+        for claim in unbooked.owed(house.slug, place, *sides):
+            if obstacle := unbooked.obstacle(claim):
                 raise Unbookable(obstacle)
 
 
@@ -94,46 +67,15 @@ def owing(sides: Mapping[Place, tuple[Side, Side]]) -> set[Place]:
     return {place for place, pair in sides.items() if uncounted(*pair) or unlisted(*pair)}
 
 
-def _claims(house: Institution, place: Place, hub: Side, site: Side) -> list[_Claim]:
-    """Charges first: what left under one is listed once the charge is."""
-    charges = uncounted(hub, site)
-    hub.booked |= {row["digest"] for row in charges}
-    by_assignment = {row["assignment"]: row for row in site.charges.values()}
-    left = [(row, by_assignment.get(row["assignment"])) for row in unlisted(hub, site)]
-    found = [_Claim(house, place, row, row) for row in charges]
-    return found + [_Claim(house, place, row, charge) for row, charge in left if charge]
-
-
-def _obstacle(claim: _Claim) -> str:
-    """Why it cannot be booked, and what to do; empty where it can."""
-    event, lineage = _event(claim.charge), claim.charge["lineage"]
-    if event.steps > MOST_STEPS or not 0 < len(lineage) <= LONGEST_LINEAGE:
-        return "the journal charges what no ledger holds; tell the operator, with the statement"
-    where = (claim.house.slug, lineage)
-    spent = histories.load([claim.house.slug])
-    bound = spent.units.get(where, event.unit) if spent.touched(*where) else event.unit
-    if bound != event.unit:
-        return (
-            f"the journal charges {lineage} per {event.unit}, where the ledger charges it per "
-            f"{bound}; one is never composed with the other. End the study"
-        )
-    try:
-        spent.add(claim.place[0], *where, event)
-        epsilon(spent.study(claim.place[0], claim.house.slug), _delta(claim))
-    except ValueError as error:  # Unbounded is one
-        return f"what the journal charges has no ε: {error}. End the study"
-    return ""
-
-
-def _append(head: LedgerHead, claim: _Claim, now: datetime) -> Entry:
+def _append(head: LedgerHead, claim: Owed, now: datetime) -> Entry:
     lineage, facts = claim.charge["lineage"], _facts(claim)
     study, *where = claim.place
-    draft = Draft(EntryKind.BOOKED, claim.key, study, claim.house.slug, lineage, *where, facts)
+    draft = Draft(EntryKind.BOOKED, claim.key, study, claim.institution, lineage, *where, facts)
     return append(head, [draft], now)[0]
 
 
-def _facts(claim: _Claim) -> dict[str, Any]:
-    event, study, house = _event(claim.charge), claim.place[0], claim.house.slug
+def _facts(claim: Owed) -> dict[str, Any]:
+    event, study, house = claim.event, claim.place[0], claim.institution
     spent = histories.load([house], study)
     if claim.spends:
         spent.add(study, house, claim.charge["lineage"], event)
@@ -142,7 +84,7 @@ def _facts(claim: _Claim) -> dict[str, Any]:
         "reason": "the site's signed journal says so, and the hub had no row of it",
         "journal": {"sequence": claim.row["sequence"], "digest": claim.row["digest"]},
         "evidence": _evidence(house, claim.row),
-        "figure": gate.figure_json(epsilon(spent.study(study, house), _delta(claim))),
+        "figure": gate.figure_json(epsilon(spent.study(study, house), unbooked.delta_of(claim))),
     }
     if not claim.spends:
         return facts | {"tensors_digest": claim.row["tensors_digest"], "unit": event.unit}
@@ -151,10 +93,6 @@ def _facts(claim: _Claim) -> dict[str, Any]:
     whole = spent.merged_study(study, house).key()
     sealed = judging.within(whole, plan.steps if plan else judging.NO_PLAN)
     return facts | {"event": event.to_json(), "sealed": sealed, "checks": []}
-
-
-def _event(charge: Row) -> PrivacyEvent:
-    return PrivacyEvent.from_json(parsed(charge["event"]))
 
 
 def _evidence(house: str, row: Row) -> str:
@@ -166,35 +104,19 @@ def _evidence(house: str, row: Row) -> str:
     return sha256(statements.order_by("id")[0].envelope.encode()).hexdigest()
 
 
-def _delta(claim: _Claim) -> float:
-    """The δ of the study's own limit, or of the dataset's budget."""
-    rows = Entry.objects.filter(
-        kind=EntryKind.SEALED, study=claim.place[0], institution=claim.house.slug
-    )
-    if sealed := rows.order_by("sequence").last():
-        return float(parsed(sealed.body)["limit"]["delta"])
-    budget = _budget(claim)
-    return float(budget.delta) if budget else DELTA
-
-
-def _budget(claim: _Claim) -> DatasetBudget | None:
-    rows = DatasetBudget.objects.filter(institution=claim.house.slug)
-    return rows.filter(lineage=claim.charge["lineage"]).first()
-
-
-def _tell(claim: _Claim, entry: Entry) -> None:
+def _tell(house: Institution, claim: Owed, entry: Entry) -> None:
     """That it was booked; and where a lifetime budget is passed by it, that it is exhausted."""
     events.record(
         "charge_booked",
         study=Study.objects.filter(slug=entry.study).first(),
-        institution=claim.house,
+        institution=house,
         round=entry.round,
         attempt=entry.attempt,
         phase=entry.phase,
         entry=entry.sequence,
     )
-    if budget := _budget(claim):
-        _tell_exhausted(claim.house, budget)
+    if budget := unbooked.budget_of(claim):
+        _tell_exhausted(house, budget)
 
 
 def _tell_exhausted(house: Institution, budget: DatasetBudget) -> None:

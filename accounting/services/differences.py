@@ -11,6 +11,7 @@ from accounting.canonical import sha256
 from accounting.contradictions import Place, contradiction, core
 from accounting.models import DifferenceNote, Differs, LedgerCheckpoint, LedgerHead, SiteDifference
 from accounting.selectors import reconciliation
+from accounting.selectors import sides as books
 from accounting.selectors.reconciliation import Copy
 from accounting.services import booking
 from accounting.services.statements import Told
@@ -32,7 +33,7 @@ def compare(
 
     What the site's journal proves and the ledger lacks is booked at once, explained or not.
     """
-    found, sides = [], reconciliation.both_sides(house.slug, places)
+    found, sides = [], books.both_sides(house.slug, places)
     if owing := booking.owing(sides):
         booking.book(house, owing, now=now)
     for place, (hub, site) in sides.items():

@@ -21,8 +21,8 @@ from accounting.dp.figures import Figure
 from accounting.dp.filters import whole_budget
 from accounting.keys import Key, Limit, Reservation
 from accounting.models import DatasetBudget
-from accounting.refusals import BudgetExceeded, MixedUnits, NotLent, PlanExceeds
-from accounting.selectors import commitments, histories, judging
+from accounting.refusals import BudgetExceeded, MixedUnits, NoBound, NotLent, PlanExceeds
+from accounting.selectors import commitments, histories, judging, unbooked
 from accounting.selectors.commitments import Commitments
 from accounting.selectors.plain import select
 
@@ -50,6 +50,7 @@ class Gate:
     budgets: Mapping[tuple[str, str], tuple[Limit, float]]
     plans: Mapping[tuple[str, str, str], histories.Steps]  # of the studies that ask
     units: dict[tuple[str, str], str]  # of each dataset that something is spent of
+    unbounded: Mapping[tuple[str, str], str]  # why a dataset's loss has no bound
 
     @cached_property
     def standing(self) -> Commitments:
@@ -63,9 +64,11 @@ class Gate:
             BudgetExceeded: a budget would be passed.
             NotLent: the dataset has no budget.
             MixedUnits: what was spent of the dataset protects another privacy unit.
+            NoBound: the site's journal charged the dataset what cannot be counted.
         """
         key, event = request.key, request.event
         lifetime, order = self._lifetime(key)
+        _keep_bounded(key, self.unbounded)
         self._keep_unit(key, event)
         self.spent.add(key.study, key.institution, key.lineage, event)
         whole = self.spent.merged_study(key.study, key.institution)
@@ -117,7 +120,8 @@ def read(requests: Collection[Reservation]) -> Gate:
     own = commitments.standing(institutions, {r.key.study for r in requests})
     plans = {name: plan.steps for name, plan in own.plans.items()}
     spent = histories.load(institutions)
-    return Gate(institutions, spent, budgets, plans, dict(spent.units))
+    unbounded = unbooked.unbounded(institutions)
+    return Gate(institutions, spent, budgets, plans, dict(spent.units), unbounded)
 
 
 def commit(claim: judging.Claim) -> tuple[str, dict[str, str]]:
@@ -127,10 +131,12 @@ def commit(claim: judging.Claim) -> tuple[str, dict[str, str]]:
         PlanExceeds: the lifetime budget does not hold it beside what is spent and committed.
         NotLent: the dataset has no budget.
         MixedUnits: what is spent of the dataset or committed on it protects another unit.
+        NoBound: the site's journal charged the dataset what cannot be counted.
     """
     row = DatasetBudget.objects.filter(institution=claim.institution, lineage=claim.lineage).first()
     if row is None:
         raise NotLent(claim.institution, claim.lineage)
+    _keep_bounded(claim, unbooked.unbounded([claim.institution]))
     spent, standing = histories.load([claim.institution]), commitments.standing([claim.institution])
     if other := judging.other_unit(claim, spent, standing):
         raise MixedUnits(claim.institution, claim.lineage, other, claim.unit)
@@ -141,6 +147,12 @@ def commit(claim: judging.Claim) -> tuple[str, dict[str, str]]:
             "dataset", claim.institution, claim.lineage, verdict.figure, limit, claim.unit
         )
     return row.filter_order, check_json("dataset", limit, verdict.figure)
+
+
+def _keep_bounded(of: Key | judging.Claim, unbounded: Mapping[tuple[str, str], str]) -> None:
+    """What has no ε costs infinity: beside it no budget holds anything. Raises NoBound."""
+    if why := unbounded.get((of.institution, of.lineage)):
+        raise NoBound(of.institution, of.lineage, why)
 
 
 def figure_json(figure: Figure) -> dict[str, str]:

@@ -22,6 +22,7 @@ from accounting.refusals import (
     Conflict,
     LedgerRefusal,
     MixedUnits,
+    NoBound,
     NotLent,
     PlanExceeds,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "Limit",
     "MixedUnits",
     "Move",
+    "NoBound",
     "NotLent",
     "PlanExceeds",
     "Reservation",
@@ -77,7 +79,7 @@ def seal(
 
     Raises:
         PlanExceeds: the lifetime budget does not hold it beside what is spent and committed.
-        NotLent: a dataset without a lifetime budget.
+        NotLent, NoBound: a dataset without a lifetime budget, or with a loss without a bound.
         MixedUnits: a dataset that is charged for another privacy unit, or committed to one.
         Conflict: another plan was sealed under the same protocol digest.
         ValueError: an event that no accountant can price.
@@ -115,6 +117,7 @@ def reserve_all(requests: Sequence[Reservation], *, now: datetime | None = None)
         BudgetExceeded: an event does not fit its study's or its dataset's budget.
         NotLent: a dataset without a lifetime budget.
         MixedUnits: a dataset that was charged for another privacy unit before.
+        NoBound: a dataset that its site charged what cannot be counted.
         Conflict: a key that is already reserved for something else.
     """
     head = lock()

@@ -1,0 +1,56 @@
+"""A charge without an ε costs infinity: nothing more is spent of its dataset, in any study."""
+
+import pytest
+
+from accounting.keys import Key, Limit, Reservation
+from accounting.refusals import NoBound
+from accounting.services import ledger, reconciliation
+from studies.models import Institution
+from tests.federation.conftest import kinds
+
+pytestmark = pytest.mark.django_db
+CHANGES = ({"noise_multiplier": "0.001"}, {"unit": "patient"})
+LIMIT = Limit(20.0, 1e-3)
+
+
+@pytest.fixture(params=CHANGES, ids=str)
+def task(request, study, zurich):
+    """Zurich charged what cannot be booked."""
+    task = zurich.take()
+    zurich.charge(task, event=request.param)
+    zurich.tell()
+    assert kinds(study, "zurich") == ["reserved", "charged"]
+    return task
+
+
+def reserve(task, lineage: str = "heart-1988", institution: str = "zurich"):
+    key = Key("another", institution, lineage, 1, 1, "train")
+    event = ledger.PrivacyEvent.from_json(task.parameters["event"])
+    return ledger.reserve_all([Reservation(key, event, "f" * 64, LIMIT)])
+
+
+def test_no_study_spends_of_the_dataset(task):
+    with pytest.raises(NoBound, match=r"heart-1988 at zurich has no bound.*another lineage") as no:
+        reserve(task)
+    assert "charges" not in no.value.public  # what another study did is its own people's to read
+    reconciliation.sweep()
+    with pytest.raises(NoBound):
+        reserve(task)
+
+
+def test_no_study_commits_to_it(task):
+    with pytest.raises(NoBound):
+        ledger.seal(
+            study="another",
+            institution="zurich",
+            lineage="heart-1988",
+            plan_events=[task.parameters["event"]],
+            protocol_digest="f" * 64,
+            unit="row",
+            study_limit=LIMIT,
+        )
+
+
+def test_other_datasets_go_on(task):
+    slug = Institution.objects.exclude(slug="zurich").order_by("slug").first().slug
+    assert reserve(task, institution=slug)
