@@ -36,8 +36,9 @@ def parted(tensors: Tensors) -> tuple[Tensors, Tensors]:
 def moved(control: Tensors, updates: Mapping[str, Tensors], shares: Mapping[str, float]) -> Tensors:
     """The sites' control after a round: Σ shareᵢ · ownᵢ, of which those that took part are new.
 
-    `shares` are those of the sites in `updates`, of a whole cohort's 1; sites are added in the
-    order of their names, so the bytes repeat.
+    `shares` are those of the sites in `updates`, of 1 for all that were asked; they stay as they
+    are until the control begins anew. Sites are added in the order of their names, so the bytes
+    repeat.
     """
     kept = 1.0 - sum(shares[site] for site in sorted(updates))
     found = {}

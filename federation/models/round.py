@@ -24,6 +24,8 @@ class Round(models.Model):
     quorum = models.PositiveIntegerField(default=1)  # contributions needed; a person may lower it
     protocol_digest = models.CharField(max_length=64)
     noise_multiplier = models.FloatField(null=True)  # as chosen for it; None: as sealed
+    # What its training starts from where that is not the last model's digest: see selectors/used.
+    anew_digest = models.CharField(max_length=64, blank=True)
     opened_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)
 

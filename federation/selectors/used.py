@@ -1,18 +1,21 @@
-"""Which contribution of an institution became part of a study's model last."""
+"""Which contribution an institution goes on from, and when all must begin anew."""
+
+from django.db.models import QuerySet
 
 from federation import phases
-from federation.models import Assignment, Checkpoint
+from federation.models import Assignment, Checkpoint, Round, RoundStatus
 from studies.models import Institution, Study
+
+MISSED = 3  # models in a row: by then the direction of a site that gave nothing is of old
 
 
 def last_used(study: Study, institution: Institution) -> str:
     """The assignment of the institution's last training that is part of a model; '' before any.
 
-    Of an attempt that failed, or an answer that was not accepted, no model was made.
+    Of an attempt that failed, or an answer that was not accepted, no model was made. What was
+    used before all began anew counts no more.
     """
-    models = Checkpoint.objects.filter(study=study).order_by("-number")
-    part_of = models.values_list("number", "contributors")
-    number = next((number for number, who in part_of if institution.slug in who), None)
+    number = next((n for n, who in _models(study) if institution.slug in who), None)
     rows = Assignment.objects.filter(
         round__study=study,
         round__number=number,
@@ -21,3 +24,32 @@ def last_used(study: Study, institution: Institution) -> str:
         contribution__accepted=True,
     )
     return rows.order_by("-round__attempt").values_list("uid", flat=True).first() or ""
+
+
+def must_begin_anew(study: Study, asked: set[int]) -> bool:
+    """Whether the next round, which asks the institutions of these ids, begins from nothing kept.
+
+    So it does when others were asked for the last model: what an institution that left gave would
+    steer the rest for good, and the shares of those that stay are other ones. And when a site has
+    given to none of the last MISSED models, though its part is in what the others are held to.
+    """
+    models = _models(study)
+    if not models:
+        return False
+    last = _unfailed(study).filter(number=models[0][0]).order_by("-attempt").first()
+    before = last.assignments.filter(phase=phases.TRAIN.name) if last else Assignment.objects.none()
+    if set(before.values_list("institution_id", flat=True)) != asked:
+        return True
+    parts = [set(who) for _, who in models]
+    return set().union(*parts) != set().union(*parts[:MISSED])
+
+
+def _models(study: Study) -> list[tuple[int, list[str]]]:
+    """Number and contributors of each model since all began, newest first."""
+    newest = _unfailed(study).exclude(anew_digest="").order_by("-number").first()
+    rows = Checkpoint.objects.filter(study=study, number__gte=newest.number if newest else 1)
+    return list(rows.order_by("-number").values_list("number", "contributors"))
+
+
+def _unfailed(study: Study) -> QuerySet[Round]:
+    return Round.objects.filter(study=study).exclude(status=RoundStatus.FAILED)

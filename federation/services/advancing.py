@@ -140,6 +140,7 @@ def _open(study: Study, round_: Round | None, now: datetime) -> None:
         return
     try:
         first = None if study.checkpoints.exists() else closing.first_model(study)
+        anew = closing.begun_anew(study, parts)
     except closing.CannotMake as error:
         _hold(study, round_, str(error))
         return
@@ -150,7 +151,7 @@ def _open(study: Study, round_: Round | None, now: datetime) -> None:
                 if first is not None:
                     committing.seal(row, protocol, parts)
                     _checkpoint(row, 0, first, now)
-                opening.open_round(row, protocol, parts, now)
+                opening.open_round(row, protocol, parts, now, anew)
         except ledger.BudgetExceeded as error:
             studies.exhaust(row, reason=verdicts.exhausted(opening.next_number(row)[0], error))
         except ledger.LedgerRefusal as error:

@@ -19,8 +19,9 @@ from federation.models import Checkpoint, Round
 from federation.protocol import contract
 from federation.protocol.document import DataContract, NumberTarget, Protocol
 from federation.protocol.tensors import MAX_BYTES, TensorError, Tensors, pack, unpack
+from federation.selectors.used import must_begin_anew
 from federation.services import blobs, rounds
-from studies.models import Study
+from studies.models import Participation, Study
 from studies.selectors.protocols import protocol_of
 
 LEAST_SITES = 3  # no figure over fewer contributions is shown anywhere (SECURITY 5.14)
@@ -59,6 +60,19 @@ def first_model(study: Study) -> Model:
     return Model(digest, reported, metrics=_public(study, protocol, first.shared))
 
 
+def begun_anew(study: Study, parts: list[Participation]) -> str:
+    """Digest of the last model with all that the strategy gives out beside it as at the beginning.
+
+    '' where sites go on from what they have. Raises CannotMake as `next_model`.
+    """
+    strategy = strategies.get(protocol_of(study).aggregation.strategy)
+    asked = {part.institution_id for part in parts}
+    if not (strategy.continues and must_begin_anew(study, asked)):
+        return ""
+    last = Checkpoint.objects.filter(study=study).latest("number")
+    return blobs.put(pack(strategy.begun(strategy.model(load(last.digest)))))
+
+
 def next_model(round_: Round) -> Model:
     """Aggregate the accepted updates of `round_`, average the iterates, evaluate on public rows.
 
@@ -66,15 +80,17 @@ def next_model(round_: Round) -> Model:
     """
     study = round_.study
     protocol = protocol_of(study)
-    given = Checkpoint.objects.get(study=study, number=round_.number - 1)
+    last = Checkpoint.objects.get(study=study, number=round_.number - 1)
     strategy = strategies.get(protocol.aggregation.strategy)
-    before = load(given.digest)
+    before = load(round_.anew_digest or last.digest)
     like = strategy.model(before)
     updates = {
         row.assignment.institution.slug: load(row.tensors_digest, like)
         for row in rounds.accepted(round_, phases.TRAIN.name)
     }
-    weights = {m.institution: _weight(protocol, m.institution) for m in protocol.cohort}
+    asked = round_.assignments.filter(phase=phases.TRAIN.name)
+    slugs = asked.values_list("institution__slug", flat=True)
+    weights = {slug: _weight(protocol, slug) for slug in slugs}
     made = strategy.aggregate(before, updates, weights)
     digest = blobs.put(pack(made))
     reported = strategy.model(_reported(round_, protocol, made))

@@ -61,8 +61,12 @@ def reservations(
     return [_reservation(protocol, round_, part, name) for name in names for part in parts]
 
 
-def open_round(study: Study, protocol: Protocol, parts: Parts, now: datetime) -> Round:
+def open_round(
+    study: Study, protocol: Protocol, parts: Parts, now: datetime, anew: str = ""
+) -> Round:
     """Open the next round with its first phase; the caller holds the study's lock.
+
+    `anew` is the digest of what training starts from, where that is not the last model as it is.
 
     Raises:
         BudgetExceeded: one of this round's events (of any of its phases) fits a budget no more;
@@ -83,6 +87,7 @@ def open_round(study: Study, protocol: Protocol, parts: Parts, now: datetime) ->
         quorum=protocol.quorum,
         protocol_digest=study.protocol_digest,
         noise_multiplier=noise,
+        anew_digest=anew,
         opened_at=now,
     )
     open_phase(round_, first, protocol, parts, now)
@@ -103,7 +108,10 @@ def open_phase(
     round_.phase, round_.phase_deadline = phase.name, _deadline(protocol, now)
     round_.save(update_fields=["phase", "phase_deadline"])
     checkpoint = Checkpoint.objects.get(study=round_.study, number=round_.number + phase.checkpoint)
-    _assign(round_, phase, protocol, parts, getattr(checkpoint, phase.gives), now)
+    given = getattr(checkpoint, phase.gives)
+    if phase is phases.TRAIN and round_.anew_digest:
+        given = round_.anew_digest
+    _assign(round_, phase, protocol, parts, given, now)
 
 
 def _assign(

@@ -262,7 +262,7 @@ class Executor:
             )
             made = job.phase.run(work)
         pulse.check_wanted()
-        parts.kept.keep(job.assignment, made.kept)
+        parts.kept.keep(job.assignment, made.kept, made.priced.tensors)
         permit = Permit(
             job.assignment,
             job.slot,

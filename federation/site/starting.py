@@ -39,9 +39,12 @@ class Starting:
         self._first: dict[str, Any] = {}
 
     def of(self, asked: Assignment, protocol: Protocol) -> Start:
-        """What `asked` starts from. Raises Refused."""
+        """What `asked` starts from, and goes to when it has trained. Raises Refused."""
         shared, everybodys = control.parted(self._given(asked, protocol))
-        own, ours = control.parted(self._kept.of(asked, self._begins(asked, protocol).kept))
+        first = self._begins(asked, protocol).kept
+        own, ours = control.parted(self._kept.of(asked, first))
+        if asked.phase == TRAINING:
+            self._kept.probe(asked, first)
         return Start(shared, own, {name: all_ - ours[name] for name, all_ in everybodys.items()})
 
     def _given(self, asked: Assignment, protocol: Protocol) -> Tensors:

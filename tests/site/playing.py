@@ -1,7 +1,11 @@
 """Hands assignments to a site in this process and reads what came of them."""
 
+from pathlib import Path
+
+from federation.protocol.document import Protocol
 from federation.protocol.messages import Contribution, Refusal
 from federation.site.assembly import Site
+from federation.site.folder import Folder
 from federation.site.worker import play
 from tests.site.conftest import model
 from tests.site.hub import Hub
@@ -9,6 +13,12 @@ from tests.site.hub import Hub
 
 def kinds(site: Site) -> list[str]:
     return [entry.kind for entry in site.parts.journal.entries()]
+
+
+def kept_file(folder: Folder, protocol: Protocol, uid: str) -> Path:
+    """What the newest computation of an assignment of the heart study left."""
+    found = (folder.kept / f"heart-study.{protocol.digest}").glob(f"{uid}.*")
+    return max(found, key=lambda path: path.stat().st_mtime_ns)
 
 
 def play_one(site: Site, hub: Hub, uid: str) -> bool:

@@ -19,7 +19,7 @@ from federation.site.outbox import Outbox
 from federation.site.worker import play
 from tests.site.conftest import study
 from tests.site.hub import Hub
-from tests.site.playing import play_one, refused
+from tests.site.playing import kept_file, play_one, refused
 from tests.site.test_kill import die_when_writing, killed
 
 OWN = {"2.weight", "2.bias"}
@@ -57,7 +57,7 @@ def asked(hub: Hub, protocol: Protocol, number: int = 1, **changes: object) -> s
 
 
 def file_of(folder: Folder, protocol: Protocol, uid: str) -> bytes:
-    return (folder.kept / f"heart-study.{protocol.digest}" / f"{uid}.safetensors").read_bytes()
+    return kept_file(folder, protocol, uid).read_bytes()
 
 
 def same(one: Tensors, other: Tensors) -> bool:
@@ -153,12 +153,32 @@ def test_damaged_layers_are_passed_over_and_told(
     first, second = asked(hub, protocol), asked(hub, protocol, 2)
     assert play_one(site, hub, first)
     assert play_one(site, hub, second)
-    path = folder.kept / f"heart-study.{protocol.digest}" / f"{second}.safetensors"
+    path = kept_file(folder, protocol, second)
     path.write_bytes(path.read_bytes()[:-3])
     with capture_logs() as logs:
         assert play_one(site, hub, asked(hub, protocol, 3))
     assert same({n: began[2][n] for n in OWN}, unpack(file_of(folder, protocol, first)))
     assert [line["event"] for line in logs].count("own_layers_damaged") == 1
+
+
+def test_a_thrown_draw_stays_thrown_when_a_backup_brings_it_back(
+    folder: Folder,
+    hub: Hub,
+    assembled: Callable[[Folder], Site],
+    protocol: Protocol,
+    began: list[Tensors],
+) -> None:
+    uid = asked(hub, protocol)
+    killed(folder, hub.tasks[uid].envelope, Outbox, "store")
+    path = kept_file(folder, protocol, uid)
+    thrown = path.read_bytes()
+    site = assembled(folder)
+    assert play(site, hub.tasks[uid].envelope)
+    released = file_of(folder, protocol, uid)
+    path.write_bytes(thrown)
+    began.clear()
+    assert play_one(site, hub, asked(hub, protocol, 2))
+    assert pack({name: began[0][name] for name in OWN}) == released != thrown
 
 
 def test_another_protocol_begins_anew(
@@ -177,8 +197,8 @@ def test_only_the_newest_files_stay(
     asked_for = [asked(hub, protocol, attempt=attempt) for attempt in range(1, 8)]
     for uid in asked_for:
         assert play_one(site, hub, uid)
-    left = {path.stem for path in (folder.kept / f"heart-study.{protocol.digest}").iterdir()}
-    assert left == set(asked_for[-5:])
+    left = (folder.kept / f"heart-study.{protocol.digest}").iterdir()
+    assert {path.name.partition(".")[0] for path in left} == set(asked_for[-5:])
 
 
 def test_the_gate_lets_no_own_layer_out(

@@ -1,9 +1,11 @@
 """SCAFFOLD at a site: its control stays, is made of what left, and follows what the hub used."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from federation.learning import control, personal, training
 from federation.protocol.document import Protocol
@@ -12,12 +14,13 @@ from federation.protocol.tensors import Tensors, pack, unpack
 from federation.site.assembly import Site
 from federation.site.folder import Folder
 from federation.site.journal import Kind
-from federation.site.kept import AFTER, LEFT
+from federation.site.kept import AFTER
 from federation.site.outbox import Outbox
+from federation.site.store import write_durably
 from federation.site.worker import play
 from tests.site.conftest import study
 from tests.site.hub import Hub
-from tests.site.playing import kinds, play_one, refused
+from tests.site.playing import kept_file, kinds, play_one, refused
 from tests.site.test_kill import ARROWS, die_when_writing, killed
 
 
@@ -59,8 +62,7 @@ def sent(hub: Hub, uid: str) -> Tensors:
 
 
 def left(folder: Folder, protocol: Protocol, uid: str) -> Tensors:
-    path = folder.kept / f"heart-study.{protocol.digest}" / f"{uid}.safetensors"
-    return control.parted(unpack(path.read_bytes()))[1]
+    return control.parted(unpack(kept_file(folder, protocol, uid).read_bytes()))[1]
 
 
 def same(one: Tensors, other: Tensors) -> bool:
@@ -116,8 +118,7 @@ def test_what_is_lost_is_refused_before_any_charge(
     assert play_one(site, hub, uid)
     charged = kinds(site).count("charged")
     for named in (uid, "0f" * 16):
-        path = folder.kept / f"heart-study.{protocol.digest}" / f"{named}.safetensors"
-        path.write_bytes(b"damaged")
+        kept_file(folder, protocol, uid).write_bytes(b"damaged")
         answer = refused(site, hub, asked(hub, protocol, 2, named, attempt=int(named == uid) + 1))
         assert (answer.reason, answer.accessed) == (Reason.LOCAL_FAILURE, False)
     assert kinds(site).count("charged") == charged
@@ -161,25 +162,85 @@ def test_a_draw_that_was_thrown_away_is_not_the_one_that_stays(
     assert not same(left(folder, protocol, uid), thrown)
 
 
+def test_a_thrown_draw_stays_thrown_when_a_backup_brings_it_back(
+    folder: Folder,
+    hub: Hub,
+    assembled: Callable[[Folder], Site],
+    protocol: Protocol,
+    corrected: list[Tensors],
+) -> None:
+    uid = asked(hub, protocol, 1, "")
+    killed(folder, hub.tasks[uid].envelope, Outbox, "store")
+    path = kept_file(folder, protocol, uid)
+    thrown = path.read_bytes()
+    site = assembled(folder)
+    assert play(site, hub.tasks[uid].envelope)
+    path.write_bytes(thrown)
+    assert play_one(site, hub, asked(hub, protocol, 2, uid))
+    assert same(corrected[-1], sent(hub, uid))  # nothing less what it was minus
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_any_charge(
+    site: Site, hub: Hub, folder: Folder, protocol: Protocol
+) -> None:
+    folder.kept.parent.mkdir(exist_ok=True)
+    folder.kept.write_text("a file where a folder should be")
+    with capture_logs() as logs:
+        answer = refused(site, hub, asked(hub, protocol, 1, ""))
+    assert (answer.reason, answer.accessed) == (Reason.LOCAL_FAILURE, False)
+    assert "charged" not in kinds(site)
+    assert any("correct the permissions" in line.get("why", "") for line in logs)
+
+
 def test_what_cannot_be_kept_does_not_leave(
     site: Site, hub: Hub, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_space(*arguments: object) -> None:
-        raise OSError(28, "No space left on device")
+    def no_space(path: Path, data: bytes) -> None:
+        if path.suffix == ".safetensors":
+            raise OSError(28, "No space left on device")
+        write_durably(path, data)
 
     monkeypatch.setattr("federation.site.kept.write_durably", no_space)
     answer = refused(site, hub, asked(hub, protocol, 1, ""))
     assert (answer.reason, answer.accessed) == (Reason.LOCAL_FAILURE, True)
 
 
-def test_what_the_hub_goes_on_from_is_never_removed(
-    site: Site, hub: Hub, folder: Folder, protocol: Protocol
+def test_a_hub_that_was_put_back_may_name_any_that_left(
+    site: Site, hub: Hub, folder: Folder, protocol: Protocol, corrected: list[Tensors]
 ) -> None:
-    first = asked(hub, protocol, 1, "")
+    first = after = asked(hub, protocol, 1, "")
     assert play_one(site, hub, first)
-    for attempt in range(1, LEFT + 4):
-        assert play_one(site, hub, asked(hub, protocol, 2, first, attempt=attempt))
-    assert left(folder, protocol, first)
+    for attempt in range(1, 8):
+        after = asked(hub, protocol, 2, after, attempt=attempt)
+        assert play_one(site, hub, after)
+    restored = asked(hub, protocol, 2, first, attempt=8)
+    assert play_one(site, hub, restored)
+    assert same(corrected[-1], sent(hub, first))
+
+
+def test_where_the_hub_names_none_the_control_begins_anew_and_own_layers_go_on(
+    site: Site, hub: Hub, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[Tensors, Tensors]] = []
+    prepare = training.prepare
+
+    def spied(*arguments: object) -> object:
+        seen.append((arguments[1], arguments[5]))
+        return prepare(*arguments)
+
+    monkeypatch.setattr(training, "prepare", spied)
+    model = {"architecture": "mlp", "parameters": {"hidden": [6]}, "personal_layers": 1}
+    protocol = study(aggregation={"strategy": "scaffold"}, model=model)
+    hub.approve(protocol)
+    first = personal.first(protocol)
+    one = hub.assign(protocol, first.given, parameters={AFTER: ""})
+    assert play_one(site, hub, one)
+    own, _ = control.parted(unpack(kept_file(folder, protocol, one).read_bytes()))
+    two = hub.assign(protocol, first.given, round=2, parameters={AFTER: ""})
+    assert play_one(site, hub, two)
+    started, correction = seen[1]
+    assert same({name: started[name] for name in own}, own)
+    assert not any(array.any() for array in correction.values())
 
 
 def test_the_site_evaluates_the_model_alone(site: Site, hub: Hub, protocol: Protocol) -> None:
@@ -203,8 +264,7 @@ def test_own_layers_and_control_stay_together(
     two = hub.assign(protocol, first.given, round=2, parameters={AFTER: one})
     assert play_one(site, hub, two)
     assert set(corrected[1]) == set(sent(hub, two)) == set(first.shared)
-    path = folder.kept / f"heart-study.{protocol.digest}" / f"{two}.safetensors"
-    own, kept = control.parted(unpack(path.read_bytes()))
+    own, kept = control.parted(unpack(kept_file(folder, protocol, two).read_bytes()))
     assert set(own) == set(first.own)
     assert set(kept) == set(first.shared)
 

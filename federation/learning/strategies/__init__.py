@@ -53,7 +53,7 @@ class Strategy(Promise):
         """What the next round gives out: same names, shapes and dtypes.
 
         `updates` are named and shaped as the model. `weights` has every site of `updates`, and
-        all others of the cohort.
+        all others that were asked; `given` is begun anew whenever others are asked.
 
         Raises:
             ValueError: there is no update, or the weights do not add up to more than zero.

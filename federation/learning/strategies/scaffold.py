@@ -46,7 +46,7 @@ class Scaffold(FedAvg):
     def aggregate(
         self, given: Tensors, updates: Mapping[str, Tensors], weights: Mapping[str, float]
     ) -> Tensors:
-        """See `Strategy`. Sites of `weights` that sent nothing keep their part of the control."""
+        """See `Strategy`. Others of `weights` keep their part of the control."""
         model, direction = control.parted(given)
         made = super().aggregate(model, updates, weights)
         total = sum(weights[site] for site in sorted(weights))
