@@ -10,6 +10,7 @@ _WINDOW = (
     "declare data.windows over a series (or one column of kind 'array' with shape = "
     "[steps, features])"
 )
+_CHANNELS = (1, 3, 4)  # grey, RGB, RGBA: a last side like this is a colour, not a width
 _IMAGE = "declare one column of kind 'array' with shape = [channels, height, width], and no other"
 
 
@@ -32,9 +33,18 @@ def not_a_window(shape: Shape) -> str | None:
 
 
 def not_an_image(shape: Shape, least: int) -> str | None:
-    """The same for images [channels, height, width] of at least `least` pixels a side."""
+    """The same for images [channels, height, width] of at least `least` pixels a side.
+
+    Images written as [height, width, channels] are told apart by a last side as short as colours.
+    """
     if len(shape) != 3:
         return f"reads images, but the data contract gives {_said(shape)}; {_IMAGE}"
+    if shape[2] in _CHANNELS and min(shape[:2]) > shape[2]:
+        turned = [shape[2], *shape[:2]]
+        return (
+            f"reads images, and the data contract gives {_said(shape)}; channels come first: "
+            f"{turned}, in the contract and in the stored values"
+        )
     if min(shape[1:]) < least:
         return (
             f"needs images of at least {least} × {least} pixels, but the data contract gives "

@@ -42,6 +42,10 @@ def test_lists_are_what_everything_can_be_laid_out_to(shape):
         ),
         ("cnn", (5, 3), "reads images.*windows of 5 rows with 3 features"),
         ("cnn", (1, 3, 28), "needs images of at least 4 × 4 pixels.*arrays of 1 × 3 × 28.*resize"),
+        ("cnn", (28, 28, 3), r"reads images.*28 × 28 × 3; channels come first: \[3, 28, 28\], in"),
+        ("cnn", (28, 32, 4), r"reads images.*channels come first: \[4, 28, 32\]"),
+        ("resnet18", (224, 224, 3), r"reads images.*channels come first: \[3, 224, 224\]"),
+        ("resnet18", (64, 64, 1), r"reads images.*channels come first: \[1, 64, 64\]"),
         ("lstm", (13,), r"reads windows.*plain list of features .13.; declare data\.windows"),
         ("gru", (3, 28, 28), "reads windows.*arrays of 3 × 28 × 28"),
     ],
@@ -51,6 +55,12 @@ def test_another_kind_of_rows_is_refused_with_advice(name, shape, says):
         checked(name, shape)
     with pytest.raises(ArchitectureError, match=r"model\.architecture"):
         initial_tensors(protocol(model={"architecture": name}, shape=shape, features=shape[0]))
+
+
+def test_small_images_of_many_channels_are_read_as_they_are():
+    checked("cnn", (8, 4, 4))
+    with pytest.raises(ArchitectureError, match="needs images of at least"):
+        checked("cnn", (3, 28, 3))
 
 
 def test_windows_over_a_series_are_read_step_by_step():
