@@ -14,6 +14,7 @@ from federation.protocol.histograms import error_edges
 Floats = NDArray[np.float64]
 Metrics = dict[str, Any]
 NUMBERS = ("mae", "rmse", "bias")  # of a target that is a number
+_DROWNED = 2.0  # standard deviations: a total of no rows passes them once in 44 times
 _LEAST_PROBABILITY = 1e-7
 
 
@@ -66,16 +67,18 @@ def from_values(predicted: Floats, truth: Floats) -> Metrics:
     }
 
 
-def from_errors(histogram: NDArray[Any], span: float) -> Metrics:
+def from_errors(histogram: NDArray[Any], span: float, noise: float = 0.0) -> Metrics:
     """The same from a (noised, summed) [bins, 2] histogram of errors over a target's `span`.
 
     Errors count as spread evenly over their bin. Sums of cells are taken as they came, negative
     ones too: set to zero, the empty bins of large errors would each add the noise's mean. Where
-    noise makes a mean negative, or the bias larger than the mean error, nothing can be told.
+    noise makes a mean negative, or the bias larger than the mean error, nothing can be told; nor
+    where the total is within two standard deviations of its own noise, of which each cell has
+    `noise`. No error can be larger than `span`, so neither is a figure.
     """
     counts = np.nan_to_num(np.asarray(histogram, dtype=np.float64))
     total = float(counts.sum())
-    if total <= 0:
+    if total <= _DROWNED * noise * counts.size**0.5:
         return dict.fromkeys(NUMBERS)
     edges = error_edges(len(counts)) * span
     low, high = edges[:-1], edges[1:]
@@ -84,9 +87,9 @@ def from_errors(histogram: NDArray[Any], span: float) -> Metrics:
     mae, square = float(by_bin @ sizes) / total, float(by_bin @ squares) / total
     bias = float(sides @ sizes) / total
     return {
-        "mae": mae if mae >= 0 else None,
-        "rmse": square**0.5 if square >= 0 else None,
-        "bias": bias if abs(bias) <= mae * (1 + 1e-9) else None,
+        "mae": min(mae, span) if mae >= 0 else None,
+        "rmse": min(square**0.5, span) if square >= 0 else None,
+        "bias": max(-span, min(bias, span)) if abs(bias) <= mae * (1 + 1e-9) else None,
     }
 
 

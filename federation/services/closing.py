@@ -123,13 +123,16 @@ def site_metrics(round_: Round) -> dict[str, Any]:
         counts = [load(row.tensors_digest, like)["histogram"] for row in rows]
     except CannotMake as error:
         return found | {"withheld": str(error)}  # the model itself stands
-    return found | _from_histogram(protocol, np.sum(counts, axis=0, dtype=np.float64))
+    whole = np.sum(counts, axis=0, dtype=np.float64)
+    return found | _from_histogram(protocol, whole, found["noise_standard_deviation"])
 
 
-def _from_histogram(protocol: Protocol, histogram: NDArray[np.float64]) -> dict[str, Any]:
+def _from_histogram(
+    protocol: Protocol, histogram: NDArray[np.float64], noise: float
+) -> dict[str, Any]:
     target = protocol.data.target
     if isinstance(target, NumberTarget):
-        return metrics.from_errors(histogram, target.span)
+        return metrics.from_errors(histogram, target.span, noise)
     return metrics.from_histogram(histogram)
 
 

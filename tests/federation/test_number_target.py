@@ -15,6 +15,10 @@ COUNTS = np.array([[60, 50], [20, 10], [4, 6]], np.float32)
 
 @pytest.fixture
 def finished(start, sites):
+    return played(start, sites, COUNTS)
+
+
+def played(start, sites, counts):
     data = {
         "columns": [
             {"name": "age", "low": 20, "high": 90},
@@ -27,7 +31,7 @@ def finished(start, sites):
         for site in sites.values():
             task = site.take()
             evaluates = task.phase == "evaluate"
-            assert site.contribute(task, {"histogram": COUNTS} if evaluates else None)
+            assert site.contribute(task, {"histogram": counts} if evaluates else None)
         advance(study)
     assert study.status == "completed"
     return study
@@ -39,6 +43,15 @@ def test_errors_come_from_the_sum_of_the_histograms(finished):
     assert {name: row.sites[name] for name in expected} == expected
     assert row.sites["mae"] > 1
     assert "accuracy" not in row.sites
+
+
+def test_a_total_that_the_noise_explains_tells_no_error(start, sites):
+    """Two deviations of the sum over all cells, of the noise that the page names."""
+    few = np.array([[1, 0], [0, 0], [0, 0.5]], np.float32)
+    (row,) = models.utility(played(start, sites, few))
+    assert from_errors(3 * few, 20.0)["mae"] is not None
+    assert few.sum() * 3 < 2 * row.sites["noise_standard_deviation"] * few.size**0.5
+    assert row.sites["mae"] is row.sites["rmse"] is row.sites["bias"] is None
 
 
 def test_card_and_chart_say_errors(finished):

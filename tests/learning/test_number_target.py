@@ -197,6 +197,31 @@ def test_what_noise_has_drowned_is_not_told():
     assert found["bias"] is None
 
 
+def test_no_figure_passes_what_an_error_can_be():
+    """Cells that noise made negative can take the total away and leave the large errors."""
+    few = np.zeros((10, 2))
+    few[0], few[9] = (0, -96), (0, 100)
+    assert from_errors(few, 100.0) == {"mae": 100.0, "rmse": 100.0, "bias": 100.0}
+    assert from_errors(few[:, ::-1], 100.0)["bias"] == -100.0
+
+
+@given(st.lists(st.floats(-60, 60), min_size=20, max_size=20), st.floats(0, 20))
+def test_every_figure_is_possible_or_none(cells, noise):
+    found = from_errors(np.reshape(cells, (10, 2)), 7.0, noise)
+    for name, least in (("mae", 0), ("rmse", 0), ("bias", -7)):
+        assert found[name] is None or least <= found[name] <= 7
+
+
+def test_a_total_within_its_own_noise_tells_nothing():
+    """Twenty cells with a deviation of 10 have 44.7 together: 89 is too few, 90 are told."""
+    counts = np.zeros((10, 2))
+    counts[0] = 60, 29
+    assert set(from_errors(counts, 1.0, 10.0).values()) == {None}
+    assert None not in from_errors(counts, 1.0).values()
+    counts[0] += 1
+    assert None not in from_errors(counts, 1.0, 10.0).values()
+
+
 def test_nothing_counted_is_nothing_said():
     assert from_errors(np.zeros((5, 2)), 1.0)["mae"] is None
     assert from_errors(-np.ones((5, 2)), 1.0)["rmse"] is None
