@@ -22,6 +22,7 @@ ORDER = (
     "audits",
     "choices",
     "replay",
+    "scopes",
     "claimed",
     "reports",
     "command",

@@ -1249,6 +1249,16 @@ def sealed_order(figure: Any) -> float | None:
     return order
 
 
+def check_shown(figure: Any, where: str) -> None:
+    """The rounded figure, which people read, is not below the exact one. Raises Wrong."""
+    try:
+        rounded_down = Decimal(pick(figure, "shown", str)) < Decimal(pick(figure, "epsilon", str))
+    except InvalidOperation:
+        raise Wrong(f"of {where} it shows an ε that is no number") from None
+    if rounded_down:
+        raise Wrong(f"of {where} it shows ε = {figure['shown']}, less than {figure['epsilon']}")
+
+
 # ==================================================================================================
 # findings: part of cloister-verify
 #
@@ -2497,6 +2507,66 @@ class Replay:
 
 
 # ==================================================================================================
+# scopes: part of cloister-verify
+#
+# What a report is about: the entries that its scope covers, judged by the entries themselves.
+# ==================================================================================================
+
+NARROWING = ("study", "institution", "lineage", "unit", "from", "to")
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+class Scope:
+    """The scope of one report. Raises Wrong where it is none, or not that of the report's study.
+
+    `told` is all up to its head, `rows` what it must tell of, oldest first. A period is that of
+    reservations: what became of one may be told as long as the period did not end before. Days are
+    those of UTC.
+    """
+
+    def __init__(self, document: Any, entries: Entries, head: int) -> None:
+        scope = pick(document["report"], "scope", dict)
+        self._wanted = {n: pick(scope, n, str) if n in scope else "" for n in NARROWING}
+        if not all(DAY.fullmatch(self._wanted[name] or "0000-00-00") for name in ("from", "to")):
+            raise Wrong("the period that it is about is none")
+        self.study = str((document["report"].get("study") or {}).get("slug", ""))
+        if self.study != self._wanted["study"]:
+            raise Wrong("the study that it names is not that of its scope")
+        self.told = [body for number, body in sorted(entries.bodies.items()) if number <= head]
+        self._reserved = {place_of(b): b for b in self.told if b.get("kind") == "reserved"}
+        self.rows = [body for body in self.told if self._covers(body)]
+
+    @property
+    def is_period(self) -> bool:
+        """Whether a part of the time is left out."""
+        return bool(self._wanted["from"] or self._wanted["to"])
+
+    def _covers(self, body: dict[str, Any]) -> bool:
+        living = body.get("kind") in LIVING
+        begun = self._reserved.get(place_of(body), body) if living else body
+        last = self._wanted["to"]
+        return (
+            self._is_at(body)
+            and (not last or _day(body) <= last)
+            and _day(begun) >= self._wanted["from"]
+            and self._wanted["unit"] in ("", _unit(begun))
+        )
+
+    def _is_at(self, body: dict[str, Any]) -> bool:
+        names = ("study", "institution", "lineage")
+        return all(self._wanted[n] in ("", body.get(n, "")) for n in names)
+
+
+def _day(body: dict[str, Any]) -> str:
+    """Its day in UTC, in which every entry is written."""
+    return pick(body, "at", str)[:10]
+
+
+def _unit(body: dict[str, Any]) -> str:
+    return str(body["event"].get("unit", "row") if "event" in body else body.get("unit", ""))
+
+
+# ==================================================================================================
 # claimed: part of cloister-verify
 #
 # What a report claims: of each part, of all parts together, and in its sentences.
@@ -2507,6 +2577,8 @@ class Replay:
 # ==================================================================================================
 
 ONE, ALL = "if_no_person_is_at_two", "if_a_person_may_be_at_all"
+QUOTED = re.compile(r"\(ε = (\S+), δ = (\S+)\), by the (\S+) accountant")
+UNIT_WORDS = {"row": "one row of data", "patient": "one patient"}
 CLOSE = 1e-6  # relative: bounds are formulas, with no grid
 
 Told = list[tuple[dict[str, Any], Event]]  # reservations that count, with their events
@@ -2525,10 +2597,10 @@ class Claimed(NamedTuple):
 class Claims:
     """Judges the claims of one report against the entries up to its head."""
 
-    def __init__(self, document: Any, entries: Entries, figures: Figures, head: int) -> None:
-        self.document, self.figures = document, figures
-        self.study = str((document["report"].get("study") or {}).get("slug", ""))
-        self.rows = [body for number, body in sorted(entries.bodies.items()) if number <= head]
+    def __init__(self, document: Any, entries: Entries, figures: Figures, about: Scope) -> None:
+        self.document, self.figures, self.about = document, figures, about
+        self.study = about.study
+        self.rows = about.told
         self.entries = entries
         self.parts: dict[str, Claimed] = {}
 
@@ -2536,6 +2608,10 @@ class Claims:
         """What is claimed of one part, and that it is no sum so far. Raises Wrong."""
         where, lineage = pick(part, "institution", str), pick(part, "lineage", str)
         figure, spent = pick(part, "claimed", dict), history(found for _, found in told)
+        unit = str(part.get("unit"))
+        if {found.unit for _, found in told} - {unit}:
+            raise Wrong(f"of {where} it claims a cost per {unit}, its events cost another unit")
+        _check_told(figure, unit if spent else figure.get("unit"), where)
         order = sealed_order(figure)
         if order is None and spent and self._chose(where, told):
             raise Wrong(f"of {where} it claims a sum, though it was chosen on the way")
@@ -2546,12 +2622,15 @@ class Claims:
             most = self._bound(where, lineage, told, order)
             self._check_bound(figure, most, order, f"of {where}")
         key = where if self.study else f"{where}/{lineage}"
-        self.parts[key] = Claimed(key, str(part.get("unit")), spent, order, most)
+        self.parts[key] = Claimed(key, unit, spent, order, most)
 
     def across(self) -> None:
         """The groups of all parts, and the sentences that quote them. Raises Wrong."""
         groups = pick(pick(self.document, "parameters", dict), "across_institutions", list)
-        grouped = {key for group in groups for key in pick(group, "parts", list)}
+        grouped = [key for group in groups for key in pick(group, "parts", list)]
+        units = [pick(group, "unit", str) for group in groups]
+        if len(set(grouped)) < len(grouped) or len(set(units)) < len(units):
+            raise Wrong("it composes not all parts of one unit, or one of them twice")
         missing = [key for key, part in self.parts.items() if part.spent and key not in grouped]
         if missing:
             raise Wrong(f"it claims nothing of {missing[0]}, which spent something")
@@ -2562,12 +2641,22 @@ class Claims:
     def _statements(self, groups: list[Any]) -> None:
         rows = pick(self.document, "statement", list)
         claims = [group[group["claimed"]] for group in groups]
-        if [row.get("figure") for row in rows] != (claims or [None] * len(rows)):
+        if [row.get("figure") for row in rows] != (claims or [None]):
             raise Wrong("its statements do not quote what it claims of each privacy unit")
-        for row, claim in zip(rows, claims):
-            told = (f"ε = {claim['shown']}", f"δ = {claim['delta']}")
-            if not all(words in pick(row, "sentence", str) for words in told):
-                raise Wrong("its statement does not quote its own figure")
+        for row, group in zip(rows, groups):
+            self._check_sentence(pick(row, "sentence", str), group)
+
+    def _check_sentence(self, said: str, group: Any) -> None:
+        """One figure, with its own terms, about this unit and these parts. Raises Wrong."""
+        claim, one = group[group["claimed"]], group["claimed"] == ONE
+        quoted = [(claim["shown"], claim["delta"], str(claim["accountant"]).upper())]
+        unit = UNIT_WORDS.get(group["unit"], f"one {group['unit']}")
+        words = ["at one institution" if one else f" at all {len(group['parts'])} "]
+        words += [" in this period by "] if self.about.is_period else []
+        if QUOTED.findall(said) != quoted or said.count("ε = ") != 1:
+            raise Wrong("its statement does not quote its own figure")
+        if not said.startswith(f"For {unit}") or not all(each in said for each in words):
+            raise Wrong("its statement is about something else than its figure")
 
     def _chose(self, where: str, told: Told) -> bool:
         """Whether anything goes beyond its plan, or several studies used the dataset."""
@@ -2605,12 +2694,16 @@ class Claims:
             raise Wrong(f"{where} it claims ε = {said}, and the filter lets {least:.6g} pass")
 
     def _group(self, group: Any) -> None:
+        if pick(group, "claimed", str) not in (ONE, ALL):
+            raise Wrong(f"it claims {group['claimed'][:80]!r}, which is none of its two readings")
         parts = [self.parts[key] for key in pick(group, "parts", list) if key in self.parts]
         if len(parts) != len(group["parts"]) or {part.unit for part in parts} - {group["unit"]}:
             raise Wrong("it composes parts that it does not have, or of different units")
         one, together = pick(group, ONE, dict), pick(group, ALL, dict)
         if {one["delta"], together["delta"]} != {group["delta"]}:
             raise Wrong("it compares an ε at one δ with an ε at another")
+        for figure in (one, together):
+            _check_told(figure, group["unit"], "all together")
         self._check_dearest(one, parts)
         self._check_together(together, parts)
         if group["claimed"] == ONE and sum(bool(part.spent) for part in parts) > 1:
@@ -2661,6 +2754,15 @@ class Claims:
             raise Wrong("it claims the dearest part alone, on an attestation that was withdrawn")
 
 
+def _check_told(figure: Any, unit: Any, where: str) -> None:
+    """What people read of a figure: its rounding, its unit, its accountant. Raises Wrong."""
+    check_shown(figure, where)
+    if figure.get("unit") != unit:
+        raise Wrong(f"of {where} it claims ε per {figure.get('unit')}, of costs per {unit}")
+    if figure.get("accountant") not in ("rdp", *TOLERANCES):
+        raise Unknown(f"the accountant {str(figure.get('accountant'))[:80]!r}")
+
+
 def _place(body: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(body[name] for name in ("round", "attempt", "phase"))
 
@@ -2680,6 +2782,7 @@ def _divergence(limit: float, delta: float, order: float) -> float:
 OLDER = ("cloister-privacy-report/1", "cloister-privacy-report/2")  # claimed one ε for all
 REPORT_SCHEMAS = (*OLDER, "cloister-privacy-report/3")
 CONTEXTS = ("cloister-report-v1\n", "cloister-report-signature-v1\n")
+TOLD = ("reserved", "released", "booked")
 SAME = ("at", "institution", "lineage", "round", "attempt", "phase", "sealed")
 
 
@@ -2760,7 +2863,8 @@ class Report:
         if self.head and entries.digests.get(self.head) != head.get("sha256"):
             raise Wrong(f"its ledger head, entry {self.head}, is not that of this bundle")
         self.older = identity["schema"] in OLDER
-        self.claims = Claims(document, entries, replay.figures, self.head)
+        self.about = Scope(document, entries, self.head)
+        self.claims = Claims(document, entries, replay.figures, self.about)
         self.states = self._states()
         self.found: list[tuple[dict[str, Any], Event]] = []
 
@@ -2776,6 +2880,7 @@ class Report:
             if not late and row.get("sha256") != body.get("tensors_digest"):
                 raise Wrong(f"entry {body['sequence']} released something else than it says")
         parts = pick(pick(self.document, "parameters", dict), "institutions", list)
+        self._check_parts(parts)
         for part in parts:
             self._check_part(part)
         if self.older:
@@ -2818,26 +2923,34 @@ class Report:
             self.found.append((body, event(body["event"])))
 
     def _check_complete(self) -> None:
-        """No reservation of its scope may be missing; a period or unit narrows it otherwise."""
-        scope = self.document["report"].get("scope")
-        if not isinstance(scope, dict) or any(scope.get(name) for name in ("from", "to", "unit")):
-            return
-        wanted = {n: scope[n] for n in ("study", "institution", "lineage") if scope.get(n)}
-        told = {row["entry"] for row in self.document["mechanisms"]}
-        told |= {row["entry"] for row in self.document["releases"]["released"]}
-        for number, body in self.entries.bodies.items():
-            mine = all(body.get(name) == value for name, value in wanted.items())
-            told_of = body.get("kind") in ("reserved", "released", "booked")
-            if told_of and mine and number <= self.head and number not in told:
-                raise Wrong(f"it leaves out entry {number}, which it is about")
+        """Nothing of its scope may be missing: no mechanism, and nothing that left."""
+        told = {
+            "mechanisms": {row["entry"] for row in self.document["mechanisms"]},
+            "releases": {row["entry"] for row in self.document["releases"]["released"]},
+        }
+        for body in self.about.rows:
+            spends = body["kind"] == "reserved" or "event" in body
+            section = "mechanisms" if spends else "releases"
+            if body["kind"] in TOLD and body["sequence"] not in told[section]:
+                raise Wrong(f"it leaves out entry {body['sequence']}, which it is about")
+
+    def _check_parts(self, parts: list[Any]) -> None:
+        """Each place that something was spent at is one part. Raises Wrong."""
+        keys = [self._key(part) for part in parts]
+        if len(set(keys)) < len(keys):
+            raise Wrong("it tells of one part twice")
+        missing = {self._key(body) for body, _ in self.found} - set(keys)
+        if missing:
+            raise Wrong(f"it has no part for {' '.join(min(missing))}, which spent something")
+
+    def _key(self, row: Any) -> tuple[str, ...]:
+        """What a part is about: an institution in a study, a dataset across studies."""
+        where = (pick(row, "institution", str), str(row.get("lineage", "")))
+        return where[:1] if self.about.study else where
 
     def _check_part(self, part: Any) -> None:
-        where, lineage = pick(part, "institution", str), part.get("lineage", "")
-        told = [
-            (body, found)
-            for body, found in self.found
-            if body["institution"] == where and (self._is_study() or body["lineage"] == lineage)
-        ]
+        where = pick(part, "institution", str)
+        told = [(body, found) for body, found in self.found if self._key(body) == self._key(part)]
         spent = history(found for _, found in told)
         for name in ("second_opinion", "spent"):
             if part.get(name) is None and part.get("odometer"):
@@ -2847,18 +2960,14 @@ class Report:
                 derived = self.replay.figures.check(figure, spent)
             except Wrong as wrong:
                 raise Wrong(f"of {where} ({name}) {wrong}") from wrong
-            _check_shown(figure, where)
+            check_shown(figure, where)
         if not self.older:
             self.claims.part(part, told)
-            _check_shown(part["claimed"], where)
         certified = part.get("certified")
         if isinstance(certified, dict):
             low, high = decimal(certified, "low"), decimal(certified, "high")
             if low > derived.high or high < derived.low:
                 raise Wrong(f"of {where} it certifies [{low:g}, {high:g}], but ε lies elsewhere")
-
-    def _is_study(self) -> bool:
-        return bool(self.document["report"].get("study"))
 
     def _check_statement(self) -> None:
         """The sentence for people quotes the worst part, rounded up."""
@@ -2870,15 +2979,6 @@ class Report:
                 raise Wrong(f"its statement says ε = {figure['epsilon']}, a part spent {worst}")
             if figure and pick(figure, "shown", str) not in pick(row, "sentence", str):
                 raise Wrong("its statement does not quote its own figure")
-
-
-def _check_shown(figure: dict[str, Any], where: str) -> None:
-    try:
-        rounded_down = Decimal(pick(figure, "shown", str)) < Decimal(pick(figure, "epsilon", str))
-    except InvalidOperation:
-        raise Wrong(f"of {where} it shows an ε that is no number") from None
-    if rounded_down:
-        raise Wrong(f"of {where} it shows ε = {figure['shown']}, less than {figure['epsilon']}")
 
 
 # ==================================================================================================

@@ -8,15 +8,27 @@ claimed which the filter let pass at most, never the sum so far.
 from __future__ import annotations
 
 import math
+import re
 from typing import Any, NamedTuple
 
 from accounting.verifier.parts.entries import Entries
-from accounting.verifier.parts.figures import Event, Figures, event, history, sealed_order
+from accounting.verifier.parts.figures import (
+    TOLERANCES,
+    Event,
+    Figures,
+    check_shown,
+    event,
+    history,
+    sealed_order,
+)
 from accounting.verifier.parts.losses import History
-from accounting.verifier.parts.reading import Wrong, decimal, pick
+from accounting.verifier.parts.reading import Unknown, Wrong, decimal, pick
 from accounting.verifier.parts.renyi import converted
+from accounting.verifier.parts.scopes import Scope
 
 ONE, ALL = "if_no_person_is_at_two", "if_a_person_may_be_at_all"
+QUOTED = re.compile(r"\(ε = (\S+), δ = (\S+)\), by the (\S+) accountant")
+UNIT_WORDS = {"row": "one row of data", "patient": "one patient"}
 CLOSE = 1e-6  # relative: bounds are formulas, with no grid
 
 Told = list[tuple[dict[str, Any], Event]]  # reservations that count, with their events
@@ -35,10 +47,10 @@ class Claimed(NamedTuple):
 class Claims:
     """Judges the claims of one report against the entries up to its head."""
 
-    def __init__(self, document: Any, entries: Entries, figures: Figures, head: int) -> None:
-        self.document, self.figures = document, figures
-        self.study = str((document["report"].get("study") or {}).get("slug", ""))
-        self.rows = [body for number, body in sorted(entries.bodies.items()) if number <= head]
+    def __init__(self, document: Any, entries: Entries, figures: Figures, about: Scope) -> None:
+        self.document, self.figures, self.about = document, figures, about
+        self.study = about.study
+        self.rows = about.told
         self.entries = entries
         self.parts: dict[str, Claimed] = {}
 
@@ -46,6 +58,10 @@ class Claims:
         """What is claimed of one part, and that it is no sum so far. Raises Wrong."""
         where, lineage = pick(part, "institution", str), pick(part, "lineage", str)
         figure, spent = pick(part, "claimed", dict), history(found for _, found in told)
+        unit = str(part.get("unit"))
+        if {found.unit for _, found in told} - {unit}:
+            raise Wrong(f"of {where} it claims a cost per {unit}, its events cost another unit")
+        _check_told(figure, unit if spent else figure.get("unit"), where)
         order = sealed_order(figure)
         if order is None and spent and self._chose(where, told):
             raise Wrong(f"of {where} it claims a sum, though it was chosen on the way")
@@ -56,12 +72,15 @@ class Claims:
             most = self._bound(where, lineage, told, order)
             self._check_bound(figure, most, order, f"of {where}")
         key = where if self.study else f"{where}/{lineage}"
-        self.parts[key] = Claimed(key, str(part.get("unit")), spent, order, most)
+        self.parts[key] = Claimed(key, unit, spent, order, most)
 
     def across(self) -> None:
         """The groups of all parts, and the sentences that quote them. Raises Wrong."""
         groups = pick(pick(self.document, "parameters", dict), "across_institutions", list)
-        grouped = {key for group in groups for key in pick(group, "parts", list)}
+        grouped = [key for group in groups for key in pick(group, "parts", list)]
+        units = [pick(group, "unit", str) for group in groups]
+        if len(set(grouped)) < len(grouped) or len(set(units)) < len(units):
+            raise Wrong("it composes not all parts of one unit, or one of them twice")
         missing = [key for key, part in self.parts.items() if part.spent and key not in grouped]
         if missing:
             raise Wrong(f"it claims nothing of {missing[0]}, which spent something")
@@ -72,12 +91,22 @@ class Claims:
     def _statements(self, groups: list[Any]) -> None:
         rows = pick(self.document, "statement", list)
         claims = [group[group["claimed"]] for group in groups]
-        if [row.get("figure") for row in rows] != (claims or [None] * len(rows)):
+        if [row.get("figure") for row in rows] != (claims or [None]):
             raise Wrong("its statements do not quote what it claims of each privacy unit")
-        for row, claim in zip(rows, claims):
-            told = (f"ε = {claim['shown']}", f"δ = {claim['delta']}")
-            if not all(words in pick(row, "sentence", str) for words in told):
-                raise Wrong("its statement does not quote its own figure")
+        for row, group in zip(rows, groups):
+            self._check_sentence(pick(row, "sentence", str), group)
+
+    def _check_sentence(self, said: str, group: Any) -> None:
+        """One figure, with its own terms, about this unit and these parts. Raises Wrong."""
+        claim, one = group[group["claimed"]], group["claimed"] == ONE
+        quoted = [(claim["shown"], claim["delta"], str(claim["accountant"]).upper())]
+        unit = UNIT_WORDS.get(group["unit"], f"one {group['unit']}")
+        words = ["at one institution" if one else f" at all {len(group['parts'])} "]
+        words += [" in this period by "] if self.about.is_period else []
+        if QUOTED.findall(said) != quoted or said.count("ε = ") != 1:
+            raise Wrong("its statement does not quote its own figure")
+        if not said.startswith(f"For {unit}") or not all(each in said for each in words):
+            raise Wrong("its statement is about something else than its figure")
 
     def _chose(self, where: str, told: Told) -> bool:
         """Whether anything goes beyond its plan, or several studies used the dataset."""
@@ -115,12 +144,16 @@ class Claims:
             raise Wrong(f"{where} it claims ε = {said}, and the filter lets {least:.6g} pass")
 
     def _group(self, group: Any) -> None:
+        if pick(group, "claimed", str) not in (ONE, ALL):
+            raise Wrong(f"it claims {group['claimed'][:80]!r}, which is none of its two readings")
         parts = [self.parts[key] for key in pick(group, "parts", list) if key in self.parts]
         if len(parts) != len(group["parts"]) or {part.unit for part in parts} - {group["unit"]}:
             raise Wrong("it composes parts that it does not have, or of different units")
         one, together = pick(group, ONE, dict), pick(group, ALL, dict)
         if {one["delta"], together["delta"]} != {group["delta"]}:
             raise Wrong("it compares an ε at one δ with an ε at another")
+        for figure in (one, together):
+            _check_told(figure, group["unit"], "all together")
         self._check_dearest(one, parts)
         self._check_together(together, parts)
         if group["claimed"] == ONE and sum(bool(part.spent) for part in parts) > 1:
@@ -169,6 +202,15 @@ class Claims:
         later = (b for b in self.rows if b["kind"] == "attested" and b["sequence"] > last)
         if any(b["study"] == self.study and b.get("withdrawn") for b in later):
             raise Wrong("it claims the dearest part alone, on an attestation that was withdrawn")
+
+
+def _check_told(figure: Any, unit: Any, where: str) -> None:
+    """What people read of a figure: its rounding, its unit, its accountant. Raises Wrong."""
+    check_shown(figure, where)
+    if figure.get("unit") != unit:
+        raise Wrong(f"of {where} it claims ε per {figure.get('unit')}, of costs per {unit}")
+    if figure.get("accountant") not in ("rdp", *TOLERANCES):
+        raise Unknown(f"the accountant {str(figure.get('accountant'))[:80]!r}")
 
 
 def _place(body: dict[str, Any]) -> tuple[Any, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 from accounting.verifier.parts.histories import Composer, Interval
@@ -148,3 +149,13 @@ def sealed_order(figure: Any) -> float | None:
     if order not in ORDERS:
         raise Wrong(f"the order {found.group(1)} is none of those that a filter may have")
     return order
+
+
+def check_shown(figure: Any, where: str) -> None:
+    """The rounded figure, which people read, is not below the exact one. Raises Wrong."""
+    try:
+        rounded_down = Decimal(pick(figure, "shown", str)) < Decimal(pick(figure, "epsilon", str))
+    except InvalidOperation:
+        raise Wrong(f"of {where} it shows an ε that is no number") from None
+    if rounded_down:
+        raise Wrong(f"of {where} it shows ε = {figure['shown']}, less than {figure['epsilon']}")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from accounting.verifier.parts.claimed import Claims
 from accounting.verifier.parts.entries import Entries
-from accounting.verifier.parts.figures import Event, event, history
+from accounting.verifier.parts.figures import Event, check_shown, event, history
 from accounting.verifier.parts.findings import Verdict
 from accounting.verifier.parts.lives import LIVING, place_of
 from accounting.verifier.parts.losses import TooLarge
@@ -22,11 +21,13 @@ from accounting.verifier.parts.reading import (
     pick,
 )
 from accounting.verifier.parts.replay import Replay
+from accounting.verifier.parts.scopes import Scope
 from accounting.verifier.parts.trees import check_signature, sha256
 
 OLDER = ("cloister-privacy-report/1", "cloister-privacy-report/2")  # claimed one ε for all
 REPORT_SCHEMAS = (*OLDER, "cloister-privacy-report/3")
 CONTEXTS = ("cloister-report-v1\n", "cloister-report-signature-v1\n")
+TOLD = ("reserved", "released", "booked")
 SAME = ("at", "institution", "lineage", "round", "attempt", "phase", "sealed")
 
 
@@ -107,7 +108,8 @@ class Report:
         if self.head and entries.digests.get(self.head) != head.get("sha256"):
             raise Wrong(f"its ledger head, entry {self.head}, is not that of this bundle")
         self.older = identity["schema"] in OLDER
-        self.claims = Claims(document, entries, replay.figures, self.head)
+        self.about = Scope(document, entries, self.head)
+        self.claims = Claims(document, entries, replay.figures, self.about)
         self.states = self._states()
         self.found: list[tuple[dict[str, Any], Event]] = []
 
@@ -123,6 +125,7 @@ class Report:
             if not late and row.get("sha256") != body.get("tensors_digest"):
                 raise Wrong(f"entry {body['sequence']} released something else than it says")
         parts = pick(pick(self.document, "parameters", dict), "institutions", list)
+        self._check_parts(parts)
         for part in parts:
             self._check_part(part)
         if self.older:
@@ -165,26 +168,34 @@ class Report:
             self.found.append((body, event(body["event"])))
 
     def _check_complete(self) -> None:
-        """No reservation of its scope may be missing; a period or unit narrows it otherwise."""
-        scope = self.document["report"].get("scope")
-        if not isinstance(scope, dict) or any(scope.get(name) for name in ("from", "to", "unit")):
-            return
-        wanted = {n: scope[n] for n in ("study", "institution", "lineage") if scope.get(n)}
-        told = {row["entry"] for row in self.document["mechanisms"]}
-        told |= {row["entry"] for row in self.document["releases"]["released"]}
-        for number, body in self.entries.bodies.items():
-            mine = all(body.get(name) == value for name, value in wanted.items())
-            told_of = body.get("kind") in ("reserved", "released", "booked")
-            if told_of and mine and number <= self.head and number not in told:
-                raise Wrong(f"it leaves out entry {number}, which it is about")
+        """Nothing of its scope may be missing: no mechanism, and nothing that left."""
+        told = {
+            "mechanisms": {row["entry"] for row in self.document["mechanisms"]},
+            "releases": {row["entry"] for row in self.document["releases"]["released"]},
+        }
+        for body in self.about.rows:
+            spends = body["kind"] == "reserved" or "event" in body
+            section = "mechanisms" if spends else "releases"
+            if body["kind"] in TOLD and body["sequence"] not in told[section]:
+                raise Wrong(f"it leaves out entry {body['sequence']}, which it is about")
+
+    def _check_parts(self, parts: list[Any]) -> None:
+        """Each place that something was spent at is one part. Raises Wrong."""
+        keys = [self._key(part) for part in parts]
+        if len(set(keys)) < len(keys):
+            raise Wrong("it tells of one part twice")
+        missing = {self._key(body) for body, _ in self.found} - set(keys)
+        if missing:
+            raise Wrong(f"it has no part for {' '.join(min(missing))}, which spent something")
+
+    def _key(self, row: Any) -> tuple[str, ...]:
+        """What a part is about: an institution in a study, a dataset across studies."""
+        where = (pick(row, "institution", str), str(row.get("lineage", "")))
+        return where[:1] if self.about.study else where
 
     def _check_part(self, part: Any) -> None:
-        where, lineage = pick(part, "institution", str), part.get("lineage", "")
-        told = [
-            (body, found)
-            for body, found in self.found
-            if body["institution"] == where and (self._is_study() or body["lineage"] == lineage)
-        ]
+        where = pick(part, "institution", str)
+        told = [(body, found) for body, found in self.found if self._key(body) == self._key(part)]
         spent = history(found for _, found in told)
         for name in ("second_opinion", "spent"):
             if part.get(name) is None and part.get("odometer"):
@@ -194,18 +205,14 @@ class Report:
                 derived = self.replay.figures.check(figure, spent)
             except Wrong as wrong:
                 raise Wrong(f"of {where} ({name}) {wrong}") from wrong
-            _check_shown(figure, where)
+            check_shown(figure, where)
         if not self.older:
             self.claims.part(part, told)
-            _check_shown(part["claimed"], where)
         certified = part.get("certified")
         if isinstance(certified, dict):
             low, high = decimal(certified, "low"), decimal(certified, "high")
             if low > derived.high or high < derived.low:
                 raise Wrong(f"of {where} it certifies [{low:g}, {high:g}], but ε lies elsewhere")
-
-    def _is_study(self) -> bool:
-        return bool(self.document["report"].get("study"))
 
     def _check_statement(self) -> None:
         """The sentence for people quotes the worst part, rounded up."""
@@ -217,12 +224,3 @@ class Report:
                 raise Wrong(f"its statement says ε = {figure['epsilon']}, a part spent {worst}")
             if figure and pick(figure, "shown", str) not in pick(row, "sentence", str):
                 raise Wrong("its statement does not quote its own figure")
-
-
-def _check_shown(figure: dict[str, Any], where: str) -> None:
-    try:
-        rounded_down = Decimal(pick(figure, "shown", str)) < Decimal(pick(figure, "epsilon", str))
-    except InvalidOperation:
-        raise Wrong(f"of {where} it shows an ε that is no number") from None
-    if rounded_down:
-        raise Wrong(f"of {where} it shows ε = {figure['shown']}, less than {figure['epsilon']}")
