@@ -82,31 +82,44 @@ def site_side(rows: Iterable[Mapping[str, Any]]) -> Side:
 def uncounted(hub: Side, site: Side) -> list[Mapping[str, Any]]:
     """The site's charges that nothing at the hub counts yet, in the journal's order.
 
-    A reservation that was not given back counts one charge: of the same event on the same dataset,
-    and the one that the site's answer named, where it named one.
+    A reservation that was not given back counts one charge that is not booked: of the same event
+    on the same dataset, and the one that the site's answer named, also before its journal tells it.
     """
     own = [digest for digest, row in site.charges.items() if _counts(hub, row)]
+    free = [digest for digest in own if digest not in hub.booked]
+    covered = set(free[:1])
     named = hub.facts.get("charge", "")
-    covered = {named} if named else set(own[:1])
+    if named and (named in free or named not in site.charges):
+        covered = {named}
     return [
         row
         for digest, row in site.charges.items()
-        if digest not in hub.booked and not (digest in covered and digest in own)
+        if digest not in hub.booked and digest not in covered
     ]
 
 
 def unlisted(hub: Side, site: Side) -> list[Mapping[str, Any]]:
     """What the site's journal says that left and the hub never heard of, in the journal's order.
 
-    Not what came too late: the hub holds that, and its loss is charged.
+    Not what came too late: the hub holds that, and its loss is charged. Nor what the hub received
+    under a charge that it booked before the answer came.
     """
     booked = {row["assignment"] for digest, row in site.charges.items() if digest in hub.booked}
     refused = EntryKind.REFUSED in hub.kinds and EntryKind.RELEASED not in hub.kinds
     return [
         row
         for digest, row in site.releases.items()
-        if digest not in hub.booked and (refused or row["assignment"] in booked)
+        if digest not in hub.booked
+        and digest != _received(hub, site)
+        and (refused or row["assignment"] in booked)
     ]
+
+
+def _received(hub: Side, site: Side) -> str:
+    """The site's row of what the hub received: the first one with its digest; '' for none."""
+    left = hub.facts.get("tensors_digest", "")
+    rows = site.releases.items()
+    return next((digest for digest, row in rows if left and row["tensors_digest"] == left), "")
 
 
 def _counts(hub: Side, charge: Mapping[str, Any]) -> bool:

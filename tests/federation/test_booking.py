@@ -17,6 +17,8 @@ from accounting.services.replay import Replay, Wrong
 from accounting.services.verification import verify
 from accounting.verifier import cloister_verify
 from federation.protocol import messages
+from federation.protocol.canonical import digest
+from federation.protocol.tensors import pack
 from studies.models import Event, Person
 from studies.services import studies
 from tests.accounting import in_memory
@@ -247,3 +249,33 @@ def replayed(last: str) -> None:
     for row in Entry.objects.exclude(kind="booked").order_by("sequence"):
         state.step(json.loads(row.body))
     state.step(json.loads(last))
+
+
+def test_two_charges_of_one_task_count_twice_also_after_the_answer(
+    study, zurich, carla, tmp_path, capsys
+):
+    """The second journal's charge is booked, and then the site's answer names it."""
+    task = zurich.take()
+    zurich.charge(task)
+    zurich.tell()
+    fresh = Bookkeeper.of(zurich.site, tmp_path, "anew")
+    fresh.clock = timedelta(seconds=1)
+    fresh.send(fresh.statement())
+    explained(carla)
+    place = fresh.charge(task)
+    fresh.checkpoint = zurich.checkpoint
+    fresh.clock = timedelta(seconds=5)
+    fresh.tell()
+    explained(carla)
+    data = pack(zurich.site.computed(task))
+    fresh.release(task, digest(data))
+    zurich.site.upload(task, data)
+    answer = zurich.site.contribution(task, data, journal=place)
+    assert zurich.site.answer(task, messages.sign(answer, zurich.site.key)).json()["accepted"]
+    fresh.clock = timedelta(seconds=9)
+    fresh.tell()
+    reconciliation.sweep()
+    assert kinds(study, "zurich") == ["reserved", "charged", "booked", "released"]
+    assert len(listed(study)) == 2
+    code, said = at_the_strangers(tmp_path, capsys)
+    assert code == 0, said
