@@ -26,7 +26,7 @@ LOST = (
 )
 UNWRITABLE = (
     "kept/ in this site's folder cannot be written ({}), and what this training leaves must stay "
-    "there; free disk space or correct the permissions. Nothing was charged for it"
+    "there; free disk space or correct the permissions. This try charges nothing"
 )
 LEFT = 4  # files that stay for each study beside those that the hub may still name
 
