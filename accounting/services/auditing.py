@@ -85,8 +85,9 @@ def commitment(place: Place) -> str | None:
 
 
 def began(study: str, institution: str) -> bool:
-    """Whether anything was ever reserved for the study at the institution."""
-    rows = Entry.objects.filter(study=study, institution=institution, kind=EntryKind.RESERVED)
+    """Whether anything was ever reserved for the study at the institution, or booked of it."""
+    spends = (EntryKind.RESERVED, EntryKind.BOOKED)
+    rows = Entry.objects.filter(study=study, institution=institution, kind__in=spends)
     return rows.exists()
 
 

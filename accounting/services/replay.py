@@ -39,6 +39,7 @@ class Replay:
     spent: Histories = field(default_factory=Histories)
     states: dict[tuple[str, str, int, int, str], str] = field(default_factory=dict)
     reserved: dict[tuple[str, str, int, int, str], Reserved] = field(default_factory=dict)
+    booked: set[tuple[str, str, int, int, str]] = field(default_factory=set)  # places
     budgets: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     orders: dict[tuple[str, str], str] = field(default_factory=dict)
     units: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -69,7 +70,9 @@ class Replay:
 
     def _committed(self, body: dict[str, Any]) -> None:
         place = (body["study"], body["institution"])
-        self.audits.commit(body, began=any(key[:2] == place for key in self.reserved))
+        self.audits.commit(
+            body, began=any(key[:2] == place for key in (*self.reserved, *self.booked))
+        )
 
     def _revealed(self, body: dict[str, Any]) -> None:
         houses = [body["institution"]]
@@ -83,7 +86,8 @@ class Replay:
 
     def _proposed(self, body: dict[str, Any]) -> None:
         place = (body["study"], body["round"], body["attempt"])
-        rounds = ((study, number, attempt) for study, _, number, attempt, _ in self.states)
+        begun = (*self.states, *self.booked)
+        rounds = ((study, number, attempt) for study, _, number, attempt, _ in begun)
         self.choices.propose(body, began=place in rounds)
 
     def _booked(self, body: dict[str, Any]) -> None:
@@ -92,6 +96,7 @@ class Replay:
         expected = f"{key.idempotency(body['kind'])}/{body['journal']['digest']}"
         if body["idempotency_key"] != expected or len(body["evidence"]) != 64:
             raise Wrong("it does not name the row of the site's journal, or who signed that")
+        self.booked.add(key.place)
         if "event" in body:
             event = written.event(body["event"])
             self._keep_unit(key, event)

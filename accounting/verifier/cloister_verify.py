@@ -1722,7 +1722,7 @@ class Lives:
         self.spent = Spent()
         self.units: dict[Dataset, str] = {}
         self.counts: dict[str, int] = {}
-        self.booked = 0
+        self.booked: list[Place] = []
 
     def step(self, body: dict[str, Any]) -> None:
         """Take one row about a place. Raises Wrong where it may not follow, but goes on."""
@@ -1741,11 +1741,15 @@ class Lives:
 
     def book(self, body: dict[str, Any]) -> None:
         """Count what a site's journal proves beside what the hub knew. Raises Wrong."""
-        self.booked += 1
+        self.booked.append(place_of(body))
         if "event" in body:
             self.spent.add(body, event(pick(body, "event", dict)), 1)
         elif len(pick(body, "tensors_digest", str)) != 64:
             raise Wrong("it books neither a charge nor a release")
+
+    def begun(self) -> set[Place]:
+        """Where anything was ever reserved, or booked."""
+        return {*self.lives, *self.booked}
 
     def keep_unit(self, body: dict[str, Any]) -> None:
         """One privacy unit for a dataset, as long as anything of it is spent. Raises Wrong."""
@@ -2388,7 +2392,7 @@ class Replay:
     def _committed(self, body: dict[str, Any]) -> None:
         place = (body["study"], body["institution"])
         with self._asking("audits"):
-            self.audits.commit(body, began=any(life[:2] == place for life in self.lives.lives))
+            self.audits.commit(body, began=any(life[:2] == place for life in self.lives.begun()))
 
     def _revealed(self, body: dict[str, Any]) -> None:
         with self._asking("audits"):
@@ -2405,7 +2409,7 @@ class Replay:
 
     def _proposed(self, body: dict[str, Any]) -> None:
         place = (body["study"], body["round"], body["attempt"])
-        began = any((life[0], life[2], life[3]) == place for life in self.lives.lives)
+        began = any((life[0], life[2], life[3]) == place for life in self.lives.begun())
         with self._asking("choices"):
             self.choices.propose(body, began=began)
 
@@ -2499,7 +2503,7 @@ class Replay:
                 "charges", f"{released} releases, {charged} charges: see transitions"
             )
         else:
-            booked = self.lives.booked
+            booked = len(self.lives.booked)
             more = f"; {booked} rows booked from sites' journals" if booked else ""
             self.verdict.good(
                 "charges", f"{charged} charges, {released} releases, none before its{more}"

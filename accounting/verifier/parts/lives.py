@@ -72,7 +72,7 @@ class Lives:
         self.spent = Spent()
         self.units: dict[Dataset, str] = {}
         self.counts: dict[str, int] = {}
-        self.booked = 0
+        self.booked: list[Place] = []
 
     def step(self, body: dict[str, Any]) -> None:
         """Take one row about a place. Raises Wrong where it may not follow, but goes on."""
@@ -91,11 +91,15 @@ class Lives:
 
     def book(self, body: dict[str, Any]) -> None:
         """Count what a site's journal proves beside what the hub knew. Raises Wrong."""
-        self.booked += 1
+        self.booked.append(place_of(body))
         if "event" in body:
             self.spent.add(body, event(pick(body, "event", dict)), 1)
         elif len(pick(body, "tensors_digest", str)) != 64:
             raise Wrong("it books neither a charge nor a release")
+
+    def begun(self) -> set[Place]:
+        """Where anything was ever reserved, or booked."""
+        return {*self.lives, *self.booked}
 
     def keep_unit(self, body: dict[str, Any]) -> None:
         """One privacy unit for a dataset, as long as anything of it is spent. Raises Wrong."""

@@ -146,7 +146,7 @@ class Replay:
     def _committed(self, body: dict[str, Any]) -> None:
         place = (body["study"], body["institution"])
         with self._asking("audits"):
-            self.audits.commit(body, began=any(life[:2] == place for life in self.lives.lives))
+            self.audits.commit(body, began=any(life[:2] == place for life in self.lives.begun()))
 
     def _revealed(self, body: dict[str, Any]) -> None:
         with self._asking("audits"):
@@ -163,7 +163,7 @@ class Replay:
 
     def _proposed(self, body: dict[str, Any]) -> None:
         place = (body["study"], body["round"], body["attempt"])
-        began = any((life[0], life[2], life[3]) == place for life in self.lives.lives)
+        began = any((life[0], life[2], life[3]) == place for life in self.lives.begun())
         with self._asking("choices"):
             self.choices.propose(body, began=began)
 
@@ -257,7 +257,7 @@ class Replay:
                 "charges", f"{released} releases, {charged} charges: see transitions"
             )
         else:
-            booked = self.lives.booked
+            booked = len(self.lives.booked)
             more = f"; {booked} rows booked from sites' journals" if booked else ""
             self.verdict.good(
                 "charges", f"{charged} charges, {released} releases, none before its{more}"
