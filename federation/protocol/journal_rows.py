@@ -72,6 +72,8 @@ def _check_row(name: str, row: Any) -> None:
     for field, check in _CHECKS.items():
         check(f"{name}.{field}", row[field])
     _check_event(f"{name}.event", row["event"])
+    if row["kind"] == "charged" and not row["event"]:
+        raise MessageError(f"{name}.event is empty: a row that charges says what it charges")
     if sealed(row) != row["digest"]:
         raise MessageError(f"{name}: row {row['sequence']} was changed: its digest does not fit")
 

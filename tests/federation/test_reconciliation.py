@@ -1,6 +1,7 @@
 """Ledger and journals held against each other: what agrees, what differs and stops a study."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 
@@ -10,8 +11,9 @@ from accounting.selectors import tree
 from accounting.services import reconciliation
 from accounting.services.hub_key import hub_key
 from federation.protocol import messages
+from federation.protocol.journal_rows import sealed
 from tests.federation.bookkeeping import found, stopped, tampered
-from tests.federation.conftest import advance
+from tests.federation.conftest import advance, kinds
 from tests.federation.sites import error_of
 from tests.federation.sums import sums
 
@@ -132,6 +134,22 @@ def test_a_statement_without_a_row_in_between_is_not_taken(study, zurich):
     del document["entries"][1]
     with pytest.raises(messages.MessageError, match="does not follow"):
         messages.Statement.from_json(document)
+
+
+def test_a_charge_of_nothing_is_not_taken(study, zurich):
+    """Its digest fits; but a charge without an event is no charge, and not booked as one."""
+    zurich.charge(zurich.take())
+    (row,) = (asdict(entry) for entry in zurich.journal.since(1, 10))
+    row |= {"event": "", "round": 2}
+    row["digest"] = sealed(row)
+    response = zurich.send(zurich.statement(entries=[row], journal=end_of(row)))
+    assert response.status_code == 400
+    assert b"says what it charges" in response.content
+    assert kinds(study, "zurich") == ["reserved", "charged"]
+
+
+def end_of(row) -> dict:
+    return {"sequence": row["sequence"], "digest": row["digest"]}
 
 
 def test_only_the_site_itself_states(study, zurich, keepers):

@@ -68,6 +68,7 @@ def test_a_changed_row_is_refused(name: str) -> None:
         {"reason": "Traceback of a failure"},
         {"kind": "counted"},
         {"event": '{"steps":1}'},
+        {"event": ""},
         {"event": samples.row()["event"].replace("1.1", "1.10")},
         {"at": "yesterday"},
         {"sequence": True},
