@@ -1,7 +1,6 @@
 """Ledger and journals held against each other: what agrees, what differs and stops a study."""
 
 import json
-from dataclasses import asdict
 
 import pytest
 
@@ -139,17 +138,14 @@ def test_a_statement_without_a_row_in_between_is_not_taken(study, zurich):
 def test_a_charge_of_nothing_is_not_taken(study, zurich):
     """Its digest fits; but a charge without an event is no charge, and not booked as one."""
     zurich.charge(zurich.take())
-    (row,) = (asdict(entry) for entry in zurich.journal.since(1, 10))
+    statement = messages.Statement.from_json(json.loads(json.loads(zurich.statement())["message"]))
+    (row,) = statement.entries
     row |= {"event": "", "round": 2}
-    row["digest"] = sealed(row)
-    response = zurich.send(zurich.statement(entries=[row], journal=end_of(row)))
+    row["digest"] = statement.journal["digest"] = sealed(row)
+    response = zurich.send(messages.sign(statement, zurich.site.key))
     assert response.status_code == 400
     assert b"says what it charges" in response.content
     assert kinds(study, "zurich") == ["reserved", "charged"]
-
-
-def end_of(row) -> dict:
-    return {"sequence": row["sequence"], "digest": row["digest"]}
 
 
 def test_only_the_site_itself_states(study, zurich, keepers):
