@@ -4,6 +4,11 @@ Under adding or removing one unit, a unit that is at one place only is touched b
 releases only: the maximum holds. It is the attestation that nobody is at two places which carries
 it; without one, the same unit may have been in all, and everything composes.
 
+Composing bounds places that were chosen without looking at one another: those of one study, sealed
+before its first round, or those that filters kept whatever was chosen. Where a later study may have
+been planned after an earlier one's results and no filter joins them, the sum is an odometer, which
+may be shown, not claimed (arXiv 2602.06756).
+
 Places with δ of their own are judged at one common δ: an ε says nothing about another δ.
 """
 
@@ -20,24 +25,37 @@ from accounting.dp.filters import proved
 
 @dataclass(frozen=True)
 class Place:
-    """One history; `by` where its parameters were chosen on the way."""
+    """One history; `by` where its parameters were chosen on the way.
+
+    `studies` are those that spent it, each of which may have been planned after the others.
+    """
 
     name: str
     unit: str
     events: tuple[PrivacyEvent, ...]
     by: Filter | None = None
+    studies: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Across:
-    """Both readings of some places at one δ; `dearest` names the one that costs most."""
+    """Both readings of some places at one δ; `dearest` names the one that costs most.
+
+    Where `is_odometer`, `if_not` is the sum so far and bounds nothing.
+    """
 
     dearest: str
     if_disjoint: Figure
     if_not: Figure
+    is_odometer: bool = False
 
     def claimed(self, *, attested_disjoint: bool) -> Figure:
-        """The figure that may be claimed; print both in any case."""
+        """The figure that may be claimed; print both in any case.
+
+        Raises ValueError where neither may be.
+        """
+        if self.is_odometer and not attested_disjoint:
+            raise ValueError("the sum so far is an odometer: show it, and claim nothing of it")
         return self.if_disjoint if attested_disjoint else self.if_not
 
 
@@ -51,7 +69,14 @@ def across(places: Sequence[Place], delta: float) -> Across:
     _check(places)
     figures = {place.name: claim(place.events, delta, place.by).claimed for place in places}
     dearest = max(figures, key=lambda name: figures[name].epsilon)
-    return Across(dearest, figures[dearest], _composed(places, delta))
+    return Across(dearest, figures[dearest], _composed(places, delta), _is_odometer(places))
+
+
+def _is_odometer(places: Sequence[Place]) -> bool:
+    """Whether one study may have been chosen after another's results, with no filter over them."""
+    spent = [place for place in places if place.events]
+    studies = {study for place in spent for study in place.studies}
+    return len(spent) > 1 and len(studies) > 1 and not all(place.by for place in spent)
 
 
 def _composed(places: Sequence[Place], delta: float) -> Figure:

@@ -18,6 +18,7 @@ from accounting.selectors.attestations import Attestation
 Group = dict[str, Any]
 ONE, ALL = "if_no_person_is_at_two", "if_a_person_may_be_at_all"
 NOBODY = "nobody, so all are composed"
+ODOMETER = "odometer: the later plans may have been chosen after earlier results"
 
 
 def groups(material: Material) -> list[Group]:
@@ -42,7 +43,7 @@ def statements(material: Material, found: list[Group]) -> list[dict[str, Any]]:
 def _group(material: Material, unit: str, parts: list[Part]) -> Group:
     """The parts of one unit, all judged anew at the smallest of their δ."""
     delta = min(part.delta for part in parts)
-    places = [parallel.Place(part.key, unit, part.events, part.by) for part in parts]
+    places = [_place(part) for part in parts]
     both = parallel.across(places, delta)
     attested = _in_force(material, parts)
     dearest = next(part for part in parts if part.key == both.dearest)
@@ -54,8 +55,14 @@ def _group(material: Material, unit: str, parts: list[Part]) -> Group:
         ONE: figures.figure(both.if_disjoint, unit, dearest.scope),
         ALL: figures.figure(both.if_not, unit, _together(material, parts)),
         "claimed": ONE if claims_one else ALL,
+        "odometer": ODOMETER if both.is_odometer else "",
         "attested_by": _attested(material, attested),
     }
+
+
+def _place(part: Part) -> parallel.Place:
+    studies = frozenset(deed.reserved["study"] for deed in part.deeds if deed.counted)
+    return parallel.Place(part.key, part.unit, part.events, part.by, studies)
 
 
 def _together(material: Material, parts: list[Part]) -> str:
@@ -67,6 +74,7 @@ def _together(material: Material, parts: list[Part]) -> str:
 
 def _statement(material: Material, model: TrustModel, group: Group) -> dict[str, Any]:
     figure, one = group[group["claimed"]], group["claimed"] == ONE
+    odometer = bool(group["odometer"]) and not one
     claim = trust.Claim(
         shown=figure["shown"],
         delta=figure["delta"],
@@ -77,13 +85,14 @@ def _statement(material: Material, model: TrustModel, group: Group) -> dict[str,
         where="at one institution" if one else _everywhere(material, group),
         attested=_answers_for_it(group) if one else "",
         together=not one,
+        period=material.scope.is_period,
     )
     percent = figures.percent_sure(float(figure["epsilon"]))
     return {
         "trust_model": model.value,
-        "sentence": trust.sentence(model, claim),
+        "sentence": trust.odometer(claim) if odometer else trust.sentence(model, claim),
         "figure": figure,
-        "reading": wording.posterior(figure, percent),
+        "reading": "" if odometer else wording.posterior(figure, percent),
     }
 
 

@@ -46,7 +46,7 @@ def accounting(material: Material, spent: dict[str, Any]) -> dict[str, Any]:
             if material.certify
             else "Rényi (RDP), beside each figure; an upper bound, looser than PLD"
         ),
-        "parameters": _chosen(material),
+        "parameters": _chosen(material, spent["across_institutions"]),
         "gate": "every event was checked against the study's and the dataset's budget beforehand",
         "across_rounds": "composed, never added up",
         "across_studies": "composed per dataset lineage against its lifetime budget",
@@ -167,13 +167,16 @@ def _cap_of(protocol: Protocol) -> int:
     return protocol.data.max_rows_per_patient or 1
 
 
-def _chosen(material: Material) -> str:
+def _chosen(material: Material, groups: list[dict[str, Any]]) -> str:
+    together = next((group["odometer"] for group in groups if group["odometer"]), "")
     if not any(part.by for part in material.parts):
-        return "sealed before round 1"
-    return (
+        sealed = "sealed before round 1"
+        return f"{sealed} of each study; of all together an {together}" if together else sealed
+    told = (
         "adaptive, or several studies on one dataset: what is claimed is the bound that the RDP "
         "filter enforces, at an order sealed in advance; the sum so far is an odometer"
     )
+    return f"{told}; of all together an {together}" if together else told
 
 
 def _study(material: Material, slug: str) -> dict[str, Any]:

@@ -115,6 +115,7 @@ def _parameters() -> Node:
         "parts": {**TEXTS, "minItems": 1},
         **dict.fromkeys(both, _ref("figure")),
         "claimed": {"enum": list(both)},
+        "odometer": TEXT,
         "attested_by": _or(_list(attestation), TEXT),
     }
     lifetime = _texts("institution lineage budget delta site_cap spent accountant remaining")

@@ -119,8 +119,14 @@ def _across(group: dict[str, Any]) -> Iterator[tuple[object, ...]]:
             figure["epsilon"],
             figure["shown"],
             figure["accountant"],
-            "yes" if group["claimed"] == reading else "no",
+            _is_claimed(group, reading),
         )
+
+
+def _is_claimed(group: dict[str, Any], reading: str) -> str:
+    if group["claimed"] != reading:
+        return "no"
+    return group.get("odometer") or "yes"
 
 
 def _interval(found: dict[str, str] | str) -> tuple[str, str]:

@@ -36,6 +36,7 @@ class Claim:
     attested: str = ""  # by whom, that no unit is at two institutions
     together: bool = False  # composed, because nobody answers for that
     against: str = ""
+    period: bool = False
 
 
 _SOFTWARE = (
@@ -84,6 +85,19 @@ def sentence(model: TrustModel, claim: Claim | None) -> str:
         f"than (ε = {claim.shown}, "
         f"δ = {claim.delta}), by the {claim.accountant.upper()} accountant: against {against}, "
         f"because {_BECAUSE[model]}, as long as the sites' software is honest{attested}."
+    )
+
+
+def odometer(claim: Claim) -> str:
+    """What is said of a sum so far that bounds nothing: the sum, and that nothing is promised."""
+    whom = wording.unit_name(claim.unit) + (wording.at_most(claim.cap) or ",")
+    period = " in this period" if claim.period else " so far"
+    return (
+        f"For {whom} {claim.where} nothing is promised: no filter joins them, and the later plans "
+        f"may have been chosen after earlier results. What was spent{period} comes to "
+        f"(ε = {claim.shown}, δ = {claim.delta}), by the {claim.accountant.upper()} accountant: an "
+        "odometer, which may be shown, not claimed. What may be claimed of each alone stands in "
+        "its own line."
     )
 
 

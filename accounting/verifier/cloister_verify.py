@@ -2577,11 +2577,13 @@ def _unit(body: dict[str, Any]) -> str:
 #
 # A history whose parameters were sealed may be claimed by what it cost. One that went beyond its
 # plan, and a dataset that several studies used, was kept by a Rényi filter: of that the bound is
-# claimed which the filter let pass at most, never the sum so far.
+# claimed which the filter let pass at most, never the sum so far. Over several studies that no
+# filter joins nothing is claimed of all together: a later plan may follow from earlier results.
 # ==================================================================================================
 
 ONE, ALL = "if_no_person_is_at_two", "if_a_person_may_be_at_all"
 QUOTED = re.compile(r"\(ε = (\S+), δ = (\S+)\), by the (\S+) accountant")
+ODOMETER = "odometer: the later plans may have been chosen after earlier results"
 UNIT_WORDS = {"row": "one row of data", "patient": "one patient"}
 CLOSE = 1e-6  # relative: bounds are formulas, with no grid
 
@@ -2596,6 +2598,7 @@ class Claimed(NamedTuple):
     spent: History
     order: float | None
     divergence: float
+    studies: frozenset[str]
 
 
 class Claims:
@@ -2617,7 +2620,7 @@ class Claims:
             raise Wrong(f"of {where} it claims a cost per {unit}, its events cost another unit")
         _check_told(figure, unit if spent else figure.get("unit"), where)
         order = sealed_order(figure)
-        if order is None and spent and self._chose(where, told):
+        if order is None and spent and self._chose(where, lineage):
             raise Wrong(f"of {where} it claims a sum, though it was chosen on the way")
         most = 0.0
         if order is None:
@@ -2626,7 +2629,8 @@ class Claims:
             most = self._bound(where, lineage, told, order)
             self._check_bound(figure, most, order, f"of {where}")
         key = where if self.study else f"{where}/{lineage}"
-        self.parts[key] = Claimed(key, unit, spent, order, most)
+        studies = frozenset(body["study"] for body, _ in told)
+        self.parts[key] = Claimed(key, unit, spent, order, most, studies)
 
     def across(self) -> None:
         """The groups of all parts, and the sentences that quote them. Raises Wrong."""
@@ -2653,26 +2657,34 @@ class Claims:
     def _check_sentence(self, said: str, group: Any) -> None:
         """One figure, with its own terms, about this unit and these parts. Raises Wrong."""
         claim, one = group[group["claimed"]], group["claimed"] == ONE
+        promise = "nothing is promised" if group.get("odometer") else "by no more than"
         quoted = [(claim["shown"], claim["delta"], str(claim["accountant"]).upper())]
         unit = UNIT_WORDS.get(group["unit"], f"one {group['unit']}")
-        words = ["at one institution" if one else f" at all {len(group['parts'])} "]
-        words += [" in this period by "] if self.about.is_period else []
+        words = ["at one institution" if one else f" at all {len(group['parts'])} ", promise]
+        words += [" in this period "] if self.about.is_period else []
         if QUOTED.findall(said) != quoted or said.count("ε = ") != 1:
             raise Wrong("its statement does not quote its own figure")
         if not said.startswith(f"For {unit}") or not all(each in said for each in words):
             raise Wrong("its statement is about something else than its figure")
 
-    def _chose(self, where: str, told: Told) -> bool:
-        """Whether anything goes beyond its plan, or several studies used the dataset."""
-        studies = {body["study"] for body, _ in told}
+    def _chose(self, where: str, lineage: str) -> bool:
+        """Whether anything went beyond its plan, or several studies used the dataset, ever."""
+        counts = [body for body in self._counted() if body["institution"] == where]
+        studies = (
+            {self.study} if self.study else {b["study"] for b in counts if b["lineage"] == lineage}
+        )
         return len(studies) > 1 or not all(self._within(study, where) for study in studies)
+
+    def _counted(self) -> list[dict[str, Any]]:
+        """Every row that spent something, whether or not a period leaves it out."""
+        gone = {place_of(body) for body in self.rows if body["kind"] == "aborted"}
+        found = [b for b in self.rows if b["kind"] in ("reserved", "booked") and "event" in b]
+        return [b for b in found if b["kind"] == "booked" or place_of(b) not in gone]
 
     def _within(self, study: str, where: str) -> bool:
         """Whether all that a study spent at an institution is a part of a plan that it sealed."""
         mine = [b for b in self.rows if (b.get("study"), b.get("institution")) == (study, where)]
-        gone = {_place(body) for body in mine if body["kind"] == "aborted"}
-        counts = [b for b in mine if b["kind"] == "reserved" and _place(b) not in gone]
-        counts += [b for b in mine if b["kind"] == "booked"]
+        counts = [b for b in self._counted() if (b["study"], b["institution"]) == (study, where)]
         spent = history(event(body["event"]) for body in counts)
         plans = [history(map(event, b["plan"])) for b in mine if b["kind"] == "sealed"]
         return any(all(n <= plan.get(p, 0) for p, n in spent.items()) for plan in plans)
@@ -2710,6 +2722,8 @@ class Claims:
             _check_told(figure, group["unit"], "all together")
         self._check_dearest(one, parts)
         self._check_together(together, parts)
+        if group.get("odometer", "") != (ODOMETER if _is_odometer(parts) else ""):
+            raise Wrong("of several studies it claims a sum that later plans may have followed")
         if group["claimed"] == ONE and sum(bool(part.spent) for part in parts) > 1:
             self._check_attested(group, parts)
 
@@ -2767,8 +2781,12 @@ def _check_told(figure: Any, unit: Any, where: str) -> None:
         raise Unknown(f"the accountant {str(figure.get('accountant'))[:80]!r}")
 
 
-def _place(body: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(body[name] for name in ("round", "attempt", "phase"))
+def _is_odometer(parts: list[Claimed]) -> bool:
+    """Whether one study may have been chosen after another's results, with no filter over them."""
+    spent = [part for part in parts if part.spent]
+    studies = {study for part in spent for study in part.studies}
+    filtered = all(part.order is not None for part in spent)
+    return len(spent) > 1 and len(studies) > 1 and not filtered
 
 
 def _divergence(limit: float, delta: float, order: float) -> float:

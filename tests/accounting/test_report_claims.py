@@ -84,6 +84,16 @@ def test_parts_of_different_delta_are_judged_anew_at_the_smallest(judge):
     together = epsilon([event(3.5), event(1.4)], 1e-6).shown()
     assert group[BOTH[1]]["shown"] == said["figure"]["shown"] == together
     assert f"(ε = {together}, δ = 1e-06)" in said["sentence"]
+    assert (
+        "at all 2 datasets together nothing is promised: no filter joins them" in said["sentence"]
+    )
+    assert "by no more than" not in said["sentence"]
+    assert said["reading"] == ""
+    later = "odometer: the later plans may have been chosen after earlier results"
+    assert group["odometer"] == later
+    assert report.document["accounting"]["parameters"].endswith(f"of all together an {later}")
+    assert f"claimed is neither (the second is an {later})" in pdf_words(report).lower()
+    assert later in csv_text(report)
     assert judge(report.document)[0] == 0
 
 
@@ -148,11 +158,15 @@ def test_every_rendering_says_the_same():
     assert row[2:7] == ["3.0", "3.000", "0.001", "rdp", "patient"]
     assert row[-2:] == [part["spent"]["shown"], part["odometer"]]
     assert ["if_a_person_may_be_at_all", "patient", "0.001", "3.0", "3.000", "rdp", "no"] in rows
-    pages = PdfReader(io.BytesIO(pdf_bytes(report))).pages
-    flat = re.sub(r"\s+", " ", " ".join(page.extract_text() for page in pages))
+    flat = pdf_words(report)
     assert line["sentence"] in flat
     assert "an odometer: it may be shown, not claimed" in flat
     assert f"ε = {part['spent']['shown']} at δ = 0.001 (RDP, one patient) so far" in flat
+
+
+def pdf_words(report: Report) -> str:
+    pages = PdfReader(io.BytesIO(pdf_bytes(report))).pages
+    return re.sub(r"\s+", " ", " ".join(page.extract_text() for page in pages))
 
 
 def lower(figure: dict, shown: str = "0.200") -> None:

@@ -68,3 +68,30 @@ def test_different_units_are_not_composed() -> None:
 def test_no_place_has_no_figure() -> None:
     with pytest.raises(ValueError, match="no place"):
         across([], 1e-5)
+
+
+def of(study: str, by: Filter | None = None, events: tuple[PrivacyEvent, ...] = (CHEAP,)) -> Place:
+    return Place(study, "row", events, by, frozenset({study}))
+
+
+@pytest.mark.parametrize(
+    ("places", "odometer"),
+    [
+        ([of("first"), of("second")], True),
+        ([of("first", LOW), of("second")], True),
+        ([of("first", LOW), of("second", HIGH)], False),
+        ([of("first"), of("second", events=())], False),
+        ([of("first"), Place("elsewhere", "row", (CHEAP,), None, frozenset({"first"}))], False),
+    ],
+)
+def test_over_studies_only_what_filters_kept_may_be_claimed(
+    places: list[Place], odometer: bool
+) -> None:
+    found = across(places, 1e-5)
+    assert found.is_odometer == odometer
+    if odometer:
+        with pytest.raises(ValueError, match="claim nothing of it"):
+            found.claimed(attested_disjoint=False)
+    else:
+        assert found.claimed(attested_disjoint=False) == found.if_not
+    assert found.claimed(attested_disjoint=True) == found.if_disjoint

@@ -41,7 +41,9 @@ def head(document: Document, claims: list[Document]) -> None:
     for group in claims:
         figure = group[group["claimed"]]
         where = "at one institution" if group["claimed"] == BOTH[0] else "at all 2 of them"
-        told = f"(ε = {figure['shown']}, δ = {figure['delta']}), by the PLD accountant"
+        told = (
+            f"by no more than (ε = {figure['shown']}, δ = {figure['delta']}), by the PLD accountant"
+        )
         words = f"For one {group['unit']}{' of data' if group['unit'] == 'row' else ''} {where} "
         document["statement"].append({**first, "figure": figure, "sentence": words + told})
 
@@ -193,3 +195,22 @@ def test_a_report_of_a_period_or_of_a_unit_holds(judge):
     for unit in ("patient", "row"):
         code, said = judge(preview(Scope.read({"unit": unit})).document)
         assert code == 0, said
+
+
+def a_promise_after_all(document: Document) -> None:
+    """What reports said before: all sealed before round 1, so all composed and claimed."""
+    group_of(document)["odometer"] = ""
+    head(document, [group_of(document)])
+
+
+def a_promise_in_the_sentence(document: Document) -> None:
+    head(document, [group_of(document)])
+
+
+@pytest.mark.parametrize("forge", [a_promise_after_all, a_promise_in_the_sentence])
+def test_over_several_studies_no_sum_is_promised(forge, house, judge):
+    assert judge(house)[0] == 0
+    forge(house)
+    code, said = judge(house)
+    assert code == 1
+    assert "later plans" in said or "something else than its figure" in said

@@ -102,6 +102,7 @@ def _both(group: dict[str, Any]) -> str:
     one, both = group["if_no_person_is_at_two"], group["if_a_person_may_be_at_all"]
     unit = wording.unit_name(group["unit"])
     said = "the first" if group["claimed"] == "if_no_person_is_at_two" else "the second"
+    said = f"neither (the second is an {group['odometer']})" if group.get("odometer") else said
     return (
         f"Per {unit.removeprefix('one ')}, at δ = {group['delta']}: if nobody's data lies in two "
         f"of them, ε = {one['shown']} ({one['accountant'].upper()}); should the same person's "
