@@ -2626,6 +2626,8 @@ class Claims:
         if order is None:
             self.figures.check(figure, spent)
         elif spent:
+            if order not in self._orders(where, lineage):
+                raise Wrong(f"of {where} it names the order {order:g}, at which nothing was kept")
             most = self._bound(where, lineage, told, order)
             self._check_bound(figure, most, order, f"of {where}")
         key = where if self.study else f"{where}/{lineage}"
@@ -2662,6 +2664,8 @@ class Claims:
         unit = UNIT_WORDS.get(group["unit"], f"one {group['unit']}")
         words = ["at one institution" if one else f" at all {len(group['parts'])} ", promise]
         words += [" in this period "] if self.about.is_period else []
+        if one and isinstance(group["attested_by"], list) and len(group["parts"]) > 1:
+            words.append(f"as {group['attested_by'][-1]['name']} attests")
         if QUOTED.findall(said) != quoted or said.count("ε = ") != 1:
             raise Wrong("its statement does not quote its own figure")
         if not said.startswith(f"For {unit}") or not all(each in said for each in words):
@@ -2694,13 +2698,30 @@ class Claims:
         place = 0 if self.study else 1
         limits = [body["checks"][place] for body, _ in told if body["kind"] == "reserved"]
         if not self.study:
-            kinds, dataset = ("declared", "raised"), (where, lineage)
-            rows = [b for b in self.rows if b["kind"] in kinds]
-            last = [b for b in rows if (b["institution"], b["lineage"]) == dataset][-1:]
+            last = self._declared(where, lineage)[-1:]
             limits += [{"limit": b["epsilon"], "delta": b["delta"]} for b in last]
         spent = self.figures.divergence(history(found for _, found in told), order)
         most = [_divergence(decimal(c, "limit"), decimal(c, "delta"), order) for c in limits]
         return max([spent, *most])
+
+    def _orders(self, where: str, lineage: str) -> set[float]:
+        """The orders that a part's filter had: declared with its dataset, or of its limits."""
+        declared = [] if self.study else self._declared(where, lineage)
+        if declared:
+            return {decimal(body, "filter_order") for body in declared}
+        place, study = (0, self.study) if self.study else (1, None)
+        mine = [b for b in self.rows if b.get("institution") == where]
+        mine = [b for b in mine if study == b["study"] or (not study and b["lineage"] == lineage)]
+        checks = [b["checks"][place] for b in mine if b["kind"] == "reserved"]
+        limits = [(decimal(c, "limit"), decimal(c, "delta")) for c in checks]
+        plans = [b["limit"] for b in mine if study and b["kind"] == "sealed"]
+        limits += [(decimal(p, "epsilon"), decimal(p, "delta")) for p in plans]
+        return {best_order(*limit) for limit in limits}
+
+    def _declared(self, where: str, lineage: str) -> list[dict[str, Any]]:
+        """The rows of a dataset's lifetime budget, oldest first."""
+        rows = [b for b in self.rows if b["kind"] in ("declared", "raised")]
+        return [b for b in rows if (b["institution"], b["lineage"]) == (where, lineage)]
 
     def _check_bound(self, figure: Any, divergence: float, order: float, where: str) -> None:
         """A bound may be wider than the filter's, never narrower. Raises Wrong."""
@@ -2760,16 +2781,33 @@ class Claims:
     def _check_attested(self, group: Any, parts: list[Claimed]) -> None:
         """The maximum is claimed on somebody's word that stands in the ledger. Raises Wrong."""
         said = group["attested_by"]
-        last = said[-1]["entry"] if isinstance(said, list) and said else 0
-        body = self.entries.bodies.get(last, {})
-        about = body.get("kind") == "attested" and body.get("study") == self.study
-        if not about or body.get("withdrawn"):
+        last = said[-1] if isinstance(said, list) and said else {}
+        found = [b for b in self.rows if b["sequence"] == last.get("entry")]
+        body = found[0] if found and found[0]["kind"] == "attested" else {}
+        if body.get("study") != self.study or body.get("withdrawn"):
             raise Wrong("it claims the dearest part alone, and nobody attests disjoint patients")
+        if (last.get("name"), last.get("text")) != (body["name"], body["text"]):
+            raise Wrong("it quotes an attestation otherwise than the ledger")
+        ran = {self._protocol(part.key) for part in parts if part.spent}
+        if ran != {body["protocol_digest"]}:
+            raise Wrong("it claims the dearest part alone, on an attestation of another protocol")
         if not {part.key for part in parts} <= set(pick(body, "institutions", list)):
             raise Wrong("it claims the dearest part alone, and the attestation names fewer")
-        later = (b for b in self.rows if b["kind"] == "attested" and b["sequence"] > last)
+        later = (b for b in self.rows if b["kind"] == "attested")
+        later = (b for b in later if b["sequence"] > body["sequence"])
         if any(b["study"] == self.study and b.get("withdrawn") for b in later):
             raise Wrong("it claims the dearest part alone, on an attestation that was withdrawn")
+
+    def _protocol(self, where: str) -> str:
+        """The protocol that was sealed last at an institution, or that its rounds ran under."""
+        mine = [
+            b for b in self.rows if (b.get("study"), b.get("institution")) == (self.study, where)
+        ]
+        for kind in ("sealed", "reserved"):
+            for body in reversed(mine):
+                if body["kind"] == kind:
+                    return pick(body, "protocol_digest", str)
+        return ""
 
 
 def _check_told(figure: Any, unit: Any, where: str) -> None:

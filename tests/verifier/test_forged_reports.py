@@ -4,12 +4,20 @@ import copy
 from typing import Any
 
 import pytest
+from django.db import transaction
+from django.utils import timezone
 
 from accounting.dp.accountants import epsilon
-from accounting.reports.build import preview
+from accounting.dp.currency import renyi
+from accounting.dp.events import PrivacyEvent
+from accounting.reports.build import Report, preview
 from accounting.reports.scopes import Scope
+from accounting.services import attesting
+from accounting.services.rows import Draft, append, lock
+from accounting.verifier.parts.renyi import ORDERS, admitted, converted
+from tests.accounting import builders as b
 from tests.accounting import world as w
-from tests.accounting.test_report_claims import BOTH, event, spend
+from tests.accounting.test_report_claims import BOTH, chosen_on_the_way, event, spend
 
 pytestmark = pytest.mark.django_db
 Document = dict[str, Any]
@@ -41,11 +49,11 @@ def head(document: Document, claims: list[Document]) -> None:
     for group in claims:
         figure = group[group["claimed"]]
         where = "at one institution" if group["claimed"] == BOTH[0] else "at all 2 of them"
-        told = (
-            f"by no more than (ε = {figure['shown']}, δ = {figure['delta']}), by the PLD accountant"
-        )
-        words = f"For one {group['unit']}{' of data' if group['unit'] == 'row' else ''} {where} "
-        document["statement"].append({**first, "figure": figure, "sentence": words + told})
+        unit = {"row": "one row of data", "patient": "one patient"}[group["unit"]]
+        terms = f"(ε = {figure['shown']}, δ = {figure['delta']}), by the {figure['accountant']}"
+        said = f"For {unit} {where} by no more than {terms.replace('rdp', 'RDP')} accountant"
+        said = said.replace("pld", "PLD")
+        document["statement"].append({**first, "figure": figure, "sentence": said})
 
 
 def shows_less(document: Document) -> None:
@@ -214,3 +222,80 @@ def test_over_several_studies_no_sum_is_promised(forge, house, judge):
     code, said = judge(house)
     assert code == 1
     assert "later plans" in said or "something else than its figure" in said
+
+
+def beyond_its_plan() -> Report:
+    """A study that reserved more at one institution than it had sealed there."""
+    found = w.build()
+    w.play(found)
+    b.reserve(b.key("cleveland", 9), limit=w.BUDGET, protocol=found.study.protocol_digest)
+    return preview(Scope("heart", "cleveland"))
+
+
+@pytest.mark.parametrize("played", [chosen_on_the_way, beyond_its_plan])
+def test_an_order_that_nothing_was_kept_at_is_refused(played, judge):
+    """At another δ another order proves less; only the one sealed in advance may be used."""
+    document = played().document
+    assert judge(document)[0] == 0
+    (part,) = document["parameters"]["institutions"]
+    limit = float(part["claimed"]["epsilon"])
+    events = [PrivacyEvent.from_json(each) for each in next(iter(document["events"].values()))]
+    found = [
+        (converted(max(admitted(limit, 1e-3, order), renyi(events, order)), order, 1e-2), order)
+        for order in map(float, ORDERS)
+    ]
+    least, order = min(found)
+    assert f"order {order:g}," not in part["claimed"]["discretisation"]
+    claim = {"epsilon": repr(least + 1e-9), "shown": f"{least + 1e-3:.3f}", "delta": "0.01"}
+    part["claimed"] |= {**claim, "discretisation": f"order {order:g}, sealed in advance"}
+    group = group_of(document)
+    group |= {"delta": "0.01", **dict.fromkeys(BOTH, part["claimed"])}
+    head(document, [group])
+    code, said = judge(document)
+    assert code == 1
+    assert "at which nothing was kept" in said
+
+
+def told(kind: str, **facts: Any) -> int:
+    """Write a row about the study; returns its number."""
+    with transaction.atomic():
+        key = f"heart//{kind}/{facts['protocol_digest']}"
+        draft = Draft(kind, key, "heart", "", "", facts=facts)
+        return append(lock(), [draft], timezone.now())[0].sequence
+
+
+def on_a_word(document: Document, row: Document) -> None:
+    group = group_of(document)
+    group |= {"claimed": BOTH[0], "attested_by": [row]}
+    head(document, [group])
+    line = document["statement"][0]
+    line["sentence"] += f" as {row['name']} attests"
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_word_about_another_protocol_or_after_the_report_carries_nothing(late, judge):
+    world = w.build()
+    w.play(world)
+    document = preview(Scope("heart")).document
+    word = {"text": "disjoint", "name": "X", "institutions": ["cleveland", "zurich"], "by": "x"}
+    digest = world.study.protocol_digest if late else "b" * 64
+    number = told("attested", **word, protocol_digest=digest)
+    if not late:
+        document = preview(Scope("heart")).document
+    on_a_word(document, {**word, "entry": number})
+    code, said = judge(document)
+    assert code == 1
+    assert ("nobody attests" if late else "an attestation of another protocol") in said
+
+
+@pytest.mark.parametrize("change", [{"name": "Nobody"}, {"text": "by another law"}])
+def test_a_word_is_quoted_as_it_was_given(change, judge):
+    world = w.build()
+    w.play(world)
+    attesting.attest(world.study, "disjoint by law", by=world.lead)
+    document = preview(Scope("heart")).document
+    assert judge(document)[0] == 0
+    on_a_word(document, group_of(document)["attested_by"][0] | change)
+    code, said = judge(document)
+    assert code == 1
+    assert "quotes an attestation otherwise" in said
