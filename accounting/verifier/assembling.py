@@ -23,6 +23,7 @@ ORDER = (
     "choices",
     "replay",
     "scopes",
+    "sections",
     "claimed",
     "reports",
     "command",

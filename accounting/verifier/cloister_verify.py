@@ -2516,6 +2516,7 @@ class Replay:
 # What a report is about: the entries that its scope covers, judged by the entries themselves.
 # ==================================================================================================
 
+AUDITED = ("committed", "revealed")
 NARROWING = ("study", "institution", "lineage", "unit", "from", "to")
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -2525,7 +2526,7 @@ class Scope:
 
     `told` is all up to its head, `rows` what it must tell of, oldest first. A period is that of
     reservations: what became of one may be told as long as the period did not end before. Days are
-    those of UTC.
+    those of UTC. `audits` are the rows of empirical audits that it must tell of.
     """
 
     def __init__(self, document: Any, entries: Entries, head: int) -> None:
@@ -2539,6 +2540,7 @@ class Scope:
         self.told = [body for number, body in sorted(entries.bodies.items()) if number <= head]
         self._reserved = {place_of(b): b for b in self.told if b.get("kind") == "reserved"}
         self.rows = [body for body in self.told if self._covers(body)]
+        self.audits = [b for b in self.told if b.get("kind") in AUDITED and self._has_audit(b)]
 
     @property
     def is_period(self) -> bool:
@@ -2556,8 +2558,14 @@ class Scope:
             and self._wanted["unit"] in ("", _unit(begun))
         )
 
-    def _is_at(self, body: dict[str, Any]) -> bool:
-        names = ("study", "institution", "lineage")
+    def _has_audit(self, body: dict[str, Any]) -> bool:
+        """An audit is about a whole study, whichever period or unit a report tells of it."""
+        last = self._wanted["to"]
+        of_all = bool(self.study) and not body["institution"]
+        return (not last or _day(body) <= last) and self._is_at(body, of_all=of_all)
+
+    def _is_at(self, body: dict[str, Any], *, of_all: bool = False) -> bool:
+        names = ("study",) if of_all else ("study", "institution", "lineage")
         return all(self._wanted[n] in ("", body.get(n, "")) for n in names)
 
 
@@ -2568,6 +2576,88 @@ def _day(body: dict[str, Any]) -> str:
 
 def _unit(body: dict[str, Any]) -> str:
     return str(body["event"].get("unit", "row") if "event" in body else body.get("unit", ""))
+
+
+# ==================================================================================================
+# sections: part of cloister-verify
+#
+# What a report must not leave out beside its figures: empirical audits, and what went wrong.
+# ==================================================================================================
+
+BOUND = re.compile(r"ε ≥ (\d+\.\d+) at δ = \S+ (below|above) the ledger's ε = (\d+\.\d+) at that δ")
+MEASURED = ("method", "canaries", "guesses", "correct", "confidence", "lower")
+WENT_WRONG = ("lost", "refused", "aborted")
+THOUSANDTH = 1e-3 + 1e-9  # bounds for people have three places
+
+Body = dict[str, Any]
+
+
+def check_audits(section: Any, about: Scope) -> None:
+    """Each run of which coins were bound is told, as the ledger has it. Raises Wrong."""
+    runs = {row["committed"]["entry"]: row for row in pick(section, "runs", list)}
+    together = {row["revealed"]["entry"]: row for row in section.get("together", [])}
+    shown = {_audited_place(b): b for b in about.audits if b["kind"] == "revealed"}
+    bound = [body for body in about.audits if body["kind"] == "committed"]
+    as_one = [body for body in shown.values() if "institutions" in body]
+    for body, told in [*((b, runs) for b in bound), *((b, together) for b in as_one)]:
+        if body["sequence"] not in told:
+            raise Wrong(f"it leaves out the audit of entry {body['sequence']}")
+    if len(runs) > len(bound) or len(together) > len(as_one):
+        raise Wrong("it tells of an audit that the ledger does not hold")
+    for body in bound:
+        _check_run(runs[body["sequence"]], body, shown.get(_audited_place(body)))
+    for body in as_one:
+        _check_same(together[body["sequence"]], body, ("study", "institutions"))
+        _check_measured(together[body["sequence"]], body)
+
+
+def _audited_place(body: Body) -> tuple[str, str, str]:
+    return body["study"], body["institution"], body["protocol_digest"]
+
+
+def _check_run(row: Any, committed: Body, revealed: Body | None) -> None:
+    _check_same(row, committed, ("study", "institution", "commitment"))
+    if revealed is not None:
+        if (row.get("revealed") or {}).get("entry") != revealed["sequence"]:
+            raise Wrong(f"it leaves out that entry {revealed['sequence']} showed the coins")
+        _check_measured(row, revealed)
+    elif row.get("revealed") is not None or BOUND.search(pick(row, "result", str)):
+        raise Wrong(f"it tells what the coins of entry {committed['sequence']} showed: nothing yet")
+
+
+def _check_measured(row: Any, revealed: Body) -> None:
+    """The numbers are the ledger's, and the sentence says which of them is the larger."""
+    found, number = revealed["result"], revealed["sequence"]
+    told = {**found, **{name: found["figure"][name] for name in ("delta", "epsilon")}}
+    _check_same(row, {**told, "sequence": number}, (*MEASURED, "delta", "epsilon"))
+    lower, epsilon = decimal(row, "lower"), decimal(row, "epsilon")
+    said = BOUND.findall(pick(row, "result", str).replace(",", ""))
+    refuted = row["result"].startswith("REFUTED: ")
+    if len(said) != 1 or refuted != (lower > epsilon) or (said[0][1] == "above") != refuted:
+        raise Wrong(f"it says otherwise than entry {number} what its audit came to")
+    if not 0.0 <= lower - float(said[0][0]) <= THOUSANDTH:
+        raise Wrong(f"of the audit of entry {number} it shows ε ≥ {said[0][0]}, not {lower:g}")
+    if not 0.0 <= float(said[0][2]) - epsilon <= THOUSANDTH:
+        raise Wrong(f"of the audit of entry {number} it shows ε = {said[0][2]}, not {epsilon:g}")
+
+
+def _check_same(row: Any, body: Body, names: tuple[str, ...]) -> None:
+    for name in names:
+        if row.get(name) != body[name]:
+            said = f"{str(row.get(name))[:80]}, not {str(body[name])[:80]}"
+            raise Wrong(f"of the audit of entry {body['sequence']} it says {name} = {said}")
+
+
+def check_incidents(section: list[Any], about: Scope) -> None:
+    """Everything lost, refused, returned, booked or tried again is told, and why. Raises Wrong."""
+    told = {(row.get("source"), row.get("reason")) for row in section}
+    for body in about.rows:
+        number, wrong = body["sequence"], body["kind"] in WENT_WRONG
+        booked = body["kind"] == "booked" and "event" in body
+        again = body["kind"] == "reserved" and body["attempt"] > 1
+        reason = body.get("reason", "") if wrong or booked else ""
+        if (wrong or booked or again) and (f"ledger entry {number}", reason) not in told:
+            raise Wrong(f"among what went wrong it leaves out entry {number}, or why it did")
 
 
 # ==================================================================================================
@@ -2947,6 +3037,8 @@ class Report:
             self._check_statement()
         else:
             self.claims.across()
+            check_audits(pick(self.document, "audit", dict), self.about)
+            check_incidents(pick(self.document, "incidents", list), self.about)
         return (
             f"{len(self.found)} mechanisms, {len(released)} releases and the ε of {len(parts)} "
             f"parts agree with the entries up to {self.head}"

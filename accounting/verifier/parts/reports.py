@@ -22,6 +22,7 @@ from accounting.verifier.parts.reading import (
 )
 from accounting.verifier.parts.replay import Replay
 from accounting.verifier.parts.scopes import Scope
+from accounting.verifier.parts.sections import check_audits, check_incidents
 from accounting.verifier.parts.trees import check_signature, sha256
 
 OLDER = ("cloister-privacy-report/1", "cloister-privacy-report/2")  # claimed one ε for all
@@ -132,6 +133,8 @@ class Report:
             self._check_statement()
         else:
             self.claims.across()
+            check_audits(pick(self.document, "audit", dict), self.about)
+            check_incidents(pick(self.document, "incidents", list), self.about)
         return (
             f"{len(self.found)} mechanisms, {len(released)} releases and the ε of {len(parts)} "
             f"parts agree with the entries up to {self.head}"

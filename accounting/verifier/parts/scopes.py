@@ -9,6 +9,7 @@ from accounting.verifier.parts.entries import Entries
 from accounting.verifier.parts.lives import LIVING, place_of
 from accounting.verifier.parts.reading import Wrong, pick
 
+AUDITED = ("committed", "revealed")
 NARROWING = ("study", "institution", "lineage", "unit", "from", "to")
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -18,7 +19,7 @@ class Scope:
 
     `told` is all up to its head, `rows` what it must tell of, oldest first. A period is that of
     reservations: what became of one may be told as long as the period did not end before. Days are
-    those of UTC.
+    those of UTC. `audits` are the rows of empirical audits that it must tell of.
     """
 
     def __init__(self, document: Any, entries: Entries, head: int) -> None:
@@ -32,6 +33,7 @@ class Scope:
         self.told = [body for number, body in sorted(entries.bodies.items()) if number <= head]
         self._reserved = {place_of(b): b for b in self.told if b.get("kind") == "reserved"}
         self.rows = [body for body in self.told if self._covers(body)]
+        self.audits = [b for b in self.told if b.get("kind") in AUDITED and self._has_audit(b)]
 
     @property
     def is_period(self) -> bool:
@@ -49,8 +51,14 @@ class Scope:
             and self._wanted["unit"] in ("", _unit(begun))
         )
 
-    def _is_at(self, body: dict[str, Any]) -> bool:
-        names = ("study", "institution", "lineage")
+    def _has_audit(self, body: dict[str, Any]) -> bool:
+        """An audit is about a whole study, whichever period or unit a report tells of it."""
+        last = self._wanted["to"]
+        of_all = bool(self.study) and not body["institution"]
+        return (not last or _day(body) <= last) and self._is_at(body, of_all=of_all)
+
+    def _is_at(self, body: dict[str, Any], *, of_all: bool = False) -> bool:
+        names = ("study",) if of_all else ("study", "institution", "lineage")
         return all(self._wanted[n] in ("", body.get(n, "")) for n in names)
 
 
