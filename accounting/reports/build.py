@@ -9,6 +9,7 @@ from typing import Any
 
 from accounting.canonical import canonical_json, sha256
 from accounting.log.checkpoints import SignedCheckpoint
+from accounting.refusals import NoBound
 from accounting.reports import (
     across,
     audit,
@@ -25,7 +26,8 @@ from accounting.reports import (
 )
 from accounting.reports.parts import Material
 from accounting.reports.scopes import Scope
-from accounting.selectors import reconciliation
+from accounting.selectors import reconciliation, unbooked
+from accounting.selectors.commitments import Unreadable
 from accounting.selectors.reconciliation import State
 from studies.models import Institution, Study
 
@@ -43,6 +45,9 @@ class Report:
     digest: str
 
 
+REFUSED = (Unreadable, NoBound)  # why there is no report of what the hub knows
+
+
 class NoSuchStudy(LookupError):
     """The scope names a study that the hub does not know."""
 
@@ -53,7 +58,7 @@ def build(study: Study, institution: Institution | None = None) -> Report:
 
 
 def preview(scope: Scope) -> Report:
-    """The report of a scope as the ledger stands. Raises NoSuchStudy."""
+    """The report of a scope as the ledger stands. Raises as `gather`."""
     return sealed(compose(gather(scope)))
 
 
@@ -64,15 +69,33 @@ def sealed(found: dict[str, Any]) -> Report:
 
 
 def gather(scope: Scope, *, certify: bool = False) -> Material:
-    """Read everything that the report is written from. Raises NoSuchStudy.
+    """Read everything that the report is written from.
 
     `certify` will add the second opinion's certified interval, which imports torch: only where
     that may be, never in a web process.
+
+    Raises:
+        NoSuchStudy: the scope names a study that the hub does not know.
+        NoBound: a part has no ε, so nothing can be claimed of it.
+        Unreadable: somebody destroyed a row of the ledger.
     """
     material = parts.gather(scope, trail.read(scope), certify=certify)
     if scope.study and material.study is None:
         raise NoSuchStudy(f"the hub knows no study {scope.study!r}")
+    _keep_bounded(material)
     return material
+
+
+def _keep_bounded(material: Material) -> None:
+    """What leaves out a charge that a site proves claims too little. Raises NoBound.
+
+    A study's report is about its own charges, every other one about whole datasets.
+    """
+    parts = {(part.institution, part.lineage) for part in material.parts}
+    houses, study = {house for house, _ in parts}, material.scope.study
+    for claim, why in unbooked.left_out(houses):
+        if claim.place[0] == study or (not study and claim.dataset in parts):
+            raise NoBound(*claim.dataset, why)
 
 
 def compose(material: Material, checkpoint: SignedCheckpoint | None = None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from accounting import transitions
 from accounting.dp.events import PrivacyEvent
 from accounting.models import Entry, EntryKind
 from accounting.reports.scopes import Scope
+from accounting.selectors.commitments import Unreadable
 from accounting.selectors.spending import place
 
 Body = dict[str, Any]
@@ -89,7 +90,10 @@ def _is_at(deed: Deed, institution: str, lineage: str) -> bool:
 
 
 def read(scope: Scope) -> Trail:
-    """The trail of a scope; one query. Entries after the period are left out altogether."""
+    """The trail of a scope; one query. Entries after the period are left out altogether.
+
+    Raises Unreadable where somebody destroyed a row.
+    """
     trail = Trail()
     deeds: dict[Any, Deed] = {}
     for row, body in _bodies(scope):
@@ -121,9 +125,29 @@ def _count(trail: Trail, row: Entry, body: Body) -> None:
 
 def _bodies(scope: Scope) -> Iterator[tuple[Entry, Body]]:
     for row in entries(scope):
-        body = json.loads(row.body)
+        body = _body(row)
         if scope.until is None or day_of(body) <= scope.until:
             yield row, body
+
+
+def _body(row: Entry) -> Body:
+    """Raises Unreadable where it lacks what a report reads of every row of its kind."""
+    try:
+        body = json.loads(row.body)
+        if isinstance(body, dict) and _NEEDED | _NEEDED_OF.get(row.kind, set()) <= set(body):
+            day_of(body)
+            return body
+    except (ValueError, TypeError) as error:
+        raise Unreadable(row.sequence) from error
+    raise Unreadable(row.sequence)
+
+
+_NEEDED = {"sequence", "kind", "study", "institution", "lineage", "at"}
+_NEEDED_OF: dict[str, set[str]] = {
+    EntryKind.SEALED: {"plan", "limit", "figure"},
+    EntryKind.RESERVED: {"event", "figure", "checks"},
+    EntryKind.BOOKED: {"figure"},
+}
 
 
 def entries(scope: Scope) -> QuerySet[Entry]:

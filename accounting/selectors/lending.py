@@ -1,6 +1,7 @@
 """What a study's plan would leave of the lifetime budgets of the datasets an institution offers."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 from accounting.dp.accountants import epsilon
 from accounting.dp.events import PrivacyEvent
@@ -9,8 +10,8 @@ from accounting.dp.filters import divergence_limit, proved
 from accounting.dp.fitting import divergence
 from accounting.keys import Limit
 from accounting.models import DatasetBudget
-from accounting.refusals import MixedUnits
-from accounting.selectors import commitments, histories, judging, shown
+from accounting.refusals import MixedUnits, NoBound
+from accounting.selectors import commitments, histories, judging, shown, unbooked
 from accounting.selectors.commitments import Commitments
 
 
@@ -38,8 +39,15 @@ class Prospect:
         return shown.down(self.limit.epsilon - self.committed.epsilon)
 
     @property
+    def endless(self) -> bool:
+        """Whether what is spent has no bound."""
+        return math.isinf(self.before.epsilon)
+
+    @property
     def shown_committed(self) -> str:
         """What the other studies' plans add to what is spent, rounded up."""
+        if self.endless:
+            return self.before.shown()
         return shown.up(self.committed.epsilon - self.before.epsilon)
 
     @property
@@ -65,10 +73,21 @@ def prospects(
     rows = DatasetBudget.objects.filter(institution=institution).order_by("lineage")
     unit = plan[0].unit if plan else unit
     claims = [judging.Claim(study, institution, row.lineage, unit, plan, bound) for row in rows]
-    return [
+    unbounded = unbooked.unbounded([institution])
+    found = [
         _prospect(row, claim, spent, standing, bound)
         for row, claim in zip(rows, claims, strict=True)
     ]
+    return [_kept(each, institution, unbounded.get((institution, each.lineage))) for each in found]
+
+
+def _kept(found: Prospect, institution: str, why: str | None) -> Prospect:
+    """Beside a loss without a bound nothing fits."""
+    if not why:
+        return found
+    endless = replace(found.before, epsilon=math.inf, low=None)
+    said = str(NoBound(institution, found.lineage, why))
+    return replace(found, before=endless, committed=endless, fits=False, conflict=said)
 
 
 def at_most(

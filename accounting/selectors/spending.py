@@ -1,9 +1,10 @@
 """What was spent and what is left: every ε here is derived from the ledger's events."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db.models import QuerySet
 
@@ -11,10 +12,12 @@ from accounting.dp.claims import Claim, Filter, claim
 from accounting.dp.events import PrivacyEvent
 from accounting.dp.figures import Figure
 from accounting.models import DatasetBudget, Entry, EntryKind
-from accounting.selectors import claims, commitments, histories, shown
+from accounting.selectors import claims, commitments, histories, shown, unbooked
 from accounting.selectors.judging import SLACK
 from accounting.selectors.plain import select
 
+NO_BOUND = "no bound"
+OVER = 2.0  # the share of any budget that a loss without a bound is drawn as
 NOBODY: Mapping[str, Filter | None] = {}
 
 
@@ -37,21 +40,23 @@ class Remaining:
     committed: float
     left: float
     unit: str  # what its charges protect; empty before the first
+    no_bound: str = ""  # why its loss has no bound; '' where it has one
 
     @property
     def figure(self) -> Figure:
-        """Charged and reserved together."""
-        return self.claim.spent
+        """Charged and reserved together; infinite where there is no bound."""
+        spent = self.claim.spent
+        return replace(spent, epsilon=math.inf, low=None) if self.no_bound else spent
 
     @property
     def odometer(self) -> str:
-        """What must stand beside the figures where a filter keeps the budget; else empty."""
-        return odometer(self.claim)
+        """What must stand beside the figures: of a filter that keeps the budget, or of no bound."""
+        return f"{NO_BOUND}: {self.no_bound}" if self.no_bound else odometer(self.claim)
 
     @property
     def shown_spent(self) -> str:
         """Charged, rounded up."""
-        return shown.up(self.spent)
+        return NO_BOUND if self.no_bound else shown.up(self.spent)
 
     @property
     def shown_reserved(self) -> str:
@@ -76,7 +81,7 @@ class Remaining:
     @property
     def share(self) -> float:
         """The part of the budget that is gone, 0 to 1 and above where it was lowered since."""
-        return self.figure.epsilon / self.limit
+        return OVER if self.no_bound else self.figure.epsilon / self.limit
 
 
 def odometer(found: Claim) -> str:
@@ -183,7 +188,10 @@ def remaining_all(budgets: Iterable[DatasetBudget]) -> list[Remaining]:
     rows = list(budgets)
     houses = {row.institution for row in rows}
     books, opened = claims.read(houses), _open(houses)
-    return [_remaining(row, books, opened) for row in rows]
+    found = [_remaining(row, books, opened) for row in rows]
+    unbounded = unbooked.unbounded(houses)
+    without = ((row, unbounded.get((row.institution, row.lineage))) for row in found)
+    return [replace(row, no_bound=why, left=0.0) if why else row for row, why in without]
 
 
 def readable(budgets: Iterable[DatasetBudget]) -> Budgets:

@@ -4,7 +4,7 @@ Such a charge has no ε, so the lifetime of its dataset has none either (ACCOUNT
 long as it stands, nothing more is spent of that dataset, whatever the study.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,7 +87,12 @@ def obstacle(claim: Owed) -> str:
 
 
 def unbounded(institutions: Collection[str] | None) -> dict[Dataset, str]:
-    """Each dataset of which a charge stands that cannot be booked, and why; everywhere if None.
+    """Each dataset of which a charge stands that cannot be booked, and why; everywhere if None."""
+    return {claim.dataset: why for claim, why in left_out(institutions)}
+
+
+def left_out(institutions: Collection[str] | None) -> Iterator[tuple[Owed, str]]:
+    """Each charge that stands and cannot be booked, and why.
 
     Every such charge left a difference that nobody can explain (services/differences), so where
     there is none, one query answers.
@@ -99,15 +104,11 @@ def unbounded(institutions: Collection[str] | None) -> dict[Dataset, str]:
     fields = ("institution", "study", "round", "attempt", "phase")
     for house, *place in rows.order_by().values_list(*fields).distinct():
         places.setdefault(house, set()).add(tuple(place))  # type: ignore[arg-type]
-    found: dict[Dataset, str] = {}
     for house, differing in places.items():
         for place, pair in books.both_sides(house, differing).items():
-            found |= _without_bound(owed(house, place, *pair))
-    return found
-
-
-def _without_bound(rows: list[Owed]) -> dict[Dataset, str]:
-    return {row.dataset: why for row in rows if row.spends and (why := obstacle(row))}
+            for claim in owed(house, place, *pair):
+                if claim.spends and (why := obstacle(claim)):
+                    yield claim, why
 
 
 def budget_of(claim: Owed) -> DatasetBudget | None:

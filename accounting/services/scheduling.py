@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounting.models import IssuedReport, ReportSchedule, Rhythm
 from accounting.reports import rights
-from accounting.reports.build import Report
+from accounting.reports.build import REFUSED, Report
 from accounting.reports.older import modern
 from accounting.reports.renderings import FORMS, rendered
 from accounting.reports.scopes import Scope
@@ -83,7 +83,7 @@ def deliver_one(now: datetime | None = None) -> bool:
         return True
     try:
         _send(row, scope)
-    except sending.NotSent as problem:
+    except (sending.NotSent, *REFUSED) as problem:
         _postpone(row, str(problem), now)
         return True
     _next(row, now)

@@ -53,8 +53,7 @@ def _look_at(entry: Entry, body: dict[str, Any]) -> None:
     how = AND_COMMITTED if not body["sealed"] and _others_committed(entry) else SPENT
     if share >= LOW and not _by_filter(dataset):
         # "It fits in any case" was said by a looser accountant than the page shows.
-        spent = spending.remaining(entry.institution, entry.lineage).figure
-        share, how = spent.epsilon / float(dataset["limit"]), SPENT
+        share, how = spending.remaining(entry.institution, entry.lineage).share, SPENT
     if share >= LOW:
         _tell_house(entry, share, dataset["limit"], how)
 

@@ -8,6 +8,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET
 
+from accounting.refusals import NoBound
 from accounting.selectors import bundle, reconciliation, tree, visible
 from accounting.services import checkpoints
 from studies import access
@@ -47,7 +48,15 @@ def study(request: HttpRequest, slug: str) -> HttpResponseBase:
     return attachment(pieces, JSON, f"{found.slug}-bundle.json")
 
 
-def refused(request: HttpRequest, error: Exception) -> HttpResponseRedirect:
+def refused(request: HttpRequest, error: Exception, what: str = "bundle") -> HttpResponseRedirect:
     """A broken ledger proves nothing; its page says more."""
-    messages.error(request, f"There is no bundle of a broken ledger: {error}")
+    messages.error(request, f"There is no {what} of a broken ledger: {error}")
+    return redirect("ledger")
+
+
+def unclaimed(request: HttpRequest, error: Exception) -> HttpResponseRedirect:
+    """There is no report of what cannot be read, or has no ε."""
+    if not isinstance(error, NoBound):
+        return refused(request, error, "report")
+    messages.error(request, f"There is no report: {error.public}")
     return redirect("ledger")

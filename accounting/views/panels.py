@@ -7,7 +7,7 @@ from django.views.decorators.http import require_GET
 
 from accounting import charts
 from accounting.keys import Limit
-from accounting.selectors import attestations, forecasts, lending, overview, spending
+from accounting.selectors import attestations, commitments, forecasts, lending, overview, spending
 from federation.protocol import plans
 from federation.protocol.document import Protocol
 from studies import access
@@ -58,14 +58,13 @@ def lend(request: HttpRequest, slug: str, institution: str) -> HttpResponse:
     protocol = protocol_of(part.study)
     plan = plans.plan_events(protocol, part.institution.slug) if protocol.plan else ()
     bound = _bound(protocol, part.institution.slug)
-    context = {
-        "study": part.study,
-        "protocol": protocol,
-        "bound": bound,
-        "prospects": lending.prospects(
+    context = {"study": part.study, "protocol": protocol, "bound": bound}
+    try:
+        context["prospects"] = lending.prospects(
             part.study.slug, part.institution.slug, plan, unit=protocol.data.unit, bound=bound
-        ),
-    }
+        )
+    except commitments.Unreadable as error:
+        context["broken"] = str(error)
     return render(request, "accounting/panels/lending.html", context)
 
 

@@ -20,7 +20,7 @@ from accounting.dp.planning import (
     sketch,
 )
 from accounting.keys import Limit
-from accounting.selectors import planner
+from accounting.selectors import commitments, planner
 from accounting.views import drafting
 from accounting.views.drafting import Asked
 from studies import access
@@ -47,7 +47,7 @@ def _context(request: HttpRequest, asked: Asked) -> dict[str, Any]:
         if REFINED not in request.POST and is_long(asked.draft):
             return _sketched(request, asked)
         return _priced(request, asked, outlook(asked.draft))
-    except (CalibrationError, Unbounded) as error:
+    except (CalibrationError, Unbounded, commitments.Unreadable) as error:
         return {"refusal": str(error)}
     except ValueError as error:  # a number that no event may have: a sentence that says which
         return {"faults": (str(error),)}

@@ -11,10 +11,11 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from accounting.reports import rights
-from accounting.reports.build import Report, preview
+from accounting.reports.build import REFUSED, Report, preview
 from accounting.reports.renderings import FORMS, page_context, rendered
 from accounting.reports.scopes import Scope, ScopeError
 from accounting.selectors import visible
+from accounting.views import bundles
 from studies import access
 from studies.attachments import attachment
 from studies.models import Institution, Study
@@ -51,7 +52,11 @@ def show_as(request: HttpRequest, form: str) -> HttpResponseBase:
 
 def _page(request: HttpRequest, scope: Scope) -> HttpResponse:
     study = Study.objects.filter(slug=scope.study).first()
-    context = page_context(preview(scope)) | {
+    try:
+        report = preview(scope)
+    except REFUSED as error:
+        return bundles.unclaimed(request, error)
+    context = page_context(report) | {
         "scope": scope,
         "study": study,
         "institution": Institution.objects.filter(slug=scope.institution).first(),
@@ -74,7 +79,10 @@ def _houses(request: HttpRequest, study: Study) -> list[Institution]:
 def _file(request: HttpRequest, scope: Scope, form: str) -> HttpResponseBase:
     if form not in FORMS:
         raise Http404
-    report = preview(scope)
+    try:
+        report = preview(scope)
+    except REFUSED as error:
+        return bundles.unclaimed(request, error)
     told(request, scope, form, report)
     return attachment(rendered(report, form), FORMS[form], f"{scope.file_name}.{form}")
 

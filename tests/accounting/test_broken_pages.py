@@ -8,6 +8,8 @@ from django.urls import reverse
 from accounting.models import Entry
 from accounting.selectors import commitments, spending
 from tests.accounting import forging, world
+from tests.pages.filled import filled
+from tests.studies.protocols import small_protocol
 
 pytestmark = pytest.mark.django_db
 DESTROYED = ("no JSON", "[]", "{}", '{"plan":[{}]}')
@@ -67,3 +69,34 @@ def test_whoever_must_know_a_figure_gets_none(officer):
     with pytest.raises(commitments.Unreadable, match="restore the row from a backup"):
         spending.remaining("cleveland", "heart")
     assert spending.remaining("zurich", "heart").left > 0
+
+
+@pytest.mark.parametrize("body", DESTROYED)
+def test_there_is_no_report_of_it_and_the_ledgers_page_says_why(officer, body):
+    plan = Entry.objects.filter(kind="sealed").first().sequence
+    destroy(plan, body)
+    for address in ("/studies/heart/report/", "/studies/heart/report.json"):
+        text = officer.get(address, follow=True).content.decode()
+        assert f"There is no report of a broken ledger: entry {plan} cannot be read" in text
+
+
+def test_no_destroyed_row_takes_a_report_away(officer):
+    for row in list(Entry.objects.all()):
+        destroy(row.sequence, "no JSON")
+        assert officer.get("/studies/heart/report/").status_code in (200, 302)
+        destroy(row.sequence, row.body)
+
+
+def test_the_planner_and_the_approval_page_say_so(client):
+    found = world.build()
+    world.play(found)
+    forging.unguard()
+    plan = Entry.objects.filter(kind="sealed", institution="cleveland").get().sequence
+    destroy(plan, '{"plan":[{}]}')
+    client.force_login(found.lead)
+    target = {"privacy-target_epsilon": "1", "privacy-noise_multiplier": ""}
+    text = client.post("/planner/", filled(small_protocol(), **target)).content.decode()
+    assert f"entry {plan} cannot be read" in text
+    client.force_login(found.officer)
+    panel = "/studies/heart/institutions/cleveland/panels/lending/"
+    assert f"entry {plan} cannot be read" in client.get(panel).content.decode()

@@ -2,8 +2,12 @@
 
 import pytest
 
+from accounting.dp.events import PrivacyEvent
 from accounting.keys import Key, Limit, Reservation
 from accounting.refusals import NoBound
+from accounting.reports import build
+from accounting.reports.scopes import Scope
+from accounting.selectors import lending, spending
 from accounting.services import ledger, reconciliation
 from studies.models import Institution
 from tests.federation.conftest import kinds
@@ -25,8 +29,11 @@ def task(request, study, zurich):
 
 def reserve(task, lineage: str = "heart-1988", institution: str = "zurich"):
     key = Key("another", institution, lineage, 1, 1, "train")
-    event = ledger.PrivacyEvent.from_json(task.parameters["event"])
-    return ledger.reserve_all([Reservation(key, event, "f" * 64, LIMIT)])
+    return ledger.reserve_all([Reservation(key, event_of(task), "f" * 64, LIMIT)])
+
+
+def event_of(task) -> PrivacyEvent:
+    return PrivacyEvent.from_json(task.parameters["event"])
 
 
 def test_no_study_spends_of_the_dataset(task):
@@ -54,3 +61,21 @@ def test_no_study_commits_to_it(task):
 def test_other_datasets_go_on(task):
     slug = Institution.objects.exclude(slug="zurich").order_by("slug").first().slug
     assert reserve(task, institution=slug)
+
+
+def test_its_figure_is_no_bound_and_nothing_is_left(task):
+    left = spending.remaining("zurich", "heart-1988")
+    assert (left.figure.shown(), left.shown_spent, left.shown_left) == ("∞", "no bound", "0.000")
+    assert left.exhausted
+    assert "no bound" in left.odometer
+    (row,) = lending.prospects("another", "zurich", (event_of(task),))
+    assert (row.fits, row.before.shown()) == (False, "∞")
+    assert "another lineage" in row.conflict
+
+
+def test_no_report_claims_less(task, study):
+    for scope in (Scope(study.slug), Scope(institution="zurich"), Scope()):
+        with pytest.raises(NoBound):
+            build.preview(scope)
+    other = Institution.objects.exclude(slug="zurich").order_by("slug").first().slug
+    assert build.preview(Scope(institution=other)).document
