@@ -228,7 +228,8 @@ def beyond_its_plan() -> Report:
     """A study that reserved more at one institution than it had sealed there."""
     found = w.build()
     w.play(found)
-    b.reserve(b.key("cleveland", 9), limit=w.BUDGET, protocol=found.study.protocol_digest)
+    for number in (8, 9):
+        b.reserve(b.key("cleveland", number), limit=w.BUDGET, protocol=found.study.protocol_digest)
     return preview(Scope("heart", "cleveland"))
 
 
@@ -238,6 +239,7 @@ def test_an_order_that_nothing_was_kept_at_is_refused(played, judge):
     document = played().document
     assert judge(document)[0] == 0
     (part,) = document["parameters"]["institutions"]
+    assert part["claimed"]["accountant"] == "rdp"
     limit = float(part["claimed"]["epsilon"])
     events = [PrivacyEvent.from_json(each) for each in next(iter(document["events"].values()))]
     found = [
