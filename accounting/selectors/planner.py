@@ -12,7 +12,16 @@ from accounting.dp.fitting import Answer, coarse, divergence, rounds_within
 from accounting.dp.planning import ADAPTIVE, Outlook, after, rounds_held
 from accounting.keys import Limit
 from accounting.models import DatasetBudget
-from accounting.selectors import commitments, histories, judging, lending, shown, units, visible
+from accounting.selectors import (
+    commitments,
+    histories,
+    judging,
+    lending,
+    shown,
+    unbooked,
+    units,
+    visible,
+)
 from accounting.selectors.commitments import Commitments
 from studies.models import Institution, Participation
 from studies.selectors.visibility import Visitor
@@ -96,7 +105,9 @@ def houses(
     person: Visitor, found: Outlook, slugs: Collection[str], *, study: str, unit: str
 ) -> list[House]:
     """One per invited institution, in the order of the form."""
-    rows = list(DatasetBudget.objects.filter(institution__in=slugs).order_by("lineage"))
+    every = DatasetBudget.objects.filter(institution__in=slugs).order_by("lineage")
+    endless = unbooked.unbounded(slugs)  # nothing can be planned on a loss without a bound
+    rows = [row for row in every if (row.institution, row.lineage) not in endless]
     own = set(visible.houses(person).filter(slug__in=slugs).values_list("slug", flat=True))
     chosen = dict(
         Participation.objects.filter(study__slug=study, institution__slug__in=slugs)

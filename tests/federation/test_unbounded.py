@@ -7,7 +7,7 @@ from accounting.keys import Key, Limit, Reservation
 from accounting.refusals import NoBound
 from accounting.reports import build
 from accounting.reports.scopes import Scope
-from accounting.selectors import lending, spending
+from accounting.selectors import lending, overview, spending
 from accounting.services import ledger, reconciliation
 from studies.models import Institution
 from tests.federation.conftest import kinds
@@ -79,3 +79,10 @@ def test_no_report_claims_less(task, study):
             build.preview(scope)
     other = Institution.objects.exclude(slug="zurich").order_by("slug").first().slug
     assert build.preview(Scope(institution=other)).document
+
+
+def test_the_studys_own_figure_has_no_bound(task, study):
+    losses = overview.losses(study, Institution.objects.order_by("slug"))
+    shown = {loss.institution.slug: (loss.figure.shown(), loss.shown_left) for loss in losses}
+    assert shown.pop("zurich") == ("∞", "0.000")
+    assert all(figure != "∞" for figure, _ in shown.values())
