@@ -5,13 +5,14 @@ simulation. The rule is the gate's: a study that stays within the plan that it s
 1 chose nothing; everything else, and several studies on one dataset, passed a filter.
 """
 
+import math
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from accounting.dp.claims import Claim, Filter, claim
 from accounting.keys import Limit
 from accounting.models import DatasetBudget
-from accounting.selectors import commitments, histories, judging
+from accounting.selectors import commitments, histories, judging, unbooked
 from accounting.selectors.commitments import Commitments
 from accounting.selectors.histories import Histories, Steps
 
@@ -25,12 +26,14 @@ class Books:
     spent: Histories
     plans: Plans
     standing: Commitments = field(default_factory=Commitments)
+    endless: Collection[str] = ()  # where a charge of the one study that was read has no bound
 
     def study(self, study: str, institution: str, limit: Limit) -> Claim:
         """Of one study at one institution, at the δ of its budget; `limit.epsilon` is 0 before
         there is one, and then nothing is spent."""
         by = self.filter_of(study, institution, limit)
-        return claim(self.spent.study(study, institution), limit.delta, by)
+        found = claim(self.spent.study(study, institution), limit.delta, by)
+        return _without_bound(found) if institution in self.endless else found
 
     def filter_of(self, study: str, institution: str, limit: Limit) -> Filter | None:
         """What kept a study where it chose on the way; None where all was sealed beforehand."""
@@ -86,6 +89,17 @@ def of(study: str) -> Books:
     Then nothing counts as sealed, which claims more, never less.
     """
     try:
-        return read(study=study)
+        books = read(study=study)
     except commitments.Unreadable:
-        return Books(histories.load(study=study), {})
+        books = Books(histories.load(study=study), {})
+    left_out = unbooked.left_out(None)
+    return replace(
+        books, endless={each.institution for each, _ in left_out if each.place[0] == study}
+    )
+
+
+def _without_bound(found: Claim) -> Claim:
+    claimed, spent = (
+        replace(figure, epsilon=math.inf, low=None) for figure in (found.claimed, found.spent)
+    )
+    return replace(found, claimed=claimed, spent=spent)

@@ -1,9 +1,8 @@
 """What the ledger's pages show: budgets, losses and entries, as rows ready to read."""
 
 import json
-import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +10,7 @@ from accounting.dp.claims import Claim
 from accounting.dp.figures import Figure
 from accounting.keys import Limit
 from accounting.models import Entry, EntryKind
-from accounting.selectors import claims, shown, spending, unbooked
+from accounting.selectors import claims, shown, spending
 from federation.protocol import plans
 from federation.protocol.document import Protocol
 from studies.models import Event, Institution, Study
@@ -104,25 +103,14 @@ def lines(rows: Iterable[Entry]) -> list[Line]:
 def losses(study: Study, institutions: Iterable[Institution]) -> list[Loss]:
     """One loss per institution, at the study's δ; ∞ where a charge of it cannot be counted."""
     protocol = protocol_of(study)
-    houses, found = list(institutions), []
-    books, endless = claims.of(study.slug), _without_bound(study, houses)
-    for house in houses:
+    found = []
+    books = claims.of(study.slug)
+    for house in institutions:
         budget = study_budget(protocol, house.slug)
         limit = Limit(budget or 0.0, protocol.privacy.target_delta)
         claim = books.study(study.slug, house.slug, limit)
-        if house.slug in endless:
-            claim = replace(claim, claimed=_endless(claim.claimed), spent=_endless(claim.spent))
         found.append(Loss(house, claim, budget, protocol.data.unit))
     return found
-
-
-def _without_bound(study: Study, houses: Iterable[Institution]) -> set[str]:
-    left_out = unbooked.left_out([house.slug for house in houses])
-    return {claim.institution for claim, _ in left_out if claim.place[0] == study.slug}
-
-
-def _endless(figure: Figure) -> Figure:
-    return replace(figure, epsilon=math.inf, low=None)
 
 
 def study_budget(protocol: Protocol, institution: str) -> float | None:

@@ -7,7 +7,7 @@ from accounting.keys import Key, Limit, Reservation
 from accounting.refusals import NoBound
 from accounting.reports import build
 from accounting.reports.scopes import Scope
-from accounting.selectors import lending, overview, spending
+from accounting.selectors import claims, lending, overview, spending
 from accounting.services import ledger, reconciliation
 from studies.models import Institution
 from tests.federation.conftest import kinds
@@ -86,3 +86,13 @@ def test_the_studys_own_figure_has_no_bound(task, study):
     shown = {loss.institution.slug: (loss.figure.shown(), loss.shown_left) for loss in losses}
     assert shown.pop("zurich") == ("∞", "0.000")
     assert all(figure != "∞" for figure, _ in shown.values())
+
+
+def test_whoever_asks_what_may_be_claimed_is_told_so(task, study):
+    """The model card and the summary of a simulation ask there, too."""
+    books = claims.of(study.slug)
+    for claim in (books.study(study.slug, slug, LIMIT) for slug in ("zurich", "budapest")):
+        endless = claim.claimed.shown() == "∞"
+        assert endless == (claim.spent.shown() == "∞")
+    assert books.study(study.slug, "zurich", LIMIT).claimed.shown() == "∞"
+    assert books.study(study.slug, "budapest", LIMIT).claimed.shown() != "∞"
