@@ -22,7 +22,7 @@ from accounting.dp.moments import Line, along, at_tilts, variance, work
 from accounting.dp.sampling import Floats
 
 _LEAST_TILT, _TILT_RATIO = 0.05, 1.2
-_START_WINDOW, _MOST_STARTS = 2.0, 16
+_START_WINDOW = 2.0
 _LINE_WINDOW, _MOST_WINDOWS = 1.2, 2
 _BLUR = 0.12
 _TILT_SHARE = 0.37  # of the saddle's tilt; at that itself a heavy tail outweighs the rest
@@ -136,7 +136,8 @@ def _solved(
     least, most = ends
     guess = min(max(guess, least), most)
     low, high = max(least, guess / _START_WINDOW), min(most, guess * _START_WINDOW)
-    for _ in range(_MOST_STARTS):
+    went = 0
+    while True:
         moments = _Sum(rounds, (low, high), lambda n, q: at_tilts(n, q, tilts))
 
         def at(log_scale: float, moments: _Sum = moments) -> float:
@@ -145,13 +146,16 @@ def _solved(
         if at(math.log(high)) > 0:
             if high >= most:
                 return most, None
-            low, high = high, min(most, high * _START_WINDOW**2)
+            if went < 0:
+                return high, moments.at(math.log(high))
+            went, low, high = 1, high, min(most, high * _START_WINDOW**2)
         elif at(math.log(low)) < 0 and low > least:
-            low, high = max(least, low / _START_WINDOW**2), low
+            if went > 0:
+                return low, moments.at(math.log(low))
+            went, low, high = -1, max(least, low / _START_WINDOW**2), low
         else:
             found = _root(at, math.log(low), math.log(high))
             return low if found == math.log(low) else math.exp(found), moments.at(found)
-    return high, moments.at(math.log(high))
 
 
 def _by_gauss(rounds: Rounds, epsilon: float, delta: float, ends: tuple[float, float]) -> float:
