@@ -47,7 +47,7 @@ class ColumnForm(StyledForm):
         help_text="Channels first: 1, 28, 28 is a grey image of 28 by 28.",
     )
     other_sizes = forms.ChoiceField(
-        required=False,
+        initial="refuse",
         label="Another size",
         choices=choices(refuse="Refuse the data", resize="Resize the image"),
     )
@@ -88,7 +88,7 @@ class TargetForm(StyledForm):
 
     column = forms.CharField(label="Target column", max_length=200)
     kind = forms.ChoiceField(
-        required=False, choices=[("class", "One of several classes"), ("number", "A number")]
+        initial="class", choices=[("class", "One of several classes"), ("number", "A number")]
     )
     classes = ClassesField(
         required=False,
@@ -99,12 +99,12 @@ class TargetForm(StyledForm):
     low = decimal(required=False, label="Lowest value", help_text="From knowledge, not from data.")
     high = decimal(required=False, label="Highest value")
     outside = forms.ChoiceField(
-        required=False,
+        initial="refuse",
         label="A value outside",
         choices=choices(refuse="Refuse the data", clip="Clip to the bounds"),
     )
     missing = forms.ChoiceField(
-        required=False,
+        initial="refuse",
         label="A row without it",
         choices=choices(refuse="Refuse the data", drop="Drop the row"),
     )
