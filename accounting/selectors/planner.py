@@ -24,6 +24,7 @@ from accounting.selectors import (
 )
 from accounting.selectors.commitments import Commitments
 from studies.models import Institution, Participation
+from studies.selectors.readiness import said_class
 from studies.selectors.visibility import Visitor
 
 Place = tuple[str, str]
@@ -129,6 +130,12 @@ def houses(
         for slug in slugs
         if slug in named
     ]
+
+
+def machines(slugs: Collection[str], stated: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Institution → the class of machine that it would be planned for if it were asked now."""
+    rows = Institution.objects.filter(slug__in=slugs)
+    return {row.slug: said_class(row, stated.get(row.slug)) for row in rows}
 
 
 def _house(

@@ -1,16 +1,17 @@
 """Reads a half-written study form as a draft: what can be priced, or what is still missing."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django import forms
 
 from accounting.dp.planning import ADAPTIVE, Draft
 from accounting.dp.shared_noise import Cohort
-from studies.forms import sections
+from studies.forms import machines, sections
 from studies.forms.protocol import MemberFormSet
 
+_CLASSES = "Classes of machine"
 MOST_ROUNDS, MOST_STEPS = 10_000, 1_000_000  # as in the protocol document
 _READ: Mapping[str, tuple[type[forms.Form], tuple[str, ...]]] = {
     "training": (sections.TrainingForm, ("sample_rate", "local_steps")),
@@ -56,6 +57,7 @@ class Asked:
     unit: str
     members: tuple[tuple[str, int | None], ...]  # institution's slug, declared size
     study: str
+    classes: tuple[tuple[str, Draft], ...] = ()  # class of machine, the draft as it is there
 
     @property
     def cohorts(self) -> tuple[int, ...]:
@@ -69,9 +71,13 @@ def read(posted: Any, institutions: Iterable[tuple[str, str]]) -> Asked:
     sharing = SharingForm(posted, prefix="planner")
     sharing.is_valid()
     members = _members(posted, institutions)
+    rows, wrong = _classes(posted)
+    faults += wrong
     draft, more = None, ()
     if not faults:
         draft, more = _draft(values, sharing, len(members))
+    if rows and draft and draft.schedule == ADAPTIVE:
+        draft, more = None, (f"{_CLASSES}: noise that is chosen on the way is one for all.",)
     return Asked(
         draft,
         (*faults, *more),
@@ -79,7 +85,29 @@ def read(posted: Any, institutions: Iterable[tuple[str, str]]) -> Asked:
         "patient" if posted.get("data-unit") == "patient" else "row",
         members,
         sharing.cleaned_data.get("study") or "",
+        tuple((name, replace(draft, **plan)) for name, plan in rows.items())
+        if draft and not draft.sharing
+        else (),
     )
+
+
+def _classes(posted: Any) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Class of machine → the keys of the draft that are otherwise there, and what is wrong."""
+    rows = machines.ClassFormSet(posted, prefix="classes")
+    rows.is_valid()
+    faults = [
+        error for form in machines.kept(rows) for each in form.errors.values() for error in each
+    ]
+    found = {}
+    for name, plan in machines.document(rows).items():
+        rate, steps = plan["sample_rate"], plan["local_steps"]
+        if rate is not None and not 0 < rate <= 1:
+            faults.append("Sample rate: above 0, up to 1.")
+        if (steps or 0) > MOST_STEPS:
+            faults.append(f"Local steps: up to {MOST_STEPS:,}.")
+        stated = {"sample_rate": rate, "steps": steps}
+        found[name] = {key: value for key, value in stated.items() if value is not None}
+    return found, [f"{_CLASSES}: {fault}" for fault in dict.fromkeys(faults)]
 
 
 def _sections(posted: Any) -> tuple[dict[str, dict[str, Any]], list[str]]:

@@ -1,5 +1,6 @@
 """The planner beside the study form: what a draft would cost, redrawn as it is written."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -13,6 +14,7 @@ from accounting.dp.doubts import Terms, doubts
 from accounting.dp.figures import Unbounded
 from accounting.dp.planning import (
     ADAPTIVE,
+    Draft,
     Outlook,
     is_long,
     outlook,
@@ -24,7 +26,9 @@ from accounting.selectors import commitments, planner
 from accounting.views import drafting
 from accounting.views.drafting import Asked
 from studies import access
+from studies.selectors.protocols import protocol_of
 
+Stated = Mapping[str, str | None]  # institution → class of machine, by the study as it stands
 REFINED = "planner-refined"  # posted by the page that shows a sketch already
 
 
@@ -35,39 +39,54 @@ def panel(request: HttpRequest) -> HttpResponse:
     access.require_create_study(request.user)
     institutions = access.institutions_for(request.user).values_list("slug", "name")
     asked = drafting.read(request.POST, institutions)
+    stated: dict[str, str | None] = {}
     if asked.study:
-        access.led_study_or_404(request.user, asked.study)
-    return render(request, "accounting/planner_answer.html", _context(request, asked))
+        cohort = protocol_of(access.led_study_or_404(request.user, asked.study)).cohort
+        stated = {member.institution: member.machine for member in cohort}
+    context = _context(request, asked, stated)
+    return render(request, "accounting/planner_answer.html", context)
 
 
-def _context(request: HttpRequest, asked: Asked) -> dict[str, Any]:
+def _context(request: HttpRequest, asked: Asked, stated: Stated) -> dict[str, Any]:
     if asked.draft is None:
         return {"faults": asked.faults}
     try:
-        if REFINED not in request.POST and is_long(asked.draft):
-            return _sketched(request, asked)
-        return _priced(request, asked, outlook(asked.draft))
+        drafts = (asked.draft, *(draft for _, draft in asked.classes))
+        if REFINED not in request.POST and any(map(is_long, drafts)):
+            return _sketched(request, asked, stated)
+        return _priced(request, asked, stated, outlook)
     except (CalibrationError, Unbounded, commitments.Unreadable) as error:
         return {"refusal": str(error)}
     except ValueError as error:  # a number that no event may have: a sentence that says which
         return {"faults": (str(error),)}
 
 
-def _sketched(request: HttpRequest, asked: Asked) -> dict[str, Any]:
+def _sketched(request: HttpRequest, asked: Asked, stated: Stated) -> dict[str, Any]:
     """What is proven at once; the page asks again for the reference accountant's figures."""
     try:
-        return _priced(request, asked, sketch(asked.draft)) | {"refine": REFINED}
+        return _priced(request, asked, stated, sketch) | {"refine": REFINED}
     except (CalibrationError, Unbounded):  # by this accountant; the reference one may know better
         return {"refine": REFINED}
 
 
-def _priced(request: HttpRequest, asked: Asked, found: Outlook) -> dict[str, Any]:
+def _priced(
+    request: HttpRequest, asked: Asked, stated: Stated, price: Callable[[Draft], Outlook]
+) -> dict[str, Any]:
+    found = price(asked.draft)
+    plans = {name: price(draft) for name, draft in asked.classes}
     budget = asked.budget or asked.draft.target or found.figure.epsilon
     bound = Limit(budget, asked.draft.delta) if asked.draft.schedule == ADAPTIVE else None
-    slugs = [slug for slug, _ in asked.members]
-    houses = planner.houses(request.user, found, slugs, study=asked.study, unit=asked.unit)
+    machines = planner.machines([slug for slug, _ in asked.members], stated)
+    houses = _houses(request, asked, {None: found} | plans, machines)
+    most = max((found, *plans.values()), key=lambda each: each.figure.epsilon).figure
+    each_own = bool(plans) and not (asked.budget or asked.draft.target)
+    name = "this study, other machines" if plans else "this study"
     figure = charts_planner.outlook(
-        [_study_line(found, budget), *_lifetime_lines(found, houses)],
+        [
+            _line(name, found, None if each_own else budget),
+            *_class_lines(found, plans),
+            *_lifetime_lines(found, houses),
+        ],
         found.noise,
         found.naive.points,
     )
@@ -75,16 +94,55 @@ def _priced(request: HttpRequest, asked: Asked, found: Outlook) -> dict[str, Any
         "found": found,
         "unit": asked.unit,
         "rows": _rows(found),
+        "classes": [_class(asked, name, plans[name], machines, houses) for name in plans],
+        "most": most,
         "budget": budget,
+        "each_own": each_own,
         "bound": bound,
         "judge": "rdp" if bound else found.figure.accountant,
         "held": rounds_held(found, budget),
         "houses": houses,
         "fitting": sum(house.answer == "fits" for house in houses),
         "excess": found.naive.epsilon / max(found.figure.epsilon, 1e-9),
-        "doubts": doubts(_terms(asked, found, budget if bound else found.figure.epsilon)),
+        "doubts": doubts(_terms(asked, found, budget if bound else most.epsilon)),
         "figure": figure,
     }
+
+
+def _houses(
+    request: HttpRequest,
+    asked: Asked,
+    plans: Mapping[str | None, Outlook],
+    machines: Mapping[str, str | None],
+) -> list[planner.House]:
+    """Each institution's budgets against the plan of its own class, in the form's order."""
+    of = {slug: name if name in plans else None for slug, name in machines.items()}
+    found = [
+        house
+        for name, plan in plans.items()
+        for house in planner.houses(
+            request.user,
+            plan,
+            [slug for slug in of if of[slug] == name],
+            study=asked.study,
+            unit=asked.unit,
+        )
+    ]
+    order = [slug for slug, _ in asked.members]
+    return sorted(found, key=lambda house: order.index(house.institution.slug))
+
+
+def _class(
+    asked: Asked,
+    name: str,
+    plan: Outlook,
+    machines: Mapping[str, str | None],
+    houses: list[planner.House],
+) -> dict[str, Any]:
+    """One class of machine beside all others: its plan, its price, and whose machines are of it."""
+    own = [house.institution for house in houses if machines[house.institution.slug] == name]
+    budget = asked.budget or asked.draft.target or plan.figure.epsilon
+    return {"name": name, "found": plan, "held": rounds_held(plan, budget), "houses": own}
 
 
 def _terms(asked: Asked, found: Outlook, epsilon: float) -> Terms:
@@ -102,9 +160,18 @@ def _rows(found: Outlook) -> list[dict[str, Any]]:
     ]
 
 
-def _study_line(found: Outlook, budget: float) -> charts_planner.Line:
+def _line(name: str, found: Outlook, budget: float | None) -> charts_planner.Line:
     points = tuple((point.number, point.figure.epsilon) for point in found.points)
-    return charts_planner.Line("this study", 0.0, points, budget)
+    return charts_planner.Line(name, 0.0, points, budget)
+
+
+def _class_lines(found: Outlook, plans: Mapping[str, Outlook]) -> list[charts_planner.Line]:
+    """A line for each class that spends otherwise than every site."""
+    return [
+        _line(f"this study, {name} machines", plan, None)
+        for name, plan in plans.items()
+        if plan.figure.shown() != found.figure.shown()
+    ]
 
 
 def _lifetime_lines(found: Outlook, houses: list[planner.House]) -> list[charts_planner.Line]:

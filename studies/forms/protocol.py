@@ -4,12 +4,12 @@ from typing import Any
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
-from django.forms import formset_factory
+from django.forms import BaseFormSet, formset_factory
 from pydantic import ValidationError
 
 from federation.learning import architectures, strategies
 from federation.protocol.document import NumberTarget, Privacy, Protocol
-from studies.forms import contract, sections
+from studies.forms import contract, machines, sections
 from studies.forms.architecture import ArchitectureForm, ParametersForm
 from studies.forms.faults import spread_faults
 
@@ -57,6 +57,7 @@ class ProtocolForms:
         if not (current and current.evaluation.public_digest):
             del self.parts["evaluation"].fields["forget_public_rows"]
         self.columns = ColumnFormSet(data, prefix="columns", initial=initial.get("columns"))
+        self.classes = machines.ClassFormSet(data, prefix="classes", initial=initial.get("classes"))
         self.members = MemberFormSet(
             data,
             prefix="members",
@@ -92,11 +93,11 @@ class ProtocolForms:
 
     def rows(self) -> list[forms.Form]:
         """The columns that were not removed, in the document's order."""
-        return [row for row in self.columns.forms if not row.cleaned_data.get("DELETE")]
+        return _filled_in(self.columns)
 
     def invited(self) -> list[forms.Form]:
         """The members that were not removed, in the document's order."""
-        return [row for row in self.members.forms if not row.cleaned_data.get("DELETE")]
+        return _filled_in(self.members)
 
     def _chosen(self) -> ParametersForm:
         """The parameters of the chosen architecture (of any, where the choice itself is wrong)."""
@@ -105,12 +106,14 @@ class ProtocolForms:
         return (chosen or self.parameters)[0]
 
     def _used(self) -> list[Any]:
-        return [*self.parts.values(), self.columns, self.members, self._chosen()]
+        rows = (self.columns, self.classes, self.members)
+        return [*self.parts.values(), *rows, self._chosen()]
 
     def _document(self) -> dict[str, Any]:
         parts = {name: dict(form.cleaned_data) for name, form in self.parts.items()}
         aggregation = {key: parts["rounds"].pop(key) for key in ("strategy", "weights")}
         parts["training"]["class_weights"] = parts["training"]["class_weights"] or None
+        parts["training"]["classes"] = machines.document(self.classes)
         return {
             **parts["study"],
             "data": {
@@ -126,8 +129,15 @@ class ProtocolForms:
             "rounds": parts["rounds"],
             "evaluation": self._evaluation(parts["evaluation"]),
             "audit": parts["audit"] if parts["audit"]["canaries"] else None,
-            "cohort": [_member(row.cleaned_data) for row in self.invited()],
+            "cohort": [self._member(row.cleaned_data) for row in self.invited()],
         }
+
+    def _member(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Which class its machine is of, the site says; until then it is as a file said."""
+        named = self.current.cohort if self.current else []
+        machine = {row.institution: row.machine for row in named}
+        shown = {key: values[key] for key in ("institution", "cohort_size")}
+        return {**shown, "machine": machine.get(values["institution"])}
 
     def _evaluation(self, values: dict[str, Any]) -> dict[str, Any]:
         """A new file's digest is computed by the service that keeps it."""
@@ -135,6 +145,12 @@ class ProtocolForms:
         removed = values.pop("forget_public_rows", False)
         kept = self.current.evaluation.public_digest if self.current else None
         return {**values, "public_digest": None if replaced or removed else kept}
+
+
+def _filled_in(rows: BaseFormSet) -> list[forms.Form]:
+    """Rows that were neither removed nor left blank (which Django takes for valid, and empty)."""
+    found = [(row, row.cleaned_data) for row in rows.forms]
+    return [row for row, values in found if values and not values.get("DELETE")]
 
 
 def _privacy(values: dict[str, Any]) -> dict[str, Any]:
@@ -165,10 +181,6 @@ def _given(values: dict[str, Any]) -> dict[str, Any]:
     return {key: values[key] for key in keys if values[key] not in (None, "")}
 
 
-def _member(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: values[key] for key in ("institution", "cohort_size")}
-
-
 def to_initial(protocol: Protocol) -> dict[str, Any]:
     """The forms' initial values for a protocol: the inverse of reading them."""
     document = protocol.model_dump(mode="json")
@@ -183,6 +195,7 @@ def to_initial(protocol: Protocol) -> dict[str, Any]:
         "model": document["model"],
         f"parameters-{protocol.model.architecture}": protocol.model.parameters,
         "training": document["training"],
+        "classes": machines.initial(protocol),
         "privacy": {
             **document["privacy"],
             "schedule": _schedule(protocol.privacy),
@@ -194,11 +207,6 @@ def to_initial(protocol: Protocol) -> dict[str, Any]:
         "audit": document.get("audit", {}),
         "members": document["cohort"],
     }
-
-
-def beyond(protocol: Protocol) -> list[str]:
-    """What the form has no fields for; changing such a protocol by it would lose that."""
-    return ["plans for classes of machine"] if protocol.training.classes else []
 
 
 def _classes(protocol: Protocol) -> tuple[list[str], list[list[str]]]:

@@ -60,9 +60,14 @@ def approved(participation: Participation, protocol_digest: str) -> bool:
     return bool(newest and newest.approved and newest.protocol_digest == protocol_digest)
 
 
+def said_class(institution: Institution, stated: str | None = None) -> str | None:
+    """The class of machine that its site declares; of one that said nothing yet, as `stated`."""
+    return (institution.offer.get("machine") or None) if institution.offer else stated
+
+
 def another_class(institution: Institution, protocol: Protocol) -> str:
     """What is wrong where a protocol plans by class, and for another one than the site declares."""
-    said, planned = institution.offer.get("machine") or None, class_at(protocol, institution.slug)
+    said, planned = said_class(institution), class_at(protocol, institution.slug)
     if not protocol.training.classes or said == planned:
         return ""
     return (

@@ -7,7 +7,7 @@ from federation.protocol.document import Member, Protocol
 from studies import signals
 from studies.models import Approval, Institution, Participation, Person, Study
 from studies.selectors.protocols import protocol_of
-from studies.selectors.readiness import another_class
+from studies.selectors.readiness import another_class, said_class
 from studies.services import engine, events
 from studies.services.errors import NotOffered, ProtocolRefused, StaleApproval
 from studies.states import PARTICIPATION_MOVES, TIMELY, IllegalMove, actions, destination
@@ -81,12 +81,13 @@ def declared(protocol: Protocol, cohort: list[Institution]) -> Protocol:
 
     As the institution's site says it now; of one that said nothing yet, as the protocol has it.
     """
-    offers = {row.slug: row.offer for row in cohort}
+    houses = {row.slug: row for row in cohort}
 
     def of(member: Member) -> str | None:
-        offer = offers.get(member.institution) or {}
-        said = (offer.get("machine") or None) if offer else member.machine
-        return said if protocol.training.classes else None
+        if not protocol.training.classes:
+            return None
+        house = houses.get(member.institution)
+        return said_class(house, member.machine) if house else member.machine
 
     members = [row.model_copy(update={"machine": of(row)}) for row in protocol.cohort]
     return protocol.model_copy(update={"cohort": members})

@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from federation.protocol.machines import class_at
+from federation.protocol.machines import class_at, own
 from studies import access
 from studies.models import Study
 from studies.selectors.actions import participation_actions, study_actions
@@ -64,6 +64,7 @@ def participations(request: HttpRequest, slug: str) -> HttpResponse:
             "site": site(row.institution),
             "size": sizes.get(row.institution.slug),
             "machine": class_at(protocol, row.institution.slug),
+            "own": own(protocol, row.institution.slug) if protocol.training.classes else None,
             "actions": participation_actions(request.user, row),
         }
         for row in rows

@@ -13,10 +13,11 @@ from federation.protocol import study_file
 from federation.protocol.document import Protocol
 from studies import access
 from studies.forms.imports import ImportForm
-from studies.forms.protocol import ProtocolForms, beyond
+from studies.forms.protocol import ProtocolForms
 from studies.models import Study
 from studies.selectors.leaving import leaving
 from studies.selectors.protocols import protocol_of
+from studies.selectors.readiness import said_class
 from studies.services import studies as service
 from studies.states import STUDY_MOVES, actions
 from studies.views.gates import ANSWERED, sentence
@@ -43,7 +44,7 @@ def import_new(request: HttpRequest) -> HttpResponse:
 def edit(request: HttpRequest, slug: str) -> HttpResponse:
     """A revision by the form; the study's lead."""
     study = access.led_study_or_404(request.user, slug)
-    return _fixed(request, study) or _by_file_only(request, study) or _by_form(request, study)
+    return _fixed(request, study) or _by_form(request, study)
 
 
 @login_required
@@ -62,26 +63,16 @@ def _fixed(request: HttpRequest, study: Study) -> HttpResponse | None:
     return redirect("study", slug=study.slug)
 
 
-def _by_file_only(request: HttpRequest, study: Study) -> HttpResponse | None:
-    """The way to the study file, for protocols of which the form would lose a part."""
-    parts = beyond(protocol_of(study))
-    if not parts:
-        return None
-    messages.info(
-        request,
-        f"This protocol has {', '.join(parts)}, which the form does not know. Export the study "
-        "file, change it, and import it here.",
-    )
-    return redirect("study-edit-import", slug=study.slug)
-
-
 def _by_form(request: HttpRequest, study: Study | None) -> HttpResponse:
-    institutions = access.institutions_for(request.user).values_list("slug", "name")
+    institutions = [
+        (row.slug, f"{row} ({said} machine)" if (said := said_class(row)) else row.name)
+        for row in access.institutions_for(request.user)
+    ]
     posted = request.method == "POST"
     forms = ProtocolForms(
         request.POST if posted else None,
         request.FILES if posted else None,
-        institutions=list(institutions),
+        institutions=institutions,
         current=protocol_of(study) if study else None,
     )
     if posted and forms.is_valid():

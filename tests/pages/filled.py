@@ -14,7 +14,7 @@ def filled(protocol: Protocol | None, **changes: Any) -> dict[str, Any]:
     """What the form of `protocol` sends when nothing is touched but `changes`."""
     forms = ProtocolForms(institutions=HOSPITALS, current=protocol)
     sent: dict[str, Any] = {}
-    for formset in (forms.columns, forms.members):
+    for formset in (forms.columns, forms.classes, forms.members):
         sent |= values(formset.management_form)
         for form in formset.forms:
             sent |= values(form)

@@ -6,7 +6,6 @@ from django.urls import reverse
 from accounting.selectors import shown
 from federation.models import Assignment
 from federation.protocol.machines import own
-from studies.forms.protocol import beyond
 from studies.selectors.protocols import protocol_of
 from studies.services import studies
 from tests.pages.markup import Page
@@ -100,10 +99,12 @@ def test_the_institutions_are_listed_with_their_machines(by_class, cast, browse)
     assert told.count(" · small machine") == 1
 
 
-def test_the_form_sends_such_a_study_to_its_file(by_class, submitted, cast, browse):
-    assert beyond(protocol_of(by_class)) == ["plans for classes of machine"]
-    answer = browse(cast.ada).get(reverse("study-edit", args=(by_class.slug,)), follow=True)
-    assert "plans for classes of machine" in answer.content.decode()
+def test_each_seat_tells_its_plan_and_price(by_class, cast, browse):
+    protocol = protocol_of(by_class)
+    told = html(browse(cast.ada), "panel-participations", by_class.slug)
+    for house, steps in (("budapest", "1 step a round"), ("cleveland", "2 steps a round")):
+        price = shown.up(float(own(protocol, house).plan.epsilon))
+        assert f"{steps}, sampling rate 0.5; ε = {price} · δ = 0.001" in told
 
 
 def test_the_live_page_names_the_machine_of_whom_it_waits_for(by_class, cast, browse, hospitals):

@@ -214,6 +214,14 @@ def test_a_removed_row_is_gone():
     assert [column.name for column in forms.protocol.data.columns] == ["age", "bp", "cp"]
 
 
+def test_a_row_of_the_cohort_that_is_left_blank_is_nobody():
+    """Added by the script, so no initial one: Django then calls an empty row valid."""
+    blank = {"members-INITIAL_FORMS": "0", "members-TOTAL_FORMS": "3"}
+    forms = reads(filled(small_protocol(), **blank))
+    assert forms.is_valid(), forms.faults
+    assert len(forms.protocol.cohort) == 2
+
+
 def test_a_fault_after_a_removed_row_lies_on_the_right_row():
     protocol = small_protocol(data={"columns": COLUMNS})
     changes = {"columns-0-DELETE": "on", "columns-2-low": "9000"}
