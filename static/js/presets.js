@@ -1,4 +1,5 @@
-// Buttons with data-preset='{"FIELD": "text", …}' fill the fields of these names in their form.
+// Buttons with data-preset='{"FIELD": "text", …}' fill the fields of these names in their form, and
+// say so in the [data-preset-status] beside them.
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-preset]");
   if (!button) return;
@@ -7,4 +8,6 @@ document.addEventListener("click", (event) => {
     field.value = text;
     field.dispatchEvent(new Event("change", { bubbles: true }));
   }
+  const status = button.parentElement.querySelector("[data-preset-status]");
+  if (status) status.textContent = `Filled in: ${button.textContent}.`;
 });
