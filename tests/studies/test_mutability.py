@@ -80,6 +80,27 @@ def test_a_study_with_a_history_cannot_be_deleted(submitted):
         submitted.delete()
 
 
+def test_every_key_of_a_row_keeps_it_from_being_replaced(db):
+    """Only SQLite replaces rows, by any key; Django's introspection says which there are."""
+    with connection.cursor() as cursor:
+        for table in triggers.guarded_tables(connection):
+            found = connection.introspection.get_constraints(cursor, table).values()
+            keys = [key["columns"] for key in found if key["unique"] or key["primary_key"]]
+            written = "\n".join(guards(cursor, table))
+            for names in keys:
+                one = " AND ".join(f"{name} = NEW.{name}" for name in names)
+                assert connection.vendor != "sqlite" or f"({one})" in written, (table, names)
+
+
+def guards(cursor, table: str) -> list[str]:
+    if connection.vendor != "sqlite":
+        return []
+    cursor.execute(
+        "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = %s", [table]
+    )
+    return [row[0] for row in cursor.fetchall()]
+
+
 def test_an_unknown_engine_is_refused(db):
     class Oracle:
         vendor = "oracle"
