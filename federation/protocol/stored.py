@@ -2,6 +2,7 @@
 
 import mmap
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,8 @@ from numpy.typing import DTypeLike, NDArray
 
 Indices = NDArray[np.int64]
 
-MOST_MAPPED = 256 << 20  # bytes of one file that may come to lie in this process's memory
+MOST_MAPPED = 512 << 20  # bytes of one file that may come to lie in this process's memory
+CACHED_SECONDS = 2e-6  # a row from the system's cache takes less, one from a disk far more
 
 ADVISE = getattr(os, "posix_fadvise", None)  # where the system has it
 
@@ -48,9 +50,10 @@ class _Taken:
 class FileRows(_Taken):
     """Numbers in a file, [n] or [n, width], given out as `gives` and by copy.
 
-    A small file is mapped. From a large one each row is read by itself, at about 1 µs: mapped
-    pages count as this process's memory, and Linux maps up to half a megabyte around each row
-    that is touched. The file may be unlinked meanwhile.
+    A small file is mapped. From a large one each row is read by itself, at under 1 µs: mapped
+    pages count as this process's memory, and Linux maps up to two megabytes around each row that
+    is touched (giving them back in time costs more than reading, and so does a thread that reads
+    ahead: docs/results.md). The file may be unlinked meanwhile.
     """
 
     def __init__(self, path: Path, kind: DTypeLike, shape: tuple[int, ...], gives: Any) -> None:
@@ -63,6 +66,7 @@ class FileRows(_Taken):
                 raise ValueError(f"{path.name} is cut off or too long")
             self._file = os.dup(file.fileno())
         self._mapped: np.ndarray | None = None
+        self._waits = True  # whether rows came from the disk when last some were read
         if 0 < size <= MOST_MAPPED:
             whole = mmap.mmap(self._file, size, access=mmap.ACCESS_READ)
             self._mapped = np.frombuffer(whole, dtype=kind).reshape(shape)
@@ -90,11 +94,14 @@ class FileRows(_Taken):
         """The runs of rows, one after the other. Raises OSError where the file was cut off."""
         size, file = self._row_bytes, self._file
         places = [(size * first, size * n) for first, n in zip(firsts, counts, strict=True)]
-        if len(places) > 1 and ADVISE is not None:
-            # All at once: what is not in the system's cache then comes six times as fast.
+        began = time.perf_counter()
+        if self._waits and len(places) > 1 and ADVISE is not None:
+            # All at once: what is not in the system's cache then comes six times as fast. Where
+            # all of it is, asking would cost half as much again as reading.
             for place, length in places:
                 ADVISE(file, place, length, os.POSIX_FADV_WILLNEED)
         parts = [os.pread(file, length, place) for place, length in places]
+        self._waits = time.perf_counter() - began > CACHED_SECONDS * len(places)
         data = bytearray().join(parts)  # not bytes: torch wants to be able to write
         if len(data) != size * sum(counts):
             raise OSError("stored rows were cut off while they were in use")
