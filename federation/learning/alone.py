@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from federation.learning import averaging, metrics
-from federation.learning.evaluation import judged, predict
+from federation.learning import averaging, devices, metrics
+from federation.learning.evaluation import chunk_rows, judged, predict
 from federation.learning.initial import initial_tensors
 from federation.learning.modules import weights
 from federation.learning.training import prepare
@@ -20,7 +20,6 @@ from federation.protocol.plans import TRAIN, round_events
 from federation.protocol.stored import Stored
 from federation.protocol.tensors import Tensors
 
-_PIECE_ROWS = 65_536
 _MOST_ROWS = 2_000_000  # that a model is measured on; more would change no digit that is shown
 
 
@@ -31,12 +30,13 @@ def trained_alone(
     *,
     noised: bool,
     round_done: Callable[[int], None],
+    device: devices.Device = devices.AUTO,
 ) -> Tensors:
     """The reported model after all rounds of the protocol with nobody else in them.
 
     The same steps, sampling, clip and denominator; the sealed noise, or none. All layers are
-    trained here, personalised ones included. Raises NotSealed without a plan, and KeyError for
-    an institution outside the cohort.
+    trained here, personalised ones included. Raises NotSealed without a plan, KeyError for an
+    institution outside the cohort, and DeviceAbsent.
     """
     protocol = own(protocol, institution)
     model = initial_tensors(protocol)
@@ -45,7 +45,8 @@ def trained_alone(
     for number in range(1, rounds + 1):
         event = round_events(protocol, number, institution)[TRAIN]
         noise = event.noise_multiplier if noised else 0.0
-        session = prepare(protocol, model, data, noise, event.batch_denominator or 1.0)
+        denominator = event.batch_denominator or 1.0
+        session = prepare(protocol, model, data, noise, denominator, device=device)
         for _ in range(event.steps):
             session.step()
         model = weights(session.module)
@@ -55,16 +56,25 @@ def trained_alone(
     return averaging.last_half([model] * (rounds - len(last)) + last) if averaged else model
 
 
-def measured(protocol: Protocol, tensors: Tensors, data: Encoded | Stored) -> metrics.Metrics:
-    """`evaluation.judged` for a whole model on these rows, or on the first two million of them."""
-    found = [predict(protocol=protocol, tensors=tensors, features=data.features[:0])]
-    for piece in _pieces(data):
-        found.append(predict(protocol=protocol, tensors=tensors, features=data.features[piece]))
+def measured(
+    protocol: Protocol,
+    tensors: Tensors,
+    data: Encoded | Stored,
+    device: devices.Device = devices.AUTO,
+) -> metrics.Metrics:
+    """`evaluation.judged` for a whole model on these rows, or on the first two million of them.
+
+    Raises DeviceAbsent.
+    """
+    found = [
+        predict(protocol=protocol, tensors=tensors, features=data.features[piece], device=device)
+        for piece in [slice(0), *_pieces(data, chunk_rows(protocol))]
+    ]
     seen = sum(len(part) for part in found)
     return judged(protocol, np.concatenate(found), data.targets[:seen])
 
 
-def _pieces(data: Encoded | Stored) -> Iterator[slice]:
+def _pieces(data: Encoded | Stored, rows: int) -> Iterator[slice]:
     count = min(len(data.targets), _MOST_ROWS)
-    for first in range(0, count, _PIECE_ROWS):
-        yield slice(first, min(count, first + _PIECE_ROWS))
+    for first in range(0, count, rows):
+        yield slice(first, min(count, first + rows))

@@ -14,39 +14,56 @@ import torch
 from numpy.typing import NDArray
 
 from accounting.dp.events import Mechanism, PrivacyEvent
+from federation.learning import devices
 from federation.learning.metrics import Metrics, from_scores, from_values
 from federation.learning.modules import load
 from federation.learning.noise import Floats, Keystream, gaussian
 from federation.protocol import histograms
-from federation.protocol.contract import Encoded, outputs
+from federation.protocol.contract import Encoded, outputs, width
 from federation.protocol.document import NumberTarget, Protocol
 from federation.protocol.priced import Priced
 from federation.protocol.stored import Stored
 from federation.protocol.tensors import Tensors
 
-_CHUNK_ROWS = 65_536
+_CHUNK_ROWS, _CHUNK_NUMBERS = 65_536, 4 << 20  # of inputs looked at together, whichever is less
 
 
-def predict(*, protocol: Protocol, tensors: Tensors, features: NDArray[np.float32]) -> Floats:
+def predict(
+    *,
+    protocol: Protocol,
+    tensors: Tensors,
+    features: NDArray[np.float32],
+    device: devices.Device = "cpu",
+) -> Floats:
     """The probability of each class: float64 [rows, classes], each row adding up to 1.
 
     For numbers: float64 [rows, numbers], in their own unit, held to the declared bounds.
+    Raises DeviceAbsent.
     """
-    found, target = _outputs(protocol, tensors, features), protocol.data.target
+    found = _outputs(protocol, tensors, features, devices.chosen(device))
+    target = protocol.data.target
     if isinstance(target, NumberTarget):
         return unscaled(found.numpy(), target)
     return _probabilities(found).numpy()
 
 
-def _outputs(protocol: Protocol, tensors: Tensors, features: NDArray[np.float32]) -> torch.Tensor:
-    """float64 [rows, outputs]."""
-    module = load(protocol, tensors).eval()
+def _outputs(
+    protocol: Protocol, tensors: Tensors, features: NDArray[np.float32], device: torch.device
+) -> torch.Tensor:
+    """float64 [rows, outputs], on the processor."""
+    module = load(protocol, tensors).eval().to(device)
     parts = [torch.empty(0, outputs(protocol.data), dtype=torch.float64)]
+    step = chunk_rows(protocol)
     with torch.no_grad():
-        for first in range(0, len(features), _CHUNK_ROWS):
-            rows = torch.tensor(features[first : first + _CHUNK_ROWS], dtype=torch.float32)
-            parts.append(module(rows).double())
+        for first in range(0, len(features), step):
+            rows = torch.tensor(features[first : first + step], dtype=torch.float32)
+            parts.append(module(rows.to(device)).double().cpu())
     return torch.cat(parts)
+
+
+def chunk_rows(protocol: Protocol) -> int:
+    """How many rows are looked at together: many of a table, few large images."""
+    return max(1, min(_CHUNK_ROWS, _CHUNK_NUMBERS // width(protocol.data)))
 
 
 def unscaled(values: NDArray[Any], target: NumberTarget) -> Floats:
@@ -72,7 +89,12 @@ def judged(protocol: Protocol, predicted: Floats, targets: NDArray[Any]) -> Metr
 
 
 def histogram(
-    *, protocol: Protocol, tensors: Tensors, data: Encoded | Stored, noise_multiplier: float
+    *,
+    protocol: Protocol,
+    tensors: Tensors,
+    data: Encoded | Stored,
+    noise_multiplier: float,
+    device: devices.Device = "cpu",
 ) -> Priced:
     """The noised histogram of predictions against true classes, with the event it cost.
 
@@ -80,7 +102,7 @@ def histogram(
     true class. More: float32 [classes, classes], predicted against true. A number: [bins, 2], the
     size of the error (`histograms.error_edges`) against whether the prediction is above the
     truth. One Gaussian mechanism whose L2 sensitivity is 1: a unit of several rows adds the mean
-    of its rows.
+    of its rows. The noise is drawn on the processor, whatever `device` is. Raises DeviceAbsent.
     """
     event = PrivacyEvent(
         Mechanism.GAUSSIAN,
@@ -90,17 +112,19 @@ def histogram(
         max_grad_norm=1.0,
         unit=protocol.data.unit,
     )
-    counts = _counted(protocol, tensors, data)
+    counts = _counted(protocol, tensors, data, device)
     noised = counts + noise_multiplier * gaussian(Keystream(), counts.size).reshape(counts.shape)
     return Priced({"histogram": noised.astype(np.float32)}, (event,))
 
 
-def _counted(protocol: Protocol, tensors: Tensors, data: Encoded | Stored) -> Floats:
+def _counted(
+    protocol: Protocol, tensors: Tensors, data: Encoded | Stored, device: devices.Device
+) -> Floats:
     """The histogram, of rows in files piece by piece."""
     counts: Floats = np.zeros(histograms.shape(protocol))
     target, bins = protocol.data.target, protocol.evaluation.bins
-    for piece in _pieces(data):
-        values = predict(protocol=protocol, tensors=tensors, features=piece.features)
+    for piece in _pieces(data, chunk_rows(protocol)):
+        values = predict(protocol=protocol, tensors=tensors, features=piece.features, device=device)
         if isinstance(target, NumberTarget):
             truth = unscaled(piece.targets, target).reshape(values.shape)
             counts += count_errors((values - truth) / target.span, piece, bins)
@@ -109,14 +133,14 @@ def _counted(protocol: Protocol, tensors: Tensors, data: Encoded | Stored) -> Fl
     return counts
 
 
-def _pieces(data: Encoded | Stored) -> Iterator[Encoded]:
+def _pieces(data: Encoded | Stored, rows: int) -> Iterator[Encoded]:
     """Whole units, so that each counts once."""
     if isinstance(data, Encoded):
         yield data
         return
-    for rows, units in data.pieces(_CHUNK_ROWS):
+    for chosen, units in data.pieces(rows):
         n_units = int(units[-1]) + 1 if len(units) else 0
-        yield Encoded(data.features[rows], data.targets[rows], units, n_units)
+        yield Encoded(data.features[chosen], data.targets[chosen], units, n_units)
 
 
 def count(probabilities: Floats, data: Encoded, bins: int) -> Floats:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from accounting.dp.events import Mechanism, PrivacyEvent
-from federation.learning import control, engines, grades, losses, personal
+from federation.learning import control, devices, engines, grades, losses, personal
 from federation.learning.drift import Drift
 from federation.learning.grades import Chunk, NoisedSum
 from federation.learning.layout import Layout
@@ -75,6 +75,7 @@ def trained(
     cancelled: Callable[[], bool] = never,
     chunk_bytes: int = CHUNK_BYTES,
     correction: Tensors | None = None,
+    device: devices.Device = devices.AUTO,
 ) -> Made:
     """Exactly `local_steps` private steps from the whole model `tensors`.
 
@@ -82,10 +83,11 @@ def trained(
     layers and, where there is a `correction` (see `control`: over a whole round, named as the
     shared layers), the new control. A sample without any unit still makes a step, with noise, and
     is charged. `step_done(k)` is called after each step, k from 1. `chunk_bytes` bounds the memory
-    of a step, and changes neither what it computes nor what it costs.
+    of a step, and changes neither what it computes nor what it costs; nor does `device`.
 
     Raises:
         Cancelled: `cancelled()` was true before a step.
+        DeviceAbsent: there is no such device.
         ValueError: the tensors do not belong to the protocol's model, or a number is not positive.
     """
     training = protocol.training
@@ -99,7 +101,9 @@ def trained(
         noise_grade=grades.get(training.noise).event,
         unit=protocol.data.unit,
     )
-    session = prepare(protocol, tensors, data, noise_multiplier, batch_denominator, correction)
+    session = prepare(
+        protocol, tensors, data, noise_multiplier, batch_denominator, correction, device
+    )
     session.chunk_bytes = chunk_bytes
     for number in range(1, training.local_steps + 1):
         if cancelled():
@@ -167,17 +171,18 @@ def prepare(
     noise_multiplier: float,
     batch_denominator: float,
     correction: Tensors | None = None,
+    device: devices.Device = devices.AUTO,
 ) -> Session:
     """A session before its first step. It has no price: only `train` lets anything out of it."""
     training = protocol.training
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    module = load(protocol, tensors).to(device)
+    place = devices.chosen(device)
+    module = load(protocol, tensors).to(place)
     start = weights(module)
     flat = flattened(module)
     shared = personal.shared_size(module, protocol.model.personal_layers)
-    example = torch.zeros(2, *data.features.shape[1:], device=device)
+    example = torch.zeros(2, *data.features.shape[1:], device=place)
     engine = engines.chosen(training.engine, module, example)
-    gradients = engine.gradients(module, losses.of(protocol, device), example)
+    gradients = engine.gradients(module, losses.of(protocol, place), example)
     grade = grades.get(training.noise)
     return Session(
         module=module,
@@ -189,7 +194,7 @@ def prepare(
         sample_rate=training.sample_rate,
         noise_multiplier=noise_multiplier,
         batch_denominator=batch_denominator,
-        device=device,
+        device=place,
         sampling=Keystream(),
     )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from federation.learning.faults import DeviceAbsent
 from federation.protocol.contract import ContractError
 from federation.protocol.document import NumberTarget, Protocol
 from federation.protocol.keys import SigningKey
@@ -19,7 +20,7 @@ from federation.protocol.tensors import TensorError, Tensors, unpack
 from federation.site.approvals import Approvals
 from federation.site.config import ConfigError, Dataset, read_config
 from federation.site.datasets import Datasets, Split, holdout_secret
-from federation.site.entry_points import FIRST_MODEL, MEASURED, TRAINED_ALONE, load
+from federation.site.entry_points import DEVICE, FIRST_MODEL, MEASURED, TRAINED_ALONE, load
 from federation.site.folder import Folder
 from federation.site.journal import Journal
 from federation.site.kept import Kept
@@ -56,6 +57,7 @@ class Case:
     protocol: Protocol
     rows: Split
     seen: bool  # whether the federated training saw the rows that are measured on
+    device: str
 
 
 def baseline(folder: Folder, study: str | None, model: Path | None) -> int:
@@ -71,7 +73,7 @@ def baseline(folder: Folder, study: str | None, model: Path | None) -> int:
         federated = _federated(folder, case, model) if model else None
         sys.stdout.write(f"{FOR_YOU}\n{_about(case)}\n{_head(case.protocol)}")
         for name, tensors in _models(case, pin.institution, federated):
-            found = load(MEASURED)(case.protocol, tensors, case.rows.holdout)
+            found = load(MEASURED)(case.protocol, tensors, case.rows.holdout, case.device)
             sys.stdout.write(_line(name, case.protocol, found))
         if federated is None:
             sys.stdout.write(
@@ -105,7 +107,17 @@ def _case(folder: Folder, statement: ApprovedProtocol, key: SigningKey) -> Case:
         raise CannotCompare(str(error)) from error
     except ContractError as error:
         raise CannotCompare(f"dataset {dataset.name!r} does not fit the study: {error}") from error
-    return Case(statement, protocol, rows, seen)
+    return Case(statement, protocol, rows, seen, _device(folder))
+
+
+def _device(folder: Folder) -> str:
+    """As in site.toml, once it is known to be there."""
+    device = read_config(folder).machine.device
+    try:
+        load(DEVICE)(device)
+    except DeviceAbsent as error:
+        raise CannotCompare(str(error)) from error
+    return device
 
 
 def _lent(folder: Folder, statement: ApprovedProtocol) -> Dataset:
@@ -149,7 +161,12 @@ def _models(
     yield "before training", first.shared | first.own
     for name, noised in (("alone, without noise", False), ("alone, the study's noise", True)):
         done = _progress(name, protocol.rounds.count)
-        yield name, load(TRAINED_ALONE)(protocol, institution, data, noised=noised, round_done=done)
+        yield (
+            name,
+            load(TRAINED_ALONE)(
+                protocol, institution, data, noised=noised, round_done=done, device=case.device
+            ),
+        )
     if federated is not None:
         yield "federated", federated
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from federation.learning.faults import DeviceAbsent
 from federation.protocol.contract import ContractError
 from federation.protocol.document import Protocol
 from federation.protocol.keys import KeyFileError, SigningKey
@@ -13,6 +14,7 @@ from federation.site.approvals import Approvals
 from federation.site.assembly import signed_client, utc_now
 from federation.site.config import ConfigError, Dataset, SiteConfig, read_config
 from federation.site.datasets import encoded_blocks, holdout_secret
+from federation.site.entry_points import DEVICE, load
 from federation.site.folder import Folder
 from federation.site.journal import JournalBroken, JournalFull, read_entries
 from federation.site.machine import check_machine
@@ -60,6 +62,7 @@ def check(
     yield from _witness(folder)
     if config and key:
         contracts = _protocols(folder, pin, protocol)
+        yield _device(config)
         yield from _machine(config, pin, contracts)
         yield from _datasets(config, key, contracts)
     if config and key and pin:
@@ -109,6 +112,14 @@ def _protocols(folder: Folder, pin: Pin | None, extra: Protocol | None) -> Contr
             for known in approvals.known()
         ]
     return found
+
+
+def _device(config: SiteConfig) -> Finding:
+    """Where a round would be computed: `auto` does not complain that it finds no GPU."""
+    try:
+        return Finding("device", True, load(DEVICE)(config.machine.device))
+    except DeviceAbsent as error:
+        return Finding("device", False, str(error))
 
 
 def _machine(config: SiteConfig, pin: Pin | None, contracts: Contracts) -> Iterator[Finding]:

@@ -104,14 +104,15 @@ class Dataset(Section):
 
 
 class Machine(Section):
-    """[machine]: what kind of machine this is, and how much memory a chunk of a step may take.
+    """[machine]: its class, how much memory a chunk of a step may take, and where it computes.
 
-    The class is told to the hub, and a study may plan other steps for it. The memory is not told,
-    and changes neither what is computed nor what it costs.
+    The class is told to the hub, and a study may plan other steps for it. Memory and device are
+    not told, and change neither what is computed nor what it costs.
     """
 
     kind: MachineClass | None = Field(default=None, alias="class")
     chunk_mib: Annotated[int, Field(ge=1, le=2**20)] | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @property
     def chunk_bytes(self) -> int:
@@ -265,6 +266,8 @@ EXAMPLE = """\
                                        # a study may plan fewer or more steps for a class, with a
                                        # price of its own, which you approve. Default: none
 # chunk_mib = 128                      # memory for a chunk of a step; changes no result, no price
+# device = "auto"                      # a GPU (CUDA) when there is one; "cpu": never; "cuda": no
+                                       # round without it. Which GPU: CUDA_VISIBLE_DEVICES
 
 # One table for each dataset that you lend. `lineage` names the people in it: a filtered or
 # renamed copy keeps the lineage of the original, because it spends the same people's privacy.

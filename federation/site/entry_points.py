@@ -15,6 +15,7 @@ CANARIES_JOINED = "federation.learning.canaries:joined"
 TRAIN = "federation.learning.training:trained"
 TRAINED_ALONE = "federation.learning.alone:trained_alone"
 MEASURED = "federation.learning.alone:measured"
+DEVICE = "federation.learning.devices:described"
 HISTOGRAM = "federation.learning.evaluation:histogram"
 
 

@@ -33,6 +33,7 @@ class Work:
     step_done: Callable[[int], None]
     stop_asked: Callable[[], bool]
     correction: Tensors = field(default_factory=dict)
+    device: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,12 @@ def _training(work: Work) -> Mapping[str, Any]:
         "step_done": work.step_done,
         "cancelled": work.stop_asked,
         "correction": work.correction,
+        "device": work.device,
     }
 
 
 def _evaluation(work: Work) -> Mapping[str, Any]:
-    return {"data": work.data.holdout}
+    return {"data": work.data.holdout, "device": work.device}
 
 
 def _update(protocol: Protocol, model: Tensors) -> Tensors:

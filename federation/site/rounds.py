@@ -31,7 +31,7 @@ from federation.site.egress import Gate, Permit
 from federation.site.journal import Entry, Journal, JournalFull, Kind, Slot
 from federation.site.kept import Kept
 from federation.site.limits import Asked, Request, check_limits, check_standing
-from federation.site.machine import check_machine
+from federation.site.machine import check_device, check_machine
 from federation.site.orders import Orders
 from federation.site.outbox import Outbox
 from federation.site.phases import PHASES, TRAINING, Phase, Work, price
@@ -204,6 +204,7 @@ class Executor:
         approval = parts.approvals.under(assignment, parts.receiving)
         protocol = approval.protocol
         check_machine(parts.config.machine, protocol, parts.pin.institution)
+        check_device(parts.config.machine)
         dataset = _lent(parts.config, approval.statement)
         request = self._request(assignment, slot, approval, dataset)
         check_limits(parts.config.limits, request)
@@ -259,6 +260,7 @@ class Executor:
                 pulse.step_done,
                 pulse.asked,
                 job.start.correction,
+                parts.config.machine.device,
             )
             made = job.phase.run(work)
         pulse.check_wanted()
