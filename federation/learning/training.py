@@ -91,16 +91,7 @@ def trained(
         ValueError: the tensors do not belong to the protocol's model, or a number is not positive.
     """
     training = protocol.training
-    event = PrivacyEvent(
-        Mechanism.POISSON_GAUSSIAN,
-        noise_multiplier=noise_multiplier,
-        sample_rate=training.sample_rate,
-        steps=training.local_steps,
-        max_grad_norm=training.max_grad_norm,
-        batch_denominator=batch_denominator,
-        noise_grade=grades.get(training.noise).event,
-        unit=protocol.data.unit,
-    )
+    event = _event(protocol, noise_multiplier, batch_denominator)
     session = prepare(
         protocol, tensors, data, noise_multiplier, batch_denominator, correction, device
     )
@@ -115,6 +106,21 @@ def trained(
     kept = personal.parted(weights(session.module), session.module, layers).own
     direction = control.own(correction or {}, released)
     return Made(Priced(released, (event,)), control.joined(kept, direction))
+
+
+def _event(protocol: Protocol, noise_multiplier: float, batch_denominator: float) -> PrivacyEvent:
+    """What all local steps cost together."""
+    training = protocol.training
+    return PrivacyEvent(
+        Mechanism.POISSON_GAUSSIAN,
+        noise_multiplier=noise_multiplier,
+        sample_rate=training.sample_rate,
+        steps=training.local_steps,
+        max_grad_norm=training.max_grad_norm,
+        batch_denominator=batch_denominator,
+        noise_grade=grades.get(training.noise).event,
+        unit=protocol.data.unit,
+    )
 
 
 @dataclass
