@@ -51,5 +51,5 @@ def single_factors(squares: torch.Tensor, max_grad_norm: float, slack: float) ->
             "coarsely; choose engine 'opacus', which clips in float64"
         )
     bound = (_BELOW_SINGLE - slack) * max_grad_norm
-    factors = squares.sqrt().reciprocal_().mul_(bound).clamp_max_(1.0)
+    factors = squares.rsqrt().mul_(bound).clamp_max_(1.0)
     return functional.threshold(factors, _LEAST_FACTOR, 0.0)

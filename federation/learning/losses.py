@@ -41,9 +41,8 @@ class Loss:
         """The gradient at the logits in closed form: probability minus truth, times the weight."""
         if logits.shape[1] > 1:
             # Over the first axis of the transpose torch works on many rows at once.
-            found = torch.softmax(logits.t().contiguous(), dim=0).t()
-            truth = torch.full_like(logits[:, :1], -1.0)
-            found = found.contiguous().scatter_add_(1, targets[:, None], truth)
+            found = torch.softmax(logits.t().contiguous(), dim=0)
+            found = found.scatter_(0, targets[None], -1.0, reduce="add").t()
         else:
             found = torch.sigmoid(logits).sub_(targets[:, None])
         if self.class_weights is None:

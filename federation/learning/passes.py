@@ -5,6 +5,7 @@ few matrix products itself, for on small models most of a step is the bookkeepin
 """
 
 from collections.abc import Callable
+from operator import or_
 
 import torch
 from torch import nn
@@ -12,7 +13,7 @@ from torch import nn
 from federation.learning.faults import Unfit
 from federation.learning.losses import Loss
 from federation.learning.rules import Part, rule_for
-from federation.learning.rules.linear import RowsPart
+from federation.learning.rules.linear import RowsPart, Stack
 
 Pass = Callable[[torch.Tensor, torch.Tensor], list[Part]]
 Slope = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
@@ -40,7 +41,9 @@ def straight(module: nn.Module, loss: Loss) -> Pass | None:
     An activation of our own takes part when it has a method `slope(x)`, its derivative.
     """
     layers = list(module) if type(module) is nn.Sequential else [module]
-    if not all(type(layer) is nn.Linear or _slope_of(layer) for layer in layers):
+    linear = [type(layer) is nn.Linear for layer in layers]
+    slopes = [_slope_of(layer) is not None for layer in layers]
+    if not any(linear) or not all(map(or_, linear, slopes)):
         return None
     return _Straight(layers, loss)
 
@@ -53,45 +56,43 @@ def _slope_of(layer: nn.Module) -> Slope | None:
 
 
 class _Straight:
+    """What does not change between steps is looked up once: parameters keep their memory."""
+
     def __init__(self, layers: list[nn.Module], loss: Loss) -> None:
         self._layers = [(layer, _slope_of(layer)) for layer in layers]
         self._loss = loss
-        # The chain's first layer with weights needs no gradient at its own input.
-        self._first = next(
-            (place for place, layer in enumerate(layers) if type(layer) is nn.Linear), len(layers)
-        )
+        linear = [layer for layer in layers if type(layer) is nn.Linear]
+        self._weights = [(layer.weight, layer.bias) for layer in linear]
+        self._stack = Stack(linear)
 
     def __call__(self, features: torch.Tensor, targets: torch.Tensor) -> list[Part]:
-        values = [features]
+        values, weights = [features], iter(self._weights)
         for layer, slope in self._layers:
             x = values[-1]
-            if slope is None:
-                values.append(nn.functional.linear(x, layer.weight, layer.bias))  # type: ignore[arg-type]
-            else:
-                values.append(layer(x))
+            values.append(layer(x) if slope else nn.functional.linear(x, *next(weights)))
+        inputs, gradients = [], []
         g = self._loss.slope(values[-1], targets)
-        parts: list[Part] = []
-        for place in range(len(self._layers) - 1, self._first - 1, -1):
-            layer, slope = self._layers[place]
+        for place in range(len(self._layers) - 1, -1, -1):
+            slope = self._layers[place][1]
             if slope is not None:
                 g = slope(g, values[place], values[place + 1])
                 continue
-            assert isinstance(layer, nn.Linear)  # noqa: S101 - without a slope it is one
-            parts.append(RowsPart(layer, values[place], g))
-            if place > self._first:
-                g = g @ layer.weight
-        return parts[::-1]
+            inputs.append(values[place])
+            gradients.append(g)
+            if len(inputs) == len(self._weights):
+                break  # the first layer with weights needs no gradient at its own input
+            g = g @ self._weights[-len(inputs)][0]
+        return [RowsPart(self._stack, inputs[::-1], gradients[::-1])]
 
 
 class Tapped:
     """The pass of any module whose layers all have rules: hooks, and autograd in between.
 
-    From here on the module's parameters ask for no gradient, and nothing works in place.
+    The module's parameters must ask for no gradient. From here on nothing works in place.
     """
 
     def __init__(self, module: nn.Module, loss: Loss) -> None:
         self._module, self._loss = module, loss
-        module.requires_grad_(False)
         never_in_place(module)
         weighty = [layer for layer in module.modules() if list(layer.parameters(recurse=False))]
         found = [(rule_for(layer), layer) for layer in weighty]

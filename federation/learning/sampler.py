@@ -2,6 +2,7 @@
 
 Drawing the number of units first, Binomial(n, q), and then that many distinct units is the same
 distribution as n independent coins, at the cost of the batch instead of the cost of all units.
+Where a good part of the units takes part anyway, coins cost less.
 """
 
 from functools import lru_cache
@@ -17,6 +18,8 @@ Indices = NDArray[np.int64]
 Floats = NDArray[np.float64]
 _DEVIATIONS = 10  # either side of the mean that the table of sizes covers; beyond it: bisection
 _TABLE = 1 << 20
+_DENSE = 0.1  # the rate from which coins cost less than drawing without repeats
+_BLOCK = 1 << 16
 
 
 def poisson(stream: Keystream, n_units: int, sample_rate: float) -> Indices:
@@ -25,12 +28,22 @@ def poisson(stream: Keystream, n_units: int, sample_rate: float) -> Indices:
         return np.empty(0, dtype=np.int64)
     if sample_rate >= 1:
         return np.arange(n_units)
+    if sample_rate >= _DENSE:
+        return _coins(stream, n_units, sample_rate)
     size = binomial(float(stream.uniform(1)[0]), n_units, sample_rate)
-    if size <= n_units // 2:
-        return _distinct(stream, n_units, size)
-    taken = np.ones(n_units, dtype=bool)
-    taken[_distinct(stream, n_units, n_units - size)] = False
-    return np.flatnonzero(taken)
+    return _distinct(stream, n_units, size)
+
+
+def _coins(stream: Keystream, n_units: int, sample_rate: float) -> Indices:
+    """A coin of 64 bits for each unit, for rates at which that is the cost of the batch."""
+    below = np.uint64(sample_rate * 2.0**64)
+    found: Indices = np.concatenate(
+        [
+            first + np.flatnonzero(stream.words(min(_BLOCK, n_units - first)) < below)
+            for first in range(0, n_units, _BLOCK)
+        ]
+    )
+    return found
 
 
 def binomial(uniform: float, trials: int, probability: float) -> int:

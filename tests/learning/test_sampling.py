@@ -20,7 +20,9 @@ def test_a_sample_holds_different_known_units(n_units, rate):
     assert (np.diff(sample) > 0).all()
 
 
-@pytest.mark.parametrize(("n_units", "rate"), [(40, 0.1), (40, 0.8), (7, 0.5)])
+@pytest.mark.parametrize(
+    ("n_units", "rate"), [(40, 0.06), (3, 0.09), (40, 0.1), (40, 0.8), (7, 0.5)]
+)
 def test_sizes_are_binomial(n_units, rate):
     stream = Keystream()
     sizes = [len(poisson(stream, n_units, rate)) for _ in range(4000)]
@@ -66,6 +68,14 @@ def test_the_inverse_is_scipys(uniform, trials, rate):
     below = stats.binom.cdf(ours - 1, trials, rate)
     assert below <= uniform + 1e-10
     assert stats.binom.cdf(ours, trials, rate) >= uniform - 1e-10
+
+
+def test_coins_run_over_many_blocks():
+    sample = poisson(Keystream(), 200_000, 0.5)
+    assert abs(len(sample) - 100_000) < 6 * np.sqrt(50_000)
+    assert (np.diff(sample) > 0).all()
+    halves = np.bincount(sample // 50_000, minlength=4)
+    assert np.abs(halves - 25_000).max() < 6 * np.sqrt(12_500)
 
 
 def test_millions_of_units_cost_the_batch_only():

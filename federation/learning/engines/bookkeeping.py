@@ -29,9 +29,9 @@ class RuleGradients:
         self._parameters = list(module.parameters())
         self._size = sum(parameter.numel() for parameter in self._parameters)
         self._run = run
+        self._order: list[int] | None = None  # of the parts' parameters, the same in every pass
         self.row_bytes = row_bytes
 
-    @torch.no_grad()
     def clipped_sum(
         self, features: torch.Tensor, targets: torch.Tensor, layout: Layout, max_grad_norm: float
     ) -> torch.Tensor:
@@ -45,7 +45,6 @@ class RuleGradients:
         found = [part.weighted(factors, layout) for part in parts]
         return torch.cat([piece.flatten() for piece in self._ordered(parts, found)])
 
-    @torch.no_grad()
     def per_unit(
         self, features: torch.Tensor, targets: torch.Tensor, layout: Layout
     ) -> torch.Tensor:
@@ -64,12 +63,11 @@ class RuleGradients:
         self, parts: Sequence[Part], found: Sequence[list[torch.Tensor]]
     ) -> list[torch.Tensor]:
         """What the parts found, in the order of the module's parameters."""
-        by_parameter = {
-            id(parameter): piece
-            for part, pieces in zip(parts, found, strict=True)
-            for parameter, piece in zip(part.parameters, pieces, strict=True)
-        }
-        return [by_parameter[id(parameter)] for parameter in self._parameters]
+        pieces = [piece for mine in found for piece in mine]
+        if self._order is None:
+            every = [id(parameter) for part in parts for parameter in part.parameters]
+            self._order = [every.index(id(parameter)) for parameter in self._parameters]
+        return [pieces[place] for place in self._order]
 
 
 class Bookkeeping:
@@ -95,7 +93,8 @@ class Bookkeeping:
         return None
 
     def gradients(self, module: nn.Module, loss: Loss, example: torch.Tensor) -> RuleGradients:
-        """By the straight pass where the module is a chain."""
+        """By the straight pass where the module is a chain. Its parameters ask for no gradient."""
+        module.requires_grad_(False)
         trial = straight(module, loss)
         numbers = self._trial(module, example) if trial is None else _chain_numbers(module)
         return RuleGradients(module, trial or Tapped(module, loss), 12 * numbers)
@@ -103,8 +102,7 @@ class Bookkeeping:
     def _trial(self, module: nn.Module, example: torch.Tensor) -> int:
         """How many numbers a row's pass holds, seen on a copy of the module. Raises Unfit."""
         targets = torch.zeros(len(example), dtype=torch.int64, device=example.device)
-        with torch.no_grad():
-            parts = Tapped(copy.deepcopy(module), Loss())(example, targets)
+        parts = Tapped(copy.deepcopy(module).requires_grad_(False), Loss())(example, targets)
         return sum(part.numbers for part in parts) // len(example)
 
 
@@ -121,10 +119,11 @@ def _drop(parts: Sequence[Part]) -> None:
     magnitudes = parts[0].magnitudes()
     for part in parts[1:]:
         magnitudes = magnitudes + part.magnitudes()
-    kept = magnitudes <= _LARGEST  # false for NaN
-    if not bool(kept.all()):
-        for part in parts:
-            part.drop(~kept)
+    if magnitudes.max().item() <= _LARGEST:  # false for NaN
+        return
+    kept = magnitudes <= _LARGEST
+    for part in parts:
+        part.drop(~kept)
 
 
 def _chain_numbers(module: nn.Module) -> int:

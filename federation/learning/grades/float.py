@@ -25,12 +25,10 @@ class FloatSum:
 
     def release(self, noise_multiplier: float) -> torch.Tensor:
         """See `NoisedSum`."""
-        noise = torch.from_numpy(gaussian(self._stream, self._size))
-        scale = noise_multiplier * self._max_grad_norm
+        deviation = noise_multiplier * self._max_grad_norm
+        noise = torch.from_numpy(gaussian(self._stream, self._size, deviation))
         total, self._sum = self._sum, None
-        if total is None:
-            return noise.mul_(scale)
-        return noise.to(total.device).mul_(scale).add_(total)
+        return noise if total is None else noise.to(total.device).add_(total)
 
 
 class Float:

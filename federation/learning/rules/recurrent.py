@@ -39,7 +39,7 @@ class _Layer(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, probe: torch.Tensor, run: Run) -> torch.Tensor:
         ctx.run = run
-        return run.forward(x)
+        return run.forward(x.detach())
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:

@@ -23,6 +23,11 @@ def square_norms(x: torch.Tensor) -> torch.Tensor:
     return found.mul_(1 + 2 * (size + 8) * UNIT).add_(size * VANISHING)
 
 
+def norms(every: Sequence[torch.Tensor]) -> torch.Tensor:
+    """[len(every), rows]: the norm of each row of each of these [rows, numbers]."""
+    return torch.stack([torch.linalg.vector_norm(x, dim=1) for x in every])
+
+
 def sum_of_norms(every: Sequence[torch.Tensor]) -> torch.Tensor:
     """[rows]: the norms of each row of all of these [rows, numbers], added."""
-    return torch.stack([torch.linalg.vector_norm(x, dim=1) for x in every]).sum(dim=0)
+    return norms(every).sum(dim=0)
