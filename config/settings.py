@@ -181,6 +181,7 @@ CONTENT_SECURITY_POLICY = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 2**20
 REPORT_UTILITY = "federation.selectors.report.utility"  # read by accounting.reports
 SITE_API_MAX_BODY = env.int("CLOISTER_SITE_API_MAX_BODY", default=512 * 2**20)
+PUBLIC_ROWS_MAX = env.int("CLOISTER_PUBLIC_ROWS_MAX", default=256 * 2**20)
 SITE_API_MAX_SKEW_SECONDS = 60
 
 LOGGING_CONFIG = None

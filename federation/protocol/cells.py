@@ -62,6 +62,32 @@ Cells = np.ndarray | Numbers | Coded | Arrays
 Columns = dict[str, Cells]
 
 
+def joined(parts: list[Cells]) -> Cells:
+    """One column from its blocks, all of one kind, in order."""
+    first = parts[0]
+    if isinstance(first, Numbers):
+        return Numbers(*(_ends_joined(parts, name) for name in ("values", "null")))
+    if isinstance(first, Arrays):
+        return Arrays(_ends_joined(parts, "values"))
+    if isinstance(first, Coded):
+        return _codes_joined([part for part in parts if isinstance(part, Coded)])
+    return np.concatenate([part for part in parts if isinstance(part, np.ndarray)])
+
+
+def _ends_joined(parts: list[Cells], name: str) -> np.ndarray:
+    return np.concatenate([getattr(part, name) for part in parts])
+
+
+def _codes_joined(parts: list[Coded]) -> Coded:
+    """Each text once: a text of two blocks is one text."""
+    places: dict[str, int] = {}
+    codes = []
+    for part in parts:
+        found = [places.setdefault(text, len(places)) for text in part.texts]
+        codes.append(np.array([*found, -1], dtype=np.int64)[part.codes])
+    return Coded(list(places), np.concatenate(codes))
+
+
 def coded(cells: Cells) -> Coded:
     """The cells as coded texts: a whole number without a point, any other as Python writes it.
 

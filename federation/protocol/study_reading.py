@@ -239,7 +239,7 @@ def _public_file(source: Source, base: Path | None) -> Path | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise source.error(path, "must be the path of a CSV file, as text")
+        raise source.error(path, "must be the path of a CSV, Parquet or npz file, as text")
     return None if base is None else _existing(source, path, base / value)
 
 

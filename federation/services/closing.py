@@ -20,7 +20,7 @@ from federation.protocol import contract
 from federation.protocol.document import DataContract, NumberTarget, Protocol
 from federation.protocol.tensors import MAX_BYTES, TensorError, Tensors, pack, unpack
 from federation.selectors.used import must_begin_anew
-from federation.services import blobs, rounds
+from federation.services import blobs, public_rows, rounds
 from studies.models import Participation, Study
 from studies.selectors.protocols import protocol_of
 
@@ -176,12 +176,7 @@ def _public(study: Study, protocol: Protocol, tensors: Tensors) -> dict[str, Any
     return {"public": {**found, "rows": len(rows.targets)}}
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _public_rows(file: Path, data: str) -> contract.Encoded:
-    """The public rows, encoded once per file and contract: each row counts, whoever's it is."""
-    declared = DataContract.model_validate_json(data)
-    by_row = {"unit": "row", "patient_column": None, "max_rows_per_patient": None}
-    # Windows are cut from somebody's series; there it is the cap that falls away.
-    no_cap = {"max_rows_per_patient": 1_000_000}
-    declared = declared.model_copy(update=no_cap if declared.windows else by_row)
-    return contract.encode(contract.read_csv(file, declared), declared, keyed_order=None)
+    """The public rows, encoded once per file and contract; of few studies, images are large."""
+    return public_rows.read(file, DataContract.model_validate_json(data))

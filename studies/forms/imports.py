@@ -25,7 +25,7 @@ class ImportForm(StyledForm):
     )
     public_rows = forms.FileField(
         required=False,
-        label="Public rows (CSV)",
+        label="Public rows (CSV, Parquet or npz)",
         help_text=(
             "Rows that are public anyway, to score each model on. Only this file reaches the hub: "
             "data stays at the sites."

@@ -156,7 +156,7 @@ class EvaluationForm(StyledForm):
     noise_multiplier = decimal(required=False, label="Noise of the histogram")
     public_rows = forms.FileField(
         required=False,
-        label="Public rows (CSV)",
+        label="Public rows (CSV, Parquet or npz)",
         help_text="Rows that are public anyway; the hub scores each model on them at no cost.",
     )
     forget_public_rows = forms.BooleanField(

@@ -9,6 +9,7 @@ from federation.protocol import plans
 from federation.protocol.document import Protocol
 from studies.models import Study
 from studies.selectors.protocols import protocol_of
+from studies.services import public_rows
 from studies.services.errors import ProtocolRefused
 
 
@@ -23,9 +24,13 @@ def sealed(protocol: Protocol) -> Protocol:
 
 
 def with_evaluation(protocol: Protocol, file: File | None) -> Protocol:
-    """The protocol naming `file` by its SHA-256; raises ProtocolRefused when it names another."""
+    """The protocol naming `file` by its SHA-256.
+
+    Raises ProtocolRefused when it names another, PublicRowsRefused when its rows do not fit.
+    """
     if file is None:
         return protocol
+    public_rows.must_fit(file, protocol)
     found = _digest(file)
     if protocol.evaluation.public_digest not in (None, found):
         raise ProtocolRefused(
@@ -40,9 +45,18 @@ def keep_evaluation(study: Study, protocol: Protocol, file: File | None) -> None
     """Put the file beside the study, or forget the old one when the protocol names it no more."""
     named = protocol.evaluation.public_digest
     if file is not None:
-        study.public_evaluation.save(f"{named}.csv", file, save=False)
+        study.public_evaluation.save(f"{named}{public_rows.ending(file)}", file, save=False)
     elif study.document and named != protocol_of(study).evaluation.public_digest:
         study.public_evaluation = ""
+
+
+def must_still_fit(study: Study, protocol: Protocol) -> None:
+    """Raise PublicRowsRefused where the file that is kept does not fit a changed data contract."""
+    kept, before = study.public_evaluation, protocol_of(study)
+    same = protocol.evaluation.public_digest == before.evaluation.public_digest
+    if kept and same and protocol.data != before.data:
+        with kept.open("rb") as file:
+            public_rows.must_fit(file, protocol)
 
 
 def must_have_evaluation(study: Study) -> None:

@@ -21,6 +21,10 @@ class ProtocolRefused(Refused):
     """The protocol cannot be submitted as it stands."""
 
 
+class PublicRowsRefused(ProtocolRefused):
+    """The file of public rows cannot be read, or does not fit the data contract."""
+
+
 class ChangedMeanwhile(Refused):
     """Somebody else changed the study between reading and writing; look again."""
 

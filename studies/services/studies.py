@@ -55,6 +55,8 @@ def revise(
     to = destination(STUDY_MOVES, "revise", study.status)
     invites = to == StudyStatus.SUBMITTED
     protocol = documents.with_evaluation(unsealed(protocol), public_evaluation)
+    if public_evaluation is None:
+        documents.must_still_fit(study, protocol)
     cohort = participations.registered(protocol) if invites else []
     protocol = participations.declared(protocol, cohort) if invites else protocol
     if protocol == unsealed(protocol_of(study)):

@@ -19,6 +19,7 @@ from studies.selectors.leaving import leaving
 from studies.selectors.protocols import protocol_of
 from studies.selectors.readiness import said_class
 from studies.services import studies as service
+from studies.services.errors import PublicRowsRefused
 from studies.states import STUDY_MOVES, actions
 from studies.views.gates import ANSWERED, sentence
 
@@ -78,6 +79,8 @@ def _by_form(request: HttpRequest, study: Study | None) -> HttpResponse:
     if posted and forms.is_valid():
         try:
             return _keep(request, study, forms.protocol, forms.public_rows())
+        except PublicRowsRefused as error:
+            forms.parts["evaluation"].add_error("public_rows", sentence(error))
         except ANSWERED as error:
             forms.faults.append(sentence(error))
     context = {"forms": forms, "study": study, "posted": posted}
@@ -92,6 +95,8 @@ def _by_file(request: HttpRequest, study: Study | None) -> HttpResponse:
         values = form.cleaned_data
         try:
             return _keep(request, study, values["protocol"], values["public_rows"])
+        except PublicRowsRefused as error:
+            form.add_error("public_rows", sentence(error))
         except ANSWERED as error:
             form.add_error(None, sentence(error))
     context = {"form": form, "study": study}

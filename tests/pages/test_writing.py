@@ -1,5 +1,7 @@
 """A study is written in the browser: by form, from a file, and changed again."""
 
+import re
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
@@ -42,6 +44,20 @@ def test_public_rows_are_kept_with_their_digest(ada):
     with study.public_evaluation.open() as kept:
         assert kept.read() == b"age,sick\n50,0\n"
     assert protocol_of(study).evaluation.public_digest in study.public_evaluation.name
+
+
+@pytest.mark.parametrize("page", [NEW, IMPORT])
+def test_a_file_of_rows_that_does_not_fit_is_said_at_its_field(ada, page):
+    file = SimpleUploadedFile("rows.parquet", b"age,sick\n500,0\n")
+    sent = {"text": study_file.write(small_protocol()), "public_rows": file}
+    if page == NEW:
+        sent = filled(small_protocol()) | {"evaluation-public_rows": file}
+    answer = ada.post(page, sent)
+    assert answer.status_code == 422
+    assert not Study.objects.exists()
+    html = answer.content.decode()
+    field = re.search(r'id="id_[\w-]*public_rows_error">.*?</div>', html, re.S)[0]
+    assert "Read as CSV, column &#x27;age&#x27;: out of bounds" in field
 
 
 def test_an_exported_study_comes_back_equal(ada, submitted):

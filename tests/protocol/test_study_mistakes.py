@@ -263,7 +263,9 @@ def test_the_public_file_must_exist_and_be_the_one_declared(tmp_path: Path) -> N
     with pytest.raises(StudyFileError, match=r"public_digest: is not the SHA-256 of public_file"):
         read(path)
     path = _study(tmp_path, text.replace('"public_test.csv"', "3"))
-    with pytest.raises(StudyFileError, match=r"public_file: must be the path of a CSV file"):
+    with pytest.raises(
+        StudyFileError, match=r"public_file: must be the path of a CSV, Parquet or npz file"
+    ):
         read(path)
 
 

@@ -17,6 +17,7 @@ from config.launch.sites import SiteFailed
 from federation.learning import architectures, strategies
 from federation.protocol import plans
 from federation.protocol.study_file import StudyFile, StudyFileError, example, read
+from studies.services.errors import Refused
 
 TEMPORARY = "CLOISTER_SIMULATION_FOLDER"
 INSTALLATION = "CLOISTER_INSTALLATION"
@@ -50,7 +51,7 @@ class Command(BaseCommand):
             installation = enter(folder, options["port"])
             request = Request(file, installation, options["json"], options["out"])
             complete = simulate(request, speaker(self.stdout))
-        except (NotAnswering, PortTaken, SiteFailed) as error:
+        except (NotAnswering, PortTaken, SiteFailed, Refused) as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             sys.exit(130)

@@ -61,7 +61,7 @@ def _opened(archive: zipfile.ZipFile, name: str, keys: dict[str, str]) -> IO[byt
     """The array of column `name`. Raises ContractError where there is none."""
     key = f"{keys.get(name, name)}.npy"
     if archive.namelist().count(key) != 1:
-        advice = "the file must have an array of this name, or `keys` must say which it is"
+        advice = "the file must have an array of this name (or, at a site, `keys` say which it is)"
         raise ContractError(name, "missing column", advice)
     return archive.open(key)
 
