@@ -27,6 +27,7 @@ KINDS: dict[str, str] = {
     "study_withdrawn": "{by} withdrew the study",
     "study_held": "The study was put on hold",
     "round_opened": "Round {round} opened",
+    "control_anew": "The corrections of all sites' steps begin anew in round {round}",
     "noise_chosen": "The hub chose noise {noise} for round {round}",
     "assignment_taken": "{institution} took its assignment of round {round}",
     "step_done": "{institution} finished a step of round {round}",

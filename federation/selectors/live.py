@@ -55,6 +55,7 @@ class RoundRow:
     closed_at: datetime | None
     phase_deadline: datetime
     sites: tuple[SiteCell, ...]
+    anew: str = ""  # why the corrections of the sites' steps began anew; '': they did not
 
     @property
     def seconds(self) -> float | None:
@@ -79,7 +80,7 @@ class RoundRow:
 
 
 def timeline(study: Study, last: int | None = None) -> list[RoundRow]:
-    """Every attempt, oldest first; `last` keeps only that many of the newest. Two queries."""
+    """Every attempt, oldest first; `last` keeps only that many of the newest. Three queries."""
     rounds = study.rounds.order_by("-number", "-attempt")
     chosen = list(rounds[:last] if last else rounds)[::-1]
     machines = {member.institution: member.machine for member in protocol_of(study).cohort}
@@ -87,7 +88,9 @@ def timeline(study: Study, last: int | None = None) -> list[RoundRow]:
     rows = Assignment.objects.filter(round__in=cells).select_related("institution", "contribution")
     for row in rows.defer("message", "contribution__message").order_by("institution__name", "id"):
         cells[row.round_id].append(_cell(row, machines.get(row.institution.slug) or ""))
-    return [_row(study, round_, cells[round_.pk]) for round_ in chosen]
+    told = study.events.filter(kind="control_anew").values_list("payload", flat=True)
+    anew = {(said["round"], said["attempt"]): said["reason"] for said in told}
+    return [_row(study, round_, cells[round_.pk], anew) for round_ in chosen]
 
 
 def current(study: Study) -> RoundRow | None:
@@ -122,7 +125,9 @@ def cancellable(study: Study) -> RoundRow | None:
     return newest if holding_up(study) else None
 
 
-def _row(study: Study, round_: Round, cells: Iterable[SiteCell]) -> RoundRow:
+def _row(
+    study: Study, round_: Round, cells: Iterable[SiteCell], anew: dict[tuple[int, int], str]
+) -> RoundRow:
     names = tuple(p.name for p in phases.phases_of(protocol_of(study), round_.number))
     if cells and phases.TRAIN.name not in {cell.phase for cell in cells}:
         names = names if round_.phase == phases.COMMIT.name else (round_.phase,)
@@ -138,6 +143,7 @@ def _row(study: Study, round_: Round, cells: Iterable[SiteCell]) -> RoundRow:
         closed_at=round_.closed_at,
         phase_deadline=round_.phase_deadline,
         sites=tuple(cells),
+        anew=anew.get((round_.number, round_.attempt), ""),
     )
 
 

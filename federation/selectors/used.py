@@ -7,6 +7,9 @@ from federation.models import Assignment, Checkpoint, Round, RoundStatus
 from studies.models import Institution, Study
 
 MISSED = 3  # models in a row: by then the direction of a site that gave nothing is of old
+# Why all begins anew, for everybody in the study: who left or stayed away is not everybody's.
+OTHERS = "other institutions take part than in the last model"
+AWAY = "one that takes part gave nothing to the last three models"
 
 
 def last_used(study: Study, institution: Institution) -> str:
@@ -26,22 +29,23 @@ def last_used(study: Study, institution: Institution) -> str:
     return rows.order_by("-round__attempt").values_list("uid", flat=True).first() or ""
 
 
-def must_begin_anew(study: Study, asked: set[int]) -> bool:
-    """Whether the next round, which asks the institutions of these ids, begins from nothing kept.
+def why_anew(study: Study, asked: set[int]) -> str:
+    """Why the next round, which asks the institutions of these ids, begins from nothing kept.
 
-    So it does when others were asked for the last model: what an institution that left gave would
-    steer the rest for good, and the shares of those that stay are other ones. And when a site has
-    given to none of the last MISSED models, though its part is in what the others are held to.
+    '' where it does not. It does when others were asked for the last model: what an institution
+    that left gave would steer the rest for good, and the shares of those that stay are other ones.
+    And when a site has given to none of the last MISSED models, though its part is in what the
+    others are held to.
     """
     models = _models(study)
     if not models:
-        return False
+        return ""
     last = _unfailed(study).filter(number=models[0][0]).order_by("-attempt").first()
     before = last.assignments.filter(phase=phases.TRAIN.name) if last else Assignment.objects.none()
     if set(before.values_list("institution_id", flat=True)) != asked:
-        return True
+        return OTHERS
     parts = [set(who) for _, who in models]
-    return set().union(*parts) != set().union(*parts[:MISSED])
+    return AWAY if set().union(*parts) != set().union(*parts[:MISSED]) else ""
 
 
 def _models(study: Study) -> list[tuple[int, list[str]]]:

@@ -19,8 +19,9 @@ from federation.models import Checkpoint, Round
 from federation.protocol import contract
 from federation.protocol.document import DataContract, NumberTarget, Protocol
 from federation.protocol.tensors import MAX_BYTES, TensorError, Tensors, pack, unpack
-from federation.selectors.used import must_begin_anew
+from federation.selectors.used import why_anew
 from federation.services import blobs, public_rows, rounds
+from federation.services.opening import Anew
 from studies.models import Participation, Study
 from studies.selectors.protocols import protocol_of
 
@@ -60,17 +61,18 @@ def first_model(study: Study) -> Model:
     return Model(digest, reported, metrics=_public(study, protocol, first.shared))
 
 
-def begun_anew(study: Study, parts: list[Participation]) -> str:
-    """Digest of the last model with all that the strategy gives out beside it as at the beginning.
+def begun_anew(study: Study, parts: list[Participation]) -> Anew | None:
+    """The last model with all that the strategy gives out beside it as at the beginning.
 
-    '' where sites go on from what they have. Raises CannotMake as `next_model`.
+    None where sites go on from what they have. Raises CannotMake as `next_model`.
     """
     strategy = strategies.get(protocol_of(study).aggregation.strategy)
     asked = {part.institution_id for part in parts}
-    if not (strategy.continues and must_begin_anew(study, asked)):
-        return ""
+    why = why_anew(study, asked) if strategy.continues else ""
+    if not why:
+        return None
     last = Checkpoint.objects.filter(study=study).latest("number")
-    return blobs.put(pack(strategy.begun(strategy.model(load(last.digest)))))
+    return Anew(blobs.put(pack(strategy.begun(strategy.model(load(last.digest))))), why)
 
 
 def next_model(round_: Round) -> Model:

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,6 +27,14 @@ from studies.models import Participation, Study
 from studies.services import events
 
 Parts = Sequence[Participation]
+
+
+@dataclass(frozen=True)
+class Anew:
+    """Where training starts from, where that is not the last model as it is, and why."""
+
+    digest: str
+    why: str
 
 
 class _Undo(Exception):
@@ -62,11 +71,11 @@ def reservations(
 
 
 def open_round(
-    study: Study, protocol: Protocol, parts: Parts, now: datetime, anew: str = ""
+    study: Study, protocol: Protocol, parts: Parts, now: datetime, anew: Anew | None = None
 ) -> Round:
     """Open the next round with its first phase; the caller holds the study's lock.
 
-    `anew` is the digest of what training starts from, where that is not the last model as it is.
+    `anew` says where sites begin from nothing kept.
 
     Raises:
         BudgetExceeded: one of this round's events (of any of its phases) fits a budget no more;
@@ -87,11 +96,14 @@ def open_round(
         quorum=protocol.quorum,
         protocol_digest=study.protocol_digest,
         noise_multiplier=noise,
-        anew_digest=anew,
+        anew_digest=anew.digest if anew else "",
         opened_at=now,
     )
     open_phase(round_, first, protocol, parts, now)
-    events.record("round_opened", study=study, round=number, attempt=attempt)
+    place = {"study": study, "round": number, "attempt": attempt}
+    events.record("round_opened", **place)
+    if anew:
+        events.record("control_anew", **place, reason=anew.why)
     return round_
 
 

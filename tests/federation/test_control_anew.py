@@ -4,6 +4,9 @@ import pytest
 
 from federation.learning import control
 from federation.models import Checkpoint, Round
+from federation.selectors import live
+from federation.selectors.used import AWAY, OTHERS
+from studies.selectors.timeline import sentence
 from studies.services import participations, studies
 from tests.federation.conftest import advance
 from tests.federation.test_scaffold import SCAFFOLD, given, moved, values
@@ -131,6 +134,56 @@ def test_one_that_stays_away_steers_nobody_after_three_models(begun, sites):
     assert everybodys(sites["budapest"], fifth["budapest"]) == 0
 
 
+# It is told, to everybody in the study, and nobody is named.
+
+
+def told(study):
+    rows = study.events.filter(kind="control_anew").order_by("id")
+    return [(row.payload["round"], row.payload["attempt"], sentence(row)) for row in rows]
+
+
+def test_the_timeline_and_the_live_page_say_that_others_take_part(begun, sites, lead):
+    study = begun()
+    answered(sites, *sites)
+    study = advance(study)
+    assert told(study) == []
+    assert live.current(study).anew == ""
+    answered(sites, *sites)
+    leave(study, sites["zurich"], lead)
+    study = advance(study)
+    said = (
+        "The corrections of all sites' steps begin anew in round 3: "
+        "other institutions take part than in the last model"
+    )
+    assert told(study) == [(3, 1, said)]
+    assert [row.anew for row in live.timeline(study)] == ["", "", OTHERS]
+    assert study.events.get(kind="control_anew").institution is None
+    answered(sites, "budapest", "cleveland")
+    study = advance(study)
+    assert len(told(study)) == 1
+    assert live.current(study).anew == ""
+
+
+def test_each_attempt_that_begins_anew_says_so(begun, sites, lead):
+    study = begun()
+    answered(sites, *sites)
+    leave(study, sites["zurich"], lead)
+    advance(study)
+    study = advance(study, later=120)
+    studies.resume(study, by=lead, reason="again")
+    assert [(number, attempt) for number, attempt, _ in told(advance(study))] == [(2, 1), (2, 2)]
+
+
+def test_one_that_stays_away_is_another_reason(begun, sites):
+    study = begun()
+    answered(sites, *sites)
+    advance(study)
+    for later in (120, 240, 360):
+        answered(sites, "budapest", "cleveland")
+        study = advance(study, later=later)
+    assert [(number, text.partition(": ")[2]) for number, _, text in told(study)] == [(5, AWAY)]
+
+
 def test_averaging_begins_nothing_anew(start, sites, lead):
     study = advance(start(rounds={"count": 3, "quorum": 2}, evaluation={"every": 0}))
     for site in sites.values():
@@ -139,4 +192,5 @@ def test_averaging_begins_nothing_anew(start, sites, lead):
     advance(study)
     task = sites["budapest"].take()
     assert "after" not in task.parameters
+    assert told(study) == []
     assert task.model_digest == Checkpoint.objects.get(number=1).digest

@@ -3,8 +3,12 @@
 import pytest
 from django.urls import reverse
 
-from studies.services import studies
+from federation.selectors.used import OTHERS
+from studies.services import events, studies
 from tests.pages.filled import filled
+from tests.pages.markup import Page
+from tests.pages.scenes import opened
+from tests.studies.conftest import approve_all
 from tests.studies.protocols import small_protocol
 
 OWN = {"architecture": "mlp", "parameters": {"hidden": [8]}, "personal_layers": 1}
@@ -27,7 +31,7 @@ def page(client, name, *where):
 def test_who_approves_reads_which_layers_stay(submitted_with, cast, browse):
     kept, shared = submitted_with(model=OWN), submitted_with()
     carla = browse(cast.carla)
-    said = "the last 1 are trained at your site and <strong>stay there</strong>"
+    said = "the last one is trained at your site and <strong>stay there</strong>"
     assert said in page(carla, "study-approve", kept.slug, "cleveland")
     assert said not in page(carla, "study-approve", shared.slug, "cleveland")
 
@@ -49,6 +53,23 @@ def test_a_revision_shows_them_as_changes(submitted_with, cast, browse):
     html = page(browse(cast.ada), "study-protocol", study.slug)
     assert "<code>model.personal_layers</code>" in html
     assert "<code>training.proximal</code>" in html
+
+
+def test_the_live_page_says_why_the_corrections_begin_anew(submitted_with, cast, browse):
+    study = submitted_with()
+    approve_all(study, cast)
+    studies.start(study, by=cast.ada)
+    opened(study, 1, "closed")
+    opened(study, 2, "open")
+    events.record("control_anew", study=study, round=2, attempt=1, reason=OTHERS)
+    ada = browse(cast.ada)
+    rounds = page(ada, "panel-rounds", study.slug)
+    assert f"(SCAFFOLD) begin anew in this round: {OTHERS}." in rounds
+    assert Page(rounds).all_faults() == []
+    carla = page(browse(cast.carla), "panel-events", study.slug)
+    assert "steps begin anew in round 2: other institutions take part" in carla
+    opened(study, 3, "open")
+    assert "begin anew" not in page(ada, "panel-rounds", study.slug)
 
 
 def test_public_rows_are_refused_beside_own_layers(cast, browse):
