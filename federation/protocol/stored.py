@@ -2,9 +2,10 @@
 
 import mmap
 import os
-import time
+import resource
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,9 +15,9 @@ from numpy.typing import DTypeLike, NDArray
 Indices = NDArray[np.int64]
 
 MOST_MAPPED = 512 << 20  # bytes of one file that may come to lie in this process's memory
-CACHED_SECONDS = 2e-6  # a row from the system's cache takes less, one from a disk far more
 
 ADVISE = getattr(os, "posix_fadvise", None)  # where the system has it
+_WHO = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
 
 
 class Rows(Protocol):
@@ -81,32 +82,37 @@ class FileRows(_Taken):
     def __getitem__(self, chosen: Any, /) -> NDArray[Any]:
         if isinstance(chosen, slice):
             first, last, step = chosen.indices(len(self))
-            return self._read([first], [max(0, last - first)])[::step]
+            return self._read(np.array([first]), np.array([max(0, last - first)]))[::step]
         if self._mapped is not None:
             return self._mapped[chosen].astype(self._gives, copy=False)
         rows = np.asarray(chosen, dtype=np.int64)
         # Rows of one unit lie side by side and are read together.
         begins = np.flatnonzero(np.diff(rows, prepend=-2) != 1)
-        counts = np.diff(begins, append=len(rows))
-        return self._read(rows[begins].tolist(), counts.tolist())
+        return self._read(rows[begins], np.diff(begins, append=len(rows)))
 
-    def _read(self, firsts: list[int], counts: list[int]) -> NDArray[Any]:
+    def _read(self, firsts: Indices, counts: Indices) -> NDArray[Any]:
         """The runs of rows, one after the other. Raises OSError where the file was cut off."""
-        size, file = self._row_bytes, self._file
-        places = [(size * first, size * n) for first, n in zip(firsts, counts, strict=True)]
-        began = time.perf_counter()
+        places = (self._row_bytes * firsts).tolist()
+        lengths = (self._row_bytes * counts).tolist()
+        before = _waited()
         if self._waits and len(places) > 1 and ADVISE is not None:
             # All at once: what is not in the system's cache then comes six times as fast. Where
             # all of it is, asking would cost half as much again as reading.
-            for place, length in places:
-                ADVISE(file, place, length, os.POSIX_FADV_WILLNEED)
-        parts = [os.pread(file, length, place) for place, length in places]
-        self._waits = time.perf_counter() - began > CACHED_SECONDS * len(places)
+            for place, length in zip(places, lengths, strict=True):
+                ADVISE(self._file, place, length, os.POSIX_FADV_WILLNEED)
+        parts = list(map(os.pread, repeat(self._file), lengths, places))
+        self._waits = before != _waited()
         data = bytearray().join(parts)  # not bytes: torch wants to be able to write
-        if len(data) != size * sum(counts):
+        if len(data) != sum(lengths):
             raise OSError("stored rows were cut off while they were in use")
         rows = np.frombuffer(data, dtype=self._kind).reshape(-1, *self.shape[1:])
         return rows.astype(self._gives, copy=False)
+
+
+def _waited() -> tuple[int, int]:
+    """Blocks that this thread had read from a disk, and how often it gave up the processor."""
+    used = resource.getrusage(_WHO)
+    return used.ru_inblock, used.ru_nvcsw
 
 
 @dataclass(frozen=True)
