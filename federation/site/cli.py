@@ -134,20 +134,13 @@ def _enrol(folder: Folder, options: argparse.Namespace) -> int:
 
 def _check(folder: Folder, options: argparse.Namespace) -> int:
     # `check` and `run` bring in much that `enrol` and `journal` do not need.
-    protocol = _study(options.study) if options.study else None
+    fitting = import_module("federation.site.fitting")
+    protocol = fitting.protocol_of(options.study) if options.study else None
     good = True
     for finding in import_module("federation.site.check").check(folder, protocol):
         sys.stdout.write(f"{finding}\n")
         good = good and finding.good
     return 0 if good else 1
-
-
-def _study(path: Path) -> object:
-    study_file = import_module("federation.protocol.study_file")
-    try:
-        return study_file.read(path).protocol
-    except study_file.StudyFileError as error:
-        raise ConfigError(str(error)) from error
 
 
 def _run(folder: Folder, options: argparse.Namespace) -> int:
