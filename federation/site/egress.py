@@ -60,7 +60,10 @@ class GateClosed(RuntimeError):
 
 @dataclass(frozen=True)
 class Permit:
-    """One open assignment with the charge that pays for it and the shape of its answer."""
+    """One open assignment with the charge that pays for it and the shape of its answer.
+
+    Nothing in it is made of rows: whether a value passes is told to the hub without noise.
+    """
 
     assignment: Assignment
     slot: Slot

@@ -1,6 +1,5 @@
 """What a site can be asked for: one row per phase, with the mechanism that answers it."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,12 +8,12 @@ from accounting.dp.events import PrivacyEvent
 from federation.protocol import histograms
 from federation.protocol.document import Protocol
 from federation.protocol.priced import Made, Priced
-from federation.protocol.tensors import Tensors, norm
+from federation.protocol.tensors import Tensors
+from federation.site.bounds import Public, largest_histogram, largest_update
 from federation.site.datasets import Split
 from federation.site.entry_points import HISTOGRAM, ROUND_EVENTS, TRAIN, load
 
 TRAINING = "train"
-NOISE_TAIL = 10.0  # in standard deviations
 
 
 @dataclass(frozen=True)
@@ -38,12 +37,15 @@ class Work:
 
 @dataclass(frozen=True)
 class Phase:
-    """`entry` computes, given `arguments`; its result must be shaped as `result` says."""
+    """`entry` computes, given `arguments`; its result must be shaped as `result` says.
+
+    `largest_norm` bounds it, and is given nothing of what `arguments` is.
+    """
 
     entry: str
     arguments: Callable[[Work], Mapping[str, Any]]
     result: Callable[[Protocol, Tensors], Tensors]
-    largest_norm: Callable[[Work], float]
+    largest_norm: Callable[[Public], float]
 
     def run(self, work: Work) -> Made:
         """Compute. The value comes together with the events that it cost, and what stays here."""
@@ -80,40 +82,9 @@ def _histogram(protocol: Protocol, model: Tensors) -> Tensors:
     return histograms.empty(protocol)
 
 
-def _largest_update(work: Work) -> float:
-    """The correction as it is, and what clipped gradients and noise can add to it."""
-    return norm(work.correction) + _largest_steps(work)
-
-
-def _largest_steps(work: Work) -> float:
-    """No update of clipped gradients and Gaussian noise is longer, except with chance < 1e-20.
-
-    Each step moves the weights by at most the clipped sum of all units plus the noise, whose
-    length passes noise_multiplier·max_grad_norm·(√d + 10) with chance exp(−50) (Gaussian
-    concentration). A longer one means that clipping or the denominator was forgotten.
-    """
-    training, event = work.protocol.training, work.event
-    dimensions = sum(tensor.size for tensor in work.tensors.values())
-    if training.optimiser == "adam":
-        # One step moves no weight by more than lr·(1 − β1)/√(1 − β2) = 3.2·lr.
-        return event.steps * training.learning_rate * 3.2 * math.sqrt(dimensions)
-    noise = event.noise_multiplier * (math.sqrt(dimensions) + NOISE_TAIL)
-    gradient = training.max_grad_norm * (work.data.train.n_units + noise)
-    kept = training.momentum if training.optimiser == "momentum" else 0.0
-    denominator = event.batch_denominator or 1.0
-    return event.steps * training.learning_rate * gradient / denominator / (1 - kept)
-
-
-def _largest_histogram(work: Work) -> float:
-    """All units in one cell, plus noise."""
-    cells = sum(tensor.size for tensor in _histogram(work.protocol, work.tensors).values())
-    noise = work.event.noise_multiplier * (math.sqrt(cells) + NOISE_TAIL)
-    return work.data.holdout.n_units + noise
-
-
 PHASES: Mapping[str, Phase] = {
-    TRAINING: Phase(TRAIN, _training, _update, _largest_update),
-    "evaluate": Phase(HISTOGRAM, _evaluation, _histogram, _largest_histogram),
+    TRAINING: Phase(TRAIN, _training, _update, largest_update),
+    "evaluate": Phase(HISTOGRAM, _evaluation, _histogram, largest_histogram),
 }
 
 

@@ -25,6 +25,7 @@ from federation.protocol.messages import (
 )
 from federation.site.approvals import Approval, Approvals
 from federation.site.auditing import Auditing, check_secret
+from federation.site.bounds import Public
 from federation.site.config import Dataset, SiteConfig
 from federation.site.datasets import Datasets, Split
 from federation.site.egress import Gate, Permit
@@ -246,7 +247,8 @@ class Executor:
         )
 
     def _computed(self, job: Job) -> bool:
-        charge = self._charged(job)
+        # Before any row is read: what the gate compares the value with knows none of them.
+        permit = self._permit(job, self._charged(job))
         parts, uid = self._parts, job.assignment.assignment
         steps = job.request.event.steps
         with Pulse(lambda step: parts.gate.progress(uid, step, steps), parts.stopping) as pulse:
@@ -265,15 +267,14 @@ class Executor:
             made = job.phase.run(work)
         pulse.check_wanted()
         parts.kept.keep(job.assignment, made.kept, made.priced.tensors)
-        permit = Permit(
-            job.assignment,
-            job.slot,
-            charge,
-            job.request.event,
-            job.phase.result(job.protocol, job.start.shared),
-            job.phase.largest_norm(work),
-        )
         return parts.gate.release(permit, made.priced)
+
+    def _permit(self, job: Job, charge: Entry) -> Permit:
+        start, event = job.start, job.request.event
+        declared = job.protocol.member(self._parts.pin.institution).cohort_size
+        public = Public(job.protocol, start.shared, event, start.correction, declared)
+        like, largest = job.phase.result(job.protocol, start.shared), job.phase.largest_norm(public)
+        return Permit(job.assignment, job.slot, charge, event, like, largest)
 
     def _read(self, job: Job, pulse: Pulse) -> Split:
         """The rows, with an audit's canaries; a fault is told by its kind."""
