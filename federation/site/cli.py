@@ -1,4 +1,4 @@
-"""Commands of the site worker: enrol, check, run, baseline, journal, witness."""
+"""Commands of the site worker: enrol, check, run, baseline, journal, kept, witness."""
 
 import argparse
 import json
@@ -61,6 +61,7 @@ _HELP = {
     "run": "work until stopped",
     "baseline": "train on your own rows alone and compare, on this screen only",
     "journal": "show what was charged and what left",
+    "kept": "show what studies left here between rounds, and remove it when they are over",
     "witness": "show what was seen of the hub's ledger, and what was refused",
 }
 
@@ -94,6 +95,13 @@ def _journal_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="print a JSON list")
 
 
+def _kept_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--remove", metavar="STUDY", help="remove what a study that is over left")
+    command.add_argument(
+        "--ended", action="store_true", help="it ended before its last round, or you left it"
+    )
+
+
 def _witness_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--accept", action="store_true", help="hold what was refused, after a hub was restored"
@@ -112,6 +120,7 @@ _OPTIONS: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
     "check": _check_options,
     "baseline": _baseline_options,
     "journal": _journal_options,
+    "kept": _kept_options,
     "witness": _witness_options,
 }
 
@@ -165,6 +174,13 @@ def _journal(folder: Folder, options: argparse.Namespace) -> int:
     return 0
 
 
+def _kept(folder: Folder, options: argparse.Namespace) -> int:
+    keeping = import_module("federation.site.keeping")
+    if options.remove:
+        return int(keeping.remove(folder, options.remove, ended=options.ended))
+    return int(keeping.listed(folder))
+
+
 def _witness(folder: Folder, options: argparse.Namespace) -> int:
     comparing = import_module("federation.site.comparing")
     evidence = import_module("federation.site.evidence")
@@ -181,5 +197,6 @@ _COMMANDS: Mapping[str, Callable[[Folder, argparse.Namespace], int]] = {
     "run": _run,
     "baseline": _baseline,
     "journal": _journal,
+    "kept": _kept,
     "witness": _witness,
 }
