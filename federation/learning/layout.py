@@ -1,6 +1,7 @@
 """Which rows of a chunk belong to one privacy unit, and rows laid side by side by unit."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -13,6 +14,7 @@ class Layout:
     units: torch.Tensor | None
     n_units: int
     device: torch.device | None = None  # of the rows; None: the processor
+    wide: int | None = None  # rows that a unit takes side by side; None: the most that one has
 
     def named(self) -> torch.Tensor:
         """int64 [rows]: the unit of each row, also where that is simple."""
@@ -24,6 +26,18 @@ class Layout:
     def counts(self) -> torch.Tensor:
         """int64 [units]: how many rows each has."""
         return torch.bincount(self.named(), minlength=self.n_units)
+
+    def alike(self) -> "Iterator[tuple[torch.Tensor, torch.Tensor, Layout]]":
+        """Units of about as many rows: (which units, which rows, bool both, and their layout).
+
+        Laid side by side they are at most twice as many, however uneven all are, and how wide a
+        unit is laid depends on it alone. Units without rows are left out.
+        """
+        sizes = torch.log2(self.counts.double()).ceil()
+        for size in torch.unique(sizes[self.counts > 0]).tolist():
+            units = sizes == size
+            rows, those = self.without(~units)
+            yield units, rows, replace(those, wide=2 ** int(size))
 
     def without(self, units: torch.Tensor) -> "tuple[torch.Tensor, Layout]":
         """The rows that belong to none of `units`, bool [units], and their layout."""
@@ -52,6 +66,8 @@ class Layout:
     @cached_property
     def _widest(self) -> int:
         assert self.units is not None  # noqa: S101 - only asked for where rows are grouped
+        if self.wide is not None:
+            return self.wide
         return max(1, int(self.counts.max())) if self.n_units else 1
 
     @cached_property

@@ -21,7 +21,7 @@ from federation.learning.modules import load, weights
 from federation.learning.noise import Keystream
 from federation.learning.optimisers import Optimiser, flattened
 from federation.learning.sampler import poisson
-from federation.learning.units import UnitRows
+from federation.learning.units import Indices, UnitRows, blocks
 from federation.protocol.contract import Encoded
 from federation.protocol.document import Protocol
 from federation.protocol.priced import Made, Priced
@@ -83,7 +83,8 @@ def trained(
     layers and, where there is a `correction` (see `control`: over a whole round, named as the
     shared layers), the new control. A sample without any unit still makes a step, with noise, and
     is charged. `step_done(k)` is called after each step, k from 1. `chunk_bytes` bounds the memory
-    of a step, and changes neither what it computes nor what it costs; nor does `device`.
+    of a step, and but for rounding changes neither what it computes nor what it costs; nor does
+    `device`.
 
     Raises:
         Cancelled: `cancelled()` was true before a step.
@@ -143,14 +144,21 @@ class Session:
     def step(self) -> None:
         """One logical batch: any number of chunks, then one noise draw and one step."""
         batch = poisson(self.sampling, self.rows.n_units, self.sample_rate)
-        for rows, units, n_units in self.rows.chunks(batch, self.chunk_rows):
-            features = self.rows.features.take(rows, axis=0)
-            targets = self.rows.targets.take(rows, axis=0)
-            layout = Layout(None if units is None else self._tensor(units), n_units, self.device)
-            self.sum.add(Chunk(self._tensor(features), self._tensor(targets), layout))
+        most = self.chunk_rows
+        for rows, units, n_units in self.rows.chunks(batch, most):
+            if len(rows) > most:
+                self.sum.add_unit(self._chunk(*part, 1) for part in blocks(rows, units, most))
+            else:
+                self.sum.add(self._chunk(rows, units, n_units))
         noised = self.sum.release(self.noise_multiplier).div_(self.batch_denominator)
         # A sample without any unit is noise alone, which is drawn on the CPU.
         self.optimiser.step(self.drift.corrected(noised.to(self.device)))
+
+    def _chunk(self, rows: Indices, units: Indices | None, n_units: int) -> Chunk:
+        features = self.rows.features.take(rows, axis=0)
+        targets = self.rows.targets.take(rows, axis=0)
+        layout = Layout(None if units is None else self._tensor(units), n_units, self.device)
+        return Chunk(self._tensor(features), self._tensor(targets), layout)
 
     def _tensor(self, array: NDArray[Any]) -> torch.Tensor:
         return torch.from_numpy(array).to(self.device)

@@ -50,7 +50,7 @@ class UnitRows:
         return len(self.starts) - 1
 
     def chunks(self, batch: Indices, rows: int) -> Iterator[tuple[Indices, Indices | None, int]]:
-        """The units of `batch` in groups of about `rows` rows; no unit is ever split.
+        """The units of `batch` in groups of at most `rows` rows, or one unit that has more.
 
         Yields (row numbers, the unit of each as 0 … n − 1, n), at least once, even if empty. The
         units are None where row n is unit n.
@@ -69,6 +69,15 @@ class UnitRows:
             last = max(int(np.searchsorted(ends, before + rows, side="right")), first + 1)
             yield _together(starts[first:last], counts[first:last])
             first = last
+
+
+def blocks(
+    rows: Indices, units: Indices | None, most: int
+) -> Iterator[tuple[Indices, Indices | None]]:
+    """The rows of one unit, at most `most` at a time, each with its unit."""
+    for first in range(0, len(rows), most):
+        part = slice(first, first + most)
+        yield rows[part], None if units is None else units[part]
 
 
 def _together(starts: Indices, counts: Indices) -> tuple[Indices, Indices, int]:

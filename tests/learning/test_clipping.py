@@ -95,12 +95,13 @@ def test_rows_of_one_patient_may_stand_anywhere():
     assert quiet_update(study, data) == pytest.approx(quiet_update(study, sorted_data))
 
 
-def test_a_chunk_never_splits_a_patient(monkeypatch):
+def test_a_patient_is_clipped_as_one_in_every_chunking(monkeypatch):
     study = protocol(sample_rate=1.0, patients=True, max_grad_norm=0.3)
     data = grouped(rows(30), np.arange(30) // 7)
     whole = quiet_update(study, data)
     monkeypatch.setattr("federation.learning.training._CHUNK_ROWS", 3)
-    assert quiet_update(study, data) == pytest.approx(whole, rel=1e-5)
+    # Of a patient larger than a chunk the norm is known exactly; else it is a bound from above.
+    assert quiet_update(study, data) == pytest.approx(whole, rel=1e-4)
 
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf, 3e38])

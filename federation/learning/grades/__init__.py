@@ -3,8 +3,9 @@
 A grade keeps the sum of one logical batch over its chunks, and releases it with one draw of noise.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Protocol
@@ -14,7 +15,7 @@ import torch
 from federation.learning.engines import Gradients
 from federation.learning.layout import Layout
 
-__all__ = ["Chunk", "Grade", "NoisedSum", "get", "names"]
+__all__ = ["Chunk", "Grade", "NoisedSum", "get", "names", "summed"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,10 @@ class NoisedSum(Protocol):
         """Add each unit's gradient, clipped to the bound."""
         ...
 
+    def add_unit(self, blocks: Iterable[Chunk]) -> None:
+        """Add one unit with too many rows for a chunk: its blocks summed, then clipped."""
+        ...
+
     def release(self, noise_multiplier: float) -> torch.Tensor:
         """float64 [parameters]: the sum with one fresh draw of noise; the next sum starts at 0."""
         ...
@@ -51,6 +56,12 @@ class Grade(Protocol):
     def sum(self, gradients: Gradients, size: int, max_grad_norm: float) -> NoisedSum:
         """An empty sum over `size` parameters, with a noise stream of its own."""
         ...
+
+
+def summed(gradients: Gradients, blocks: Iterable[Chunk]) -> torch.Tensor:
+    """float64 [1, parameters]: the gradient of the one unit that all blocks belong to."""
+    parts = (gradients.per_unit(b.features, b.targets, b.layout) for b in blocks)
+    return reduce(torch.Tensor.add_, parts)
 
 
 @cache

@@ -1,9 +1,12 @@
 """The grade "float noise, CSPRNG": float64 sums and Gaussian draws from a secret keystream."""
 
+from collections.abc import Iterable
+
 import torch
 
+from federation.learning.clipping import clip_factors
 from federation.learning.engines import Gradients
-from federation.learning.grades import Chunk
+from federation.learning.grades import Chunk, summed
 from federation.learning.noise import Keystream, gaussian
 
 
@@ -21,6 +24,14 @@ class FloatSum:
         found = self._gradients.clipped_sum(
             chunk.features, chunk.targets, chunk.layout, self._max_grad_norm
         )
+        self._add(found)
+
+    def add_unit(self, blocks: Iterable[Chunk]) -> None:
+        """See `NoisedSum`."""
+        unit = summed(self._gradients, blocks)[0]
+        self._add(unit.mul_(clip_factors(torch.linalg.vector_norm(unit), self._max_grad_norm)))
+
+    def _add(self, found: torch.Tensor) -> None:
         self._sum = found if self._sum is None else self._sum.double().add_(found)
 
     def release(self, noise_multiplier: float) -> torch.Tensor:

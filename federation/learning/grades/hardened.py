@@ -24,13 +24,14 @@ matrix product may round a row differently when the batch around it has another 
 """
 
 import math
+from collections.abc import Iterable
 
 import torch
 
 from federation.learning.clipping import clip_factors
 from federation.learning.discrete_gaussian import discrete_gaussian
 from federation.learning.engines import Gradients
-from federation.learning.grades import Chunk
+from federation.learning.grades import Chunk, summed
 from federation.learning.noise import Keystream
 
 _STEPS = 2**24  # of the grid, in one max_grad_norm
@@ -50,7 +51,13 @@ class IntegerSum:
 
     def add(self, chunk: Chunk) -> None:
         """See `NoisedSum`."""
-        units = self._gradients.per_unit(chunk.features, chunk.targets, chunk.layout)
+        self._add(self._gradients.per_unit(chunk.features, chunk.targets, chunk.layout))
+
+    def add_unit(self, blocks: Iterable[Chunk]) -> None:
+        """See `NoisedSum`."""
+        self._add(summed(self._gradients, blocks))
+
+    def _add(self, units: torch.Tensor) -> None:
         found = on_grid(units, self._max_grad_norm).sum(dim=0)
         self._sum = found if self._sum is None else self._sum.add_(found)
 

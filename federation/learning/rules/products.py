@@ -6,7 +6,7 @@ operations, instead of the S p d of making M. Whichever has fewer numbers is use
 (the rule of ghost clipping, Li et al. 2021, arXiv 2110.05679).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -44,9 +44,7 @@ class Products:
         long = self._is_long(layout.counts * positions)
         found = torch.zeros(layout.n_units, dtype=torch.float64, device=self.g.device)
         rows, short = layout.without(long)
-        beside = [short.side_by_side(x[rows]).flatten(1, 2) for x in (*self.inputs, self.g)]
-        counts = short.counts * positions
-        found[~long] = _gram(beside[:-1], beside[-1], self.biases, counts)
+        found[~long] = self._short([a[rows] for a in self.inputs], self.g[rows], short)
         if bool(long.any()):
             rows, those = layout.without(~long)
             found[long] = self._long([a[rows] for a in self.inputs], self.g[rows], those)
@@ -55,6 +53,13 @@ class Products:
     def _is_long(self, positions: Any) -> Any:
         """Whether the gradient has fewer numbers than the two Gram matrices."""
         return 2 * positions**2 > sum(a.shape[2] for a in self.inputs) * self.g.shape[2]
+
+    def _short(self, inputs: list[torch.Tensor], g: torch.Tensor, layout: Layout) -> torch.Tensor:
+        """The squared norms of units by the Gram product."""
+        found = torch.zeros(layout.n_units, dtype=torch.float64, device=g.device)
+        for units, beside, counts in _beside(inputs, g, layout):
+            found[units] = _gram(beside[:-1], beside[-1], self.biases, counts)
+        return found
 
     def _long(self, inputs: list[torch.Tensor], g: torch.Tensor, layout: Layout) -> torch.Tensor:
         """The squared norms of units' gradients, made, and the error of `weighted`."""
@@ -89,14 +94,25 @@ class Products:
 
     def per_unit(self, layout: Layout) -> list[torch.Tensor]:
         """[units, d, p] for each input, [units, d] per bias."""
-        inputs, g = self._by_unit(layout)
-        return _products(inputs, g, self.biases)
-
-    def _by_unit(self, layout: Layout) -> tuple[list[torch.Tensor], torch.Tensor]:
         if layout.units is None:
-            return self.inputs, self.g
-        joined = [layout.side_by_side(x).flatten(1, 2) for x in (*self.inputs, self.g)]
-        return joined[:-1], joined[-1]
+            return _products(self.inputs, self.g, self.biases)
+        d, n_units = self.g.shape[2], layout.n_units
+        found = [self.g.new_zeros(n_units, d, a.shape[2]) for a in self.inputs]
+        found += [self.g.new_zeros(n_units, d) for _ in range(self.biases)]
+        for units, beside, _ in _beside(self.inputs, self.g, layout):
+            made = _products(beside[:-1], beside[-1], self.biases)
+            for whole, part in zip(found, made, strict=True):
+                whole[units] = part
+        return found
+
+
+def _beside(
+    inputs: list[torch.Tensor], g: torch.Tensor, layout: Layout
+) -> Iterator[tuple[torch.Tensor, list[torch.Tensor], torch.Tensor]]:
+    """Units alike: (bool [units], inputs and gradient [units, positions, …], their positions)."""
+    for units, rows, alike in layout.alike():
+        joined = [alike.side_by_side(x[rows]).flatten(1, 2) for x in (*inputs, g)]
+        yield units, joined, alike.counts * g.shape[1]
 
 
 def _most(

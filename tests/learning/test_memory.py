@@ -1,0 +1,61 @@
+"""How much memory a step takes: what the site allows, whatever its rows look like."""
+
+import numpy as np
+import pytest
+
+from federation.learning import engines, grades, training
+from federation.learning.initial import initial_tensors
+from tests.learning.builders import flat, grouped, protocol, rows
+from tests.learning.peak import Peak
+
+EACH = pytest.mark.parametrize(
+    ("engine", "noise"), [(e, n) for e in engines.names() for n in grades.names()]
+)
+MIB = 1 << 20
+MLP = {"architecture": "mlp", "parameters": {"hidden": [32]}}
+
+
+def stepped(study, data, chunk_bytes):
+    """The update of one step without noise, and the bytes that it took."""
+    session = training.prepare(study, initial_tensors(study), data, 0.0, 1.0)
+    session.chunk_bytes = chunk_bytes
+    with Peak() as peak:
+        session.step()
+    return flat(session.update()), peak.bytes
+
+
+@EACH
+def test_one_large_patient_costs_no_more_than_as_many_small_ones(engine, noise):
+    study = protocol(model=MLP, patients=True, engine=engine, noise=noise, sample_rate=1.0)
+    even = grouped(rows(2000), np.arange(2000))
+    uneven = grouped(rows(2000), np.maximum(0, np.arange(2000) - 1000))
+    _, usual = stepped(study, even, 128 * MIB)
+    _, found = stepped(study, uneven, 128 * MIB)
+    assert found <= 1.5 * usual
+
+
+@EACH
+def test_a_patient_larger_than_a_chunk_is_summed_piece_by_piece(engine, noise):
+    study = protocol(model=MLP, patients=True, engine=engine, noise=noise, sample_rate=1.0)
+    data = grouped(rows(3003), units())
+    exact = protocol(model=MLP, patients=True, engine="opacus", sample_rate=1.0)
+    whole, _ = stepped(exact, data, 256 * MIB)
+    pieces, peak = stepped(study, data, MIB)
+    assert pieces == pytest.approx(whole, rel=1e-4, abs=1e-5)
+    assert peak <= 2 * MIB
+
+
+def units():
+    """Two rows, then one patient of 3,000, then one row."""
+    return np.repeat([0, 1, 2], [2, 3000, 1])
+
+
+@pytest.mark.parametrize("noise", grades.names())
+def test_a_large_patient_is_clipped_as_one(noise):
+    study = protocol(
+        patients=True, noise=noise, sample_rate=1.0, learning_rate=1.0, max_grad_norm=0.25
+    )
+    data = grouped(rows(500), np.zeros(500, dtype=int))
+    update, _ = stepped(study, data, 1)
+    assert np.linalg.norm(update) == pytest.approx(0.25, rel=1e-4)
+    assert np.linalg.norm(update) <= 0.25 * (1 + 1e-5)  # weights are float32
