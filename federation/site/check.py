@@ -1,9 +1,9 @@
 """`check`: what stands in the way of a round, one line for each thing, with advice."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from federation.learning.faults import DeviceAbsent
@@ -13,13 +13,15 @@ from federation.protocol.keys import KeyFileError, SigningKey
 from federation.site.approvals import Approvals
 from federation.site.assembly import signed_client, utc_now
 from federation.site.config import ConfigError, Dataset, SiteConfig, read_config
-from federation.site.datasets import encoded_blocks, holdout_secret
+from federation.site.datasets import NOBODY, holdout_secret
 from federation.site.entry_points import DEVICE, load
+from federation.site.fitting import anybody_left
 from federation.site.folder import Folder
 from federation.site.journal import JournalBroken, JournalFull, read_entries
 from federation.site.machine import check_machine
 from federation.site.pin import NotEnrolled, Pin
 from federation.site.refused import Refused
+from federation.site.rowstore import RowsUnwritable
 from federation.site.transport.client import (
     AccessRefused,
     Client,
@@ -64,7 +66,7 @@ def check(
         contracts = _protocols(folder, pin, protocol)
         yield _device(config)
         yield from _machine(config, pin, contracts)
-        yield from _datasets(config, key, contracts)
+        yield from _datasets(config, holdout_secret(key), contracts, folder.rows)
     if config and key and pin:
         yield from _hub(signed_client(pin, key, config), pin, clock)
 
@@ -136,14 +138,19 @@ def _machine(config: SiteConfig, pin: Pin | None, contracts: Contracts) -> Itera
             yield Finding(f"machine for {study}", True, f"{kind}, as it was planned for")
 
 
-def _datasets(config: SiteConfig, key: SigningKey, contracts: Contracts) -> Iterator[Finding]:
+def _datasets(
+    config: SiteConfig, secret: bytes, contracts: Contracts, rows: Path
+) -> Iterator[Finding]:
     if not config.dataset:
         yield Finding("datasets", False, "none is lent; add a [[dataset]] table to site.toml")
     for dataset in config.dataset:
         yield _readable(dataset)
         for study, name, protocol in contracts:
             if name in (None, dataset.name):
-                yield _fits(dataset, study, protocol, holdout_secret(key))
+                yield Finding(
+                    f"dataset {dataset.name} for study {study}",
+                    *_fits(dataset, protocol, secret, rows),
+                )
 
 
 def _readable(dataset: Dataset) -> Finding:
@@ -162,15 +169,13 @@ def _readable(dataset: Dataset) -> Finding:
     return Finding(what, True, f"the source ({dataset.kind}) can be found")
 
 
-def _fits(dataset: Dataset, study: str, protocol: Protocol, secret: bytes) -> Finding:
-    what = f"dataset {dataset.name} for study {study}"
+def _fits(dataset: Dataset, protocol: Protocol, secret: bytes, rows: Path) -> tuple[bool, str]:
     try:
-        with closing(encoded_blocks(dataset, protocol, secret)) as blocks:
-            for _ in blocks:
-                pass
-    except ContractError as error:
-        return Finding(what, False, str(error))
-    return Finding(what, True, "fits the data contract")
+        if anybody_left(dataset, protocol, secret, rows):
+            return True, "fits the data contract"
+    except (ContractError, RowsUnwritable) as error:
+        return False, str(error)
+    return False, NOBODY
 
 
 def _hub(client: Client, pin: Pin, clock: Callable[[], datetime]) -> Iterator[Finding]:

@@ -17,6 +17,11 @@ from federation.site.rowstore import Split
 
 __all__ = ["Datasets", "Split", "encoded_blocks", "holdout_secret"]
 
+NOBODY = (
+    "it fits the data contract, but leaves nobody to train on: every row is dropped or held out, "
+    "or every series is too short for a window, so that a round would cost and give noise alone; "
+    "compare the study's rules for missing values and its windows with the data"
+)
 FORM = "1"  # of the stored rows; changed with their layout or their encoding
 KEPT = 2  # contracts per dataset whose rows stay on disk
 

@@ -1,12 +1,16 @@
-"""Whether a study could be run here: the rules that it must keep, read from its file."""
+"""Whether a study could be run here: as it is written, and on the rows of a dataset."""
 
+import os
+from contextlib import closing
 from pathlib import Path
 
 from federation.learning import architectures, strategies
 from federation.protocol import plans, study_file
 from federation.protocol.document import Protocol
 from federation.protocol.study_reading import decoded
-from federation.site.config import ConfigError
+from federation.site import rowstore
+from federation.site.config import ConfigError, Dataset
+from federation.site.datasets import encoded_blocks
 
 # What the hub asks of a study before anybody can approve it.
 RULES = (architectures.check, strategies.check, plans.seal)
@@ -27,3 +31,23 @@ def protocol_of(path: Path) -> Protocol:
         raise ConfigError(f"{path} cannot be read ({error.strerror}); check the path") from error
     except study_file.StudyFileError as error:
         raise ConfigError(str(error)) from error
+
+
+def anybody_left(dataset: Dataset, protocol: Protocol, secret: bytes, rows: Path) -> bool:
+    """Read the whole source as a round would; whether it leaves one unit to train on.
+
+    Where the study has windows they are cut as well, in files in `rows`, of which none stays.
+
+    Raises:
+        ContractError: the rows do not fit.
+        RowsUnwritable: there is no room in `rows`.
+    """
+    blocks = encoded_blocks(dataset, protocol, secret)
+    if protocol.data.windows is not None:
+        units = rowstore.units(rows / f"check-{os.getpid()}", blocks, protocol.data)
+        return units["train"] > 0
+    found = False
+    with closing(blocks):
+        for block in blocks:
+            found = found or not block.held.all()
+    return found

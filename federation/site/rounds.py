@@ -27,7 +27,7 @@ from federation.site.approvals import Approval, Approvals
 from federation.site.auditing import Auditing, check_secret
 from federation.site.bounds import Public
 from federation.site.config import Dataset, SiteConfig
-from federation.site.datasets import Datasets, Split
+from federation.site.datasets import NOBODY, Datasets, Split
 from federation.site.egress import Gate, Permit
 from federation.site.journal import Entry, Journal, JournalFull, Kind, Slot
 from federation.site.kept import Kept
@@ -285,6 +285,9 @@ class Executor:
             raise Refused(Reason.DATA_MISMATCH, str(error)) from error
         except RowsUnwritable as error:
             raise Refused(Reason.LOCAL_FAILURE, str(error)) from error
+        if not (data.train if job.assignment.phase == TRAINING else data.holdout).n_units:
+            # The answer is noise, as it is priced; the hub must not learn that nobody is in it.
+            log.warning("nobody_in_the_round", study=job.assignment.study, why=NOBODY)
         return parts.auditing.joined(data, job.assignment, job.protocol)
 
     def _charged(self, job: Job) -> Entry:

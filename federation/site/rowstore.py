@@ -9,8 +9,8 @@ memory: no step holds more than one block, one bucket or one batch.
 import json
 import os
 import shutil
-from collections.abc import Generator, Iterable
-from contextlib import closing
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -55,6 +55,23 @@ def write(folder: Path, blocks: Generator[Block], contract: DataContract) -> Non
 
     Raises RowsUnwritable, and what `blocks` raises; either way nothing is left.
     """
+    with _drafted(folder, blocks, contract) as (draft, facts):
+        write_durably(draft / FACTS, json.dumps(facts).encode())
+        draft.replace(folder)
+        sync_folder(folder.parent)
+
+
+def units(folder: Path, blocks: Generator[Block], contract: DataContract) -> dict[str, int]:
+    """How many units each side would have after `write`, of which nothing stays. Raises alike."""
+    with _drafted(folder, blocks, contract) as (_, facts):
+        return {side: facts[side]["units"] for side in SIDES}
+
+
+@contextmanager
+def _drafted(
+    folder: Path, blocks: Generator[Block], contract: DataContract
+) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """All rows beside `folder`, to be put there or gone, and how many rows and units they are."""
     draft = folder.with_name(f".{folder.name}.part")
     try:
         shutil.rmtree(draft, ignore_errors=True)
@@ -62,9 +79,7 @@ def write(folder: Path, blocks: Generator[Block], contract: DataContract) -> Non
         draft.mkdir(mode=0o700)
         with closing(blocks):
             facts = _written(draft, blocks, contract)
-        write_durably(draft / FACTS, json.dumps(facts).encode())
-        draft.replace(folder)
-        sync_folder(folder.parent)
+        yield draft, facts
     except OSError as error:
         why = os.strerror(error.errno or 0)
         raise RowsUnwritable(
