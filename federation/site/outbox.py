@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from federation.protocol.canonical import digest
 from federation.site.store import sync_folder, write_durably
 
 _SAFE = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -21,7 +22,11 @@ class Parcel:
 
 
 class Outbox:
-    """One folder for each assignment; its `answer.json`, written last, makes it complete."""
+    """One folder for each assignment; its `answer.json`, written last, makes it complete.
+
+    A draw that a crash or a full disk left there belongs to no answer, and goes with none: tensors
+    are those whose digest the signed answer names, and a refusal names none.
+    """
 
     def __init__(self, path: Path) -> None:
         path.mkdir(mode=0o700, exist_ok=True)
@@ -31,8 +36,11 @@ class Outbox:
         """Keep `parcel` durably. Raises OSError (disk full); the assignment is then unanswered."""
         folder = self._folder(assignment)
         folder.mkdir(mode=0o700, exist_ok=True)
-        if parcel.tensors is not None:
-            write_durably(folder / "tensors.safetensors", parcel.tensors)
+        tensors = folder / "tensors.safetensors"
+        if parcel.tensors is None:
+            tensors.unlink(missing_ok=True)  # durable with the next name
+        else:
+            write_durably(tensors, parcel.tensors)
         write_durably(folder / "expires.json", json.dumps(expires.isoformat()).encode())
         write_durably(folder / "answer.json", parcel.envelope)
         sync_folder(self._path)
@@ -44,8 +52,14 @@ class Outbox:
             envelope = (folder / "answer.json").read_bytes()
         except FileNotFoundError:
             return None
-        tensors = folder / "tensors.safetensors"
-        return Parcel(envelope, tensors.read_bytes() if tensors.exists() else None)
+        named = _named(envelope)
+        if named is None:
+            return Parcel(envelope, None)
+        try:
+            tensors = (folder / "tensors.safetensors").read_bytes()
+        except FileNotFoundError:
+            return None
+        return Parcel(envelope, tensors) if digest(tensors) == named else None
 
     def forget_expired(self, now: datetime) -> None:
         """Remove answers whose assignment has expired: the hub can no longer ask for them."""
@@ -57,6 +71,12 @@ class Outbox:
         if not _SAFE.fullmatch(assignment):
             raise ValueError("an assignment id may hold letters, digits, - and _ only")
         return self._path / assignment
+
+
+def _named(envelope: bytes) -> str | None:
+    """The digest of the tensors that an answer of our own goes with; None for a refusal."""
+    named: str | None = json.loads(json.loads(envelope)["message"]).get("tensors_digest")
+    return named
 
 
 def _expired(path: Path, now: datetime) -> bool:
