@@ -138,16 +138,18 @@ def encode(columns: Columns, contract: DataContract, *, keyed_order: bytes | Non
         return Encoded(features, targets, np.arange(len(targets)), len(targets))
     codes = coded(_patients(columns, contract)).codes
     order = _row_hashes(columns, contract, features, targets, keyed_order or b"", CAP)
-    if contract.windows is not None:
-        moments = times(columns, contract.windows)
+    if contract.windows is None:
+        kept = np.flatnonzero(rank_within(codes, order) < cap(contract))
+        features, targets = features[kept], targets[kept]
+    else:
         series = _series(columns, contract, keyed_order or b"")
-        rows, later = windowed(series, moments, contract.windows)
-        features = features[rows].reshape(len(rows), width(contract))
-        targets = targets[later].reshape(len(rows), *target_shape(contract))
-        codes, order = codes[rows[:, 0]], order[rows[:, 0]]
-    kept = rank_within(codes, order) < cap(contract)
+        cut = windowed(series, times(columns, contract.windows), contract.windows)
+        codes, order = codes[cut.firsts], order[cut.firsts]
+        kept = np.flatnonzero(rank_within(codes, order) < cap(contract))
+        features = features[cut.rows(kept)].reshape(len(kept), width(contract))
+        targets = targets[cut.later(kept)].reshape(len(kept), *target_shape(contract))
     present, units = np.unique(codes[kept], return_inverse=True)
-    return Encoded(features[kept], targets[kept], units.astype(np.int64), len(present))
+    return Encoded(features, targets, units.astype(np.int64), len(present))
 
 
 def encode_block(columns: Columns, contract: DataContract, *, holdout: float, key: bytes) -> Block:

@@ -1,6 +1,8 @@
 """Windows over time series: which rows make one, in which order, and whose they are."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,11 +52,39 @@ def _no_order(name: str) -> ContractError:
     return ContractError(name, "not a time", "write numbers, or dates as 2026-01-31T12:00:00")
 
 
-def windowed(series: NDArray[np.uint64], order: Floats, windows: Windows) -> tuple[Indices, ...]:
+@dataclass(frozen=True)
+class Cut:
+    """The windows over some rows; which rows make one is told only of those that are asked for.
+
+    `firsts`, int64 [windows], is each window's first row: all indices together would take `length`
+    times as much room as the data.
+    """
+
+    firsts: Indices
+    _begins: Indices
+    _sorting: Indices
+    _windows: Windows
+
+    def rows(self, chosen: NDArray[Any]) -> Indices:
+        """int64 [chosen, length]: the rows of those windows, in their order."""
+        return self._at(chosen, np.arange(self._windows.length))
+
+    def later(self, chosen: NDArray[Any]) -> Indices:
+        """int64 [chosen, ahead]: the rows that say what is predicted from those windows."""
+        return self._at(chosen, _reach(self._windows))
+
+    def _at(self, chosen: NDArray[Any], places: Indices) -> Indices:
+        return self._sorting[self._begins[chosen, np.newaxis] + places]
+
+
+def _reach(windows: Windows) -> Indices:
+    return windows.length - 1 + windows.horizon + np.arange(windows.ahead)
+
+
+def windowed(series: NDArray[np.uint64], order: Floats, windows: Windows) -> Cut:
     """The windows over rows that belong to `series` [n] and are sorted within it by `order`.
 
-    Returns (rows, int64 [windows, length]: each window's rows in order; later, int64
-    [windows, ahead]: the rows that say what is predicted). A series that is too short has none.
+    A series that is too short has none.
 
     Raises:
         ContractError: two rows of one series have the same place in its order.
@@ -69,7 +99,6 @@ def windowed(series: NDArray[np.uint64], order: Floats, windows: Windows) -> tup
     first = np.searchsorted(ordered, ordered, side="left")
     last = np.searchsorted(ordered, ordered, side="right")
     places = np.arange(len(ordered))
-    reach = windows.length - 1 + windows.horizon + np.arange(windows.ahead)
-    begins = np.flatnonzero(((places - first) % windows.step == 0) & (places + reach[-1] < last))
-    rows = begins[:, np.newaxis] + np.arange(windows.length)
-    return sorting[rows], sorting[begins[:, np.newaxis] + reach]
+    furthest = places + _reach(windows)[-1]
+    begins = np.flatnonzero(((places - first) % windows.step == 0) & (furthest < last))
+    return Cut(sorting[begins], begins, sorting, windows)

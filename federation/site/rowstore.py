@@ -252,14 +252,13 @@ class _Buckets:
         windows = self._contract.windows
         if windows is None:
             raise ValueError("no windows are declared")
-        found, later = windowed(rows["series"], rows["times"], windows)
-        firsts = found[:, 0]
-        units, order = rows["unit"][firsts], rows["order"][firsts]
+        cut = windowed(rows["series"], rows["times"], windows)
+        units, order = rows["unit"][cut.firsts], rows["order"][cut.firsts]
         kept = np.flatnonzero(rank_within(units, order) < cap(self._contract))
         kept = kept[np.lexsort((order[kept], units[kept]))]
-        features = rows["features"][found[kept]].reshape(len(kept), width(self._contract))
-        targets = rows["target"][later[kept]].reshape(len(kept), *target_shape(self._contract))
-        return units[kept], features, targets, rows["held"][firsts[kept]]
+        features = rows["features"][cut.rows(kept)].reshape(len(kept), width(self._contract))
+        targets = rows["target"][cut.later(kept)].reshape(len(kept), *target_shape(self._contract))
+        return units[kept], features, targets, rows["held"][cut.firsts[kept]]
 
 
 def _closed(file: BinaryIO) -> None:

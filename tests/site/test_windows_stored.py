@@ -1,5 +1,6 @@
 """Windows over a series in files are those in memory, held out region by region."""
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,32 @@ def test_files_hold_the_windows_that_memory_would(tmp_path: Path, cap: int) -> N
     assert bag(split.train) + bag(split.holdout) == bag(whole)
     assert split.train.features.shape[1] == 8
     assert max(len(unit) for unit in bag(whole)) == min(cap, 39)
+
+
+@pytest.mark.parametrize("in_files", [True, False])
+def test_memory_does_not_grow_with_windows_that_the_cap_leaves_out(
+    tmp_path: Path, in_files: bool
+) -> None:
+    """60 000 windows of 500 rows, of which ten are kept: all their indices are 240 MB."""
+    agreed = DataContract.model_validate(
+        {
+            "unit": "patient",
+            "patient_column": "who",
+            "max_rows_per_patient": 10,
+            "columns": [{"name": "x", "low": 0, "high": 9}],
+            "target": {"column": "y", "classes": [[0], [1]]},
+            "windows": {"length": 500, "order": ["t"]},
+        }
+    )
+    path = tmp_path / "long.csv"
+    path.write_text("who,t,x,y\n" + "".join(f"a,{t},{t % 9},{t % 2}\n" for t in range(60_000)))
+    columns = read_csv(path, agreed)
+    tracemalloc.start()
+    try:
+        if in_files:
+            assert len(stored(tmp_path, lent(path), agreed).train.targets) == 10
+        else:
+            assert len(encode(columns, agreed, keyed_order=SECRET).targets) == 10
+        assert tracemalloc.get_traced_memory()[1] < 100e6
+    finally:
+        tracemalloc.stop()
