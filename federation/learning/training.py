@@ -17,6 +17,7 @@ from federation.learning import control, devices, engines, grades, losses, perso
 from federation.learning.drift import Drift
 from federation.learning.grades import Chunk, NoisedSum
 from federation.learning.layout import Layout
+from federation.learning.memory import CHUNK_BYTES
 from federation.learning.modules import load, weights
 from federation.learning.noise import Keystream
 from federation.learning.optimisers import Optimiser, flattened
@@ -28,7 +29,6 @@ from federation.protocol.priced import Made, Priced
 from federation.protocol.stored import Stored
 from federation.protocol.tensors import Tensors
 
-CHUNK_BYTES = 128 << 20
 _STEP_BYTES_PER_WEIGHT = 32  # float64: the sum, the noise, two of the optimiser's
 _CHUNK_ROWS = 8192
 

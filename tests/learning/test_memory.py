@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 
 from federation.learning import engines, grades, training
 from federation.learning.initial import initial_tensors
+from federation.learning.memory import Peak, row_bytes
 from tests.learning.builders import flat, grouped, protocol, rows
-from tests.learning.peak import Peak
 
 EACH = pytest.mark.parametrize(
     ("engine", "noise"), [(e, n) for e in engines.names() for n in grades.names()]
@@ -48,6 +49,24 @@ def test_a_patient_larger_than_a_chunk_is_summed_piece_by_piece(engine, noise):
 def units():
     """Two rows, then one patient of 3,000, then one row."""
     return np.repeat([0, 1, 2], [2, 3000, 1])
+
+
+@EACH
+def test_activations_count_as_weights_do(engine, noise):
+    cnn = {"architecture": "cnn", "parameters": {"channels": [8, 16], "hidden": 0}}
+    study = protocol(model=cnn, shape=(3, 32, 32), engine=engine, noise=noise, sample_rate=1.0)
+    _, peak = stepped(study, rows(300, features=3 * 32 * 32), 16 * MIB)
+    assert peak <= 24 * MIB
+
+
+def test_what_a_row_takes_is_what_is_alive_at_once():
+    def run(x):
+        doubled = x * 2.0  # kept beside the two that follow
+        tripled = x * 3.0
+        del tripled
+        return doubled, x * 4.0, torch.zeros(1000)
+
+    assert row_bytes(run, torch.zeros(2, 50)) == 2 * 50 * 4
 
 
 @pytest.mark.parametrize("noise", grades.names())

@@ -9,33 +9,39 @@ from torch import nn
 from federation.learning.clipping import clipped_sum, unit_sums
 from federation.learning.layout import Layout
 from federation.learning.losses import Loss
+from federation.learning.memory import row_bytes
 from federation.learning.passes import never_in_place
 
 
 class HookGradients:
     """A module wrapped by Opacus; float64 from the first sum on."""
 
-    def __init__(self, module: nn.Module, loss: Loss) -> None:
+    def __init__(self, module: nn.Module, loss: Loss, example: torch.Tensor) -> None:
         never_in_place(module)
         self._module, self._loss = GradSampleModule(module, loss_reduction="sum"), loss
         self._parameters = list(module.parameters())
-        # float32 and float64 gradients of a row, and the activations that autograd keeps.
-        self.row_bytes = 16 * sum(parameter.numel() for parameter in self._parameters)
+        self.row_bytes = row_bytes(self._trial, example)
 
     def clipped_sum(
         self, features: torch.Tensor, targets: torch.Tensor, layout: Layout, max_grad_norm: float
     ) -> torch.Tensor:
         """See `Gradients`."""
-        rows = self._rows(features, targets)
+        rows = self._rows(features, targets, self._loss)
         return clipped_sum(rows, layout.named(), layout.n_units, max_grad_norm)
 
     def per_unit(
         self, features: torch.Tensor, targets: torch.Tensor, layout: Layout
     ) -> torch.Tensor:
         """See `Gradients`."""
-        return unit_sums(self._rows(features, targets), layout.named(), layout.n_units)
+        return unit_sums(self._rows(features, targets, self._loss), layout.named(), layout.n_units)
 
-    def _rows(self, features: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def _trial(self, features: torch.Tensor) -> None:
+        """What a chunk holds: activations, patches, a row's gradients in float32 and float64."""
+        targets = torch.zeros(len(features), dtype=torch.int64, device=features.device)
+        rows = self._rows(features, targets, Loss())
+        unit_sums(rows, targets, 1)
+
+    def _rows(self, features: torch.Tensor, targets: torch.Tensor, loss: Loss) -> torch.Tensor:
         """float64 [rows, parameters]."""
         if len(targets) == 0:
             size = sum(parameter.numel() for parameter in self._parameters)
@@ -44,7 +50,7 @@ class HookGradients:
         with warnings.catch_warnings():
             # torch warns of Opacus' hooks on layers whose input wants no gradient, as it should.
             warnings.filterwarnings("ignore", message="Full backward hook is firing")
-            self._loss(self._module(features), targets).backward()
+            loss(self._module(features), targets).backward()
         # Opacus hangs this attribute on the parameters; torch's type does not know it.
         found = [getattr(p, "grad_sample").flatten(1).double() for p in self._parameters]  # noqa: B009
         self._module.zero_grad(set_to_none=True)
@@ -67,7 +73,7 @@ class Opacus:
 
     def gradients(self, module: nn.Module, loss: Loss, example: torch.Tensor) -> HookGradients:
         """The module wrapped."""
-        return HookGradients(module, loss)
+        return HookGradients(module, loss, example)
 
 
 ENGINE = Opacus()
