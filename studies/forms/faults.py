@@ -1,7 +1,11 @@
-"""Puts what the protocol document finds wrong on the field that a person can mend."""
+"""Puts what the protocol document finds wrong on the field that a person can mend, and lists it."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django import forms
+from django.forms import BaseFormSet
 from pydantic import ValidationError
 
 from studies.forms import machines
@@ -19,6 +23,46 @@ FIELDS = {
 }
 
 PLANNED = ("training", "classes")
+ROWS = {"columns": "Column", "classes": "Class", "members": "Institution"}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One fault that is shown at a field: what the field is called, and its id in the page."""
+
+    label: str
+    text: str
+    field: str
+
+
+def marks(found: "ProtocolForms") -> list[Mark]:
+    """Every fault of a field that the page shows, in its order: the form is long."""
+    return [mark for part in found.used() for mark in _marks(part)]
+
+
+def _marks(part: forms.Form | BaseFormSet) -> Iterator[Mark]:
+    if isinstance(part, forms.Form):
+        yield from _of_form(part, "")
+        return
+    name = ROWS[part.prefix]
+    ids = [_first(row).auto_id for row in part.forms] or [""]
+    yield from (Mark(f"{name} rows", text, ids[0]) for text in part.non_form_errors())
+    for number, row in enumerate(part.forms, start=1):
+        if not row.cleaned_data.get("DELETE"):
+            yield from _of_form(row, f"{name} {number}")
+
+
+def _of_form(form: forms.Form, row: str) -> Iterator[Mark]:
+    """What lies on no field of a section is listed with its first one."""
+    for name, errors in form.errors.items():
+        field = form[name] if name in form.fields else _first(form)
+        whole = row and name not in form.fields
+        label = row if whole else ": ".join(filter(None, (row, str(field.label))))
+        yield from (Mark(label, text, field.auto_id) for text in errors)
+
+
+def _first(form: forms.Form) -> forms.BoundField:
+    return next(iter(form.visible_fields()))
 
 
 def spread_faults(found: "ProtocolForms", error: ValidationError) -> list[str]:

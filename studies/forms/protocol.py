@@ -11,7 +11,7 @@ from federation.learning import architectures, strategies
 from federation.protocol.document import NumberTarget, Privacy, Protocol
 from studies.forms import contract, machines, sections
 from studies.forms.architecture import ArchitectureForm, ParametersForm
-from studies.forms.faults import spread_faults
+from studies.forms.faults import Mark, marks, spread_faults
 
 ColumnFormSet = formset_factory(
     contract.ColumnForm, extra=0, min_num=1, validate_min=True, max_num=1000, can_delete=True
@@ -71,7 +71,7 @@ class ProtocolForms:
 
     def is_valid(self) -> bool:
         """Whether every form and then the document itself is in order; faults lie on the fields."""
-        checked = [form.is_valid() for form in self._used()]  # all of them, to show every fault
+        checked = [form.is_valid() for form in self.used()]  # all of them, to show every fault
         if not all(checked):
             return False
         try:
@@ -86,6 +86,10 @@ class ProtocolForms:
             self.faults = [str(error)]
             return False
         return True
+
+    def marks(self) -> list[Mark]:
+        """The faults that stand at fields, to be listed where the page begins."""
+        return marks(self) if self.columns.is_bound else []
 
     def public_rows(self) -> UploadedFile | None:
         """The public evaluation file that came with the form."""
@@ -105,7 +109,8 @@ class ProtocolForms:
         chosen = [form for form in self.parameters if form.architecture.name == name]
         return (chosen or self.parameters)[0]
 
-    def _used(self) -> list[Any]:
+    def used(self) -> list[Any]:
+        """All forms and formsets that count: of the architectures' parameters, the chosen one's."""
         rows = (self.columns, self.classes, self.members)
         return [*self.parts.values(), *rows, self._chosen()]
 

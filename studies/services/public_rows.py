@@ -42,7 +42,8 @@ def must_fit(file: File, protocol: Protocol) -> None:
         file.seek(0)
         code, said = _read(copy.name, protocol.data.model_dump_json())
     if code == FITS_NOT:
-        raise PublicRowsRefused(f"read as {NAMES[_kind(file)]}, {said}")
+        said = said.removeprefix("the file: ")
+        raise PublicRowsRefused(f"read as {NAMES[_kind(file)]}: {said}")
     if code != FITS:
         raise PublicRowsRefused("reading the file took too much memory or time; give fewer rows")
 

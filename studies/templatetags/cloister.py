@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
+from itertools import groupby
 from typing import Any, Protocol
 
 from django import template
@@ -18,6 +19,7 @@ from studies.badges import REASONS, badge
 register = template.Library()
 
 ACCOUNTANTS = {"pld": "PLD", "rdp": "Rényi (RDP)", "prv": "PRV"}
+LONG_RUN = 3
 UNITS = {"row": "per row", "patient": "per patient"}
 
 
@@ -136,10 +138,25 @@ def plain(value: Any) -> str:
     if value is None:
         return "–"
     if isinstance(value, Mapping):
-        return "; ".join(f"{key}: {plain(item)}" for key, item in value.items() if item is not None)
+        return "; ".join(
+            f"{key}: {told(item, key)}" for key, item in value.items() if item is not None
+        )
     if isinstance(value, list | tuple):
-        return ", ".join(plain(item) for item in value) or "(none)"
+        runs = [(plain(item), len(list(same))) for item, same in groupby(value)]
+        return ", ".join(_run(text, count) for text, count in runs) or "(none)"
     return number(value) if isinstance(value, float) else str(value) or "(empty)"
+
+
+def _run(text: str, count: int) -> str:
+    """The same several times: a plan has one noise for each of many rounds."""
+    return ", ".join([text] * count) if count < LONG_RUN else f"{text} ({count} times)"
+
+
+@register.filter
+def told(value: Any, path: str) -> str:
+    """The value of the protocol's field at `path`: as `plain`, a derived ε rounded up."""
+    derived = path.rpartition(".")[2] == "epsilon" and isinstance(value, str)
+    return epsilon(value) if derived else plain(value)
 
 
 @register.filter

@@ -100,3 +100,19 @@ def test_panels_wait_for_kinds_that_exist():
 def test_a_time_of_a_document_is_told_and_words_stay():
     assert cloister.moment("2026-11-21T14:13:08.300613Z") == "2026-11-21 14:13 UTC"
     assert cloister.moment("nothing is in the ledger yet") == "nothing is in the ledger yet"
+
+
+@pytest.mark.parametrize(
+    ("value", "path", "shown"),
+    [
+        ([5.1519] * 15, "plan.noise_multipliers", "5.1519 (15 times)"),
+        ([2.0, 2.0, 1.0], "privacy.schedule", "2, 2, 1"),
+        ("0.9984559888983948", "plan.epsilon", "0.999"),
+        ({"epsilon": "0.9984559888983948", "version": "2"}, "plan", "epsilon: 0.999; version: 2"),
+        ("0.9984559888983948", "data.target.column", "0.9984559888983948"),
+        (None, "plan.epsilon", "–"),
+        ({"small": {"local_steps": 1}}, "training.classes", "small: local_steps: 1"),
+    ],
+)
+def test_a_change_reads_like_the_protocols_page(value, path, shown):
+    assert cloister.told(value, path) == shown

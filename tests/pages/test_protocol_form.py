@@ -257,3 +257,42 @@ def test_lists_come_back_from_their_text(values):
 def test_classes_come_back_from_their_lines(classes):
     field = ClassesField()
     assert field.to_python(field.prepare_value(([], classes))) == ([], classes)
+
+
+# Every fault is listed where the page begins, with a way to its field.
+
+
+def test_the_faults_are_listed_with_their_fields():
+    protocol = small_protocol(data={"columns": COLUMNS})
+    wrong = {"columns-1-low": "", "members-0-cohort_size": "0", "rounds-count": "x"}
+    forms = reads(filled(protocol, **wrong))
+    assert not forms.is_valid()
+    assert {(mark.label, mark.field) for mark in forms.marks()} == {
+        ("Rounds", "id_rounds-count"),
+        ("Institution 1: Declared size", "id_members-0-cohort_size"),
+    }
+    forms = reads(filled(protocol, **{"columns-1-low": "", "columns-0-high": "1"}))
+    assert not forms.is_valid()
+    assert [mark.label for mark in forms.marks()] == ["Column 1", "Column 2: Lowest value"]
+    assert forms.marks()[0].field == "id_columns-0-name"
+    forms = reads(filled(protocol, **{"privacy-target_epsilon": "1"}))
+    assert not forms.is_valid()
+    (mark,) = forms.marks()
+    assert (mark.label, mark.field) == ("Target ε", "id_privacy-target_epsilon")
+    assert "not both or neither" in mark.text
+
+
+def test_a_removed_row_has_no_faults_to_list():
+    protocol = small_protocol(data={"columns": COLUMNS})
+    forms = reads(filled(protocol, **{"columns-1-high": "x", "columns-1-DELETE": "on"}))
+    assert forms.is_valid()
+    assert forms.marks() == []
+    assert reads(filled(protocol)).marks() == []
+
+
+@pytest.mark.django_db
+def test_the_page_leads_to_the_faults(browse, cast):
+    sent = filled(small_protocol(), **{"training-sample_rate": "7"})
+    page = browse(cast.ada).post("/new-study/", sent).content.decode()
+    assert '<a href="#id_training-sample_rate">Sample rate</a>: ' in page
+    assert 'id="id_training-sample_rate"' in page
