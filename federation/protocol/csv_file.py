@@ -51,11 +51,11 @@ def read_csv(path: Path, contract: DataContract) -> Columns:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def csv_blocks(path: Path, names: Sequence[str]) -> Iterator[Columns]:
+def csv_blocks(path: Path, names: Sequence[str], most: int = CHUNK_ROWS) -> Iterator[Columns]:
     """The named columns of the file, block by block: each an array of text [n], stripped.
 
     The first line is the header; comma, semicolon, tab or bar separates. Other columns are
-    ignored, empty lines too.
+    ignored, empty lines too. A block has at most `most` rows, of a wide file fewer.
 
     Raises:
         ContractError: absent, empty, not UTF-8, malformed or truncated file, a needed column
@@ -64,7 +64,9 @@ def csv_blocks(path: Path, names: Sequence[str]) -> Iterator[Columns]:
     try:
         with path.open("rb", buffering=0) as raw, io.BufferedReader(_AsOpened(raw)) as data:
             # utf-8-sig drops the mark that spreadsheet programs put first.
-            yield from _blocks(io.TextIOWrapper(data, encoding="utf-8-sig", newline=""), names)
+            yield from _blocks(
+                io.TextIOWrapper(data, encoding="utf-8-sig", newline=""), names, most
+            )
     except OSError:
         advice = "check that the file exists and that the site may read it"
         raise _fault("unreadable", advice) from None
@@ -98,7 +100,7 @@ def _fault(fault: str, advice: str) -> ContractError:
     return ContractError("", fault, advice)
 
 
-def _blocks(file: TextIO, names: Sequence[str]) -> Iterator[Columns]:
+def _blocks(file: TextIO, names: Sequence[str], most: int) -> Iterator[Columns]:
     lines = _text_lines(file)
     first = next((line for line in lines if line.strip()), "")
     if not first:
@@ -109,7 +111,8 @@ def _blocks(file: TextIO, names: Sequence[str]) -> Iterator[Columns]:
     header = [name.strip() for name in next(reader)]
     places = _places(header, names)
     empty = True
-    for part in _parts(reader, len(header), places):
+    rows = max(1, min(most, CHUNK_ROWS, CHUNK_CELLS // len(header)))
+    for part in _parts(reader, len(header), places, rows):
         empty = False
         yield dict(zip(names, part, strict=True))
     if empty:
@@ -151,10 +154,9 @@ def _places(header: list[str], names: Sequence[str]) -> list[int]:
 
 
 def _parts(
-    reader: Iterator[list[str]], width: int, places: list[int]
+    reader: Iterator[list[str]], width: int, places: list[int], most: int
 ) -> Iterator[list[np.ndarray]]:
-    """Arrays of up to CHUNK_ROWS rows per needed column: a whole file of Python texts is large."""
-    most = max(1, min(CHUNK_ROWS, CHUNK_CELLS // width))
+    """Arrays of up to `most` rows per needed column: a whole file of Python texts is large."""
     # Spreadsheet programs end files with rows of nothing but separators.
     filled = (row for row in reader if row and (row[0] or any(row)))
     while rows := list(itertools.islice(filled, most)):

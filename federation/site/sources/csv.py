@@ -2,10 +2,10 @@
 
 from collections.abc import Generator
 
-from federation.protocol.contract import Columns
+from federation.protocol.contract import Columns, row_width
 from federation.protocol.csv_file import csv_blocks, needed_columns
 from federation.protocol.document import DataContract
-from federation.site.sources import FileSettings, file_version
+from federation.site.sources import FileSettings, file_version, rows_per_block
 
 
 class CsvFile:
@@ -19,7 +19,8 @@ class CsvFile:
 
     def blocks(self, settings: FileSettings, contract: DataContract) -> Generator[Columns]:
         """Blocks of texts."""
-        yield from csv_blocks(settings.file, needed_columns(contract))
+        most = rows_per_block(row_width(contract))
+        yield from csv_blocks(settings.file, needed_columns(contract), most)
 
 
 SOURCE = CsvFile()

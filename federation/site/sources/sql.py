@@ -20,10 +20,10 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from federation.protocol.canonical import canonical_json, digest
 from federation.protocol.cells import Cells, Coded, Columns, Numbers, number_text
-from federation.protocol.contract import ContractError
+from federation.protocol.contract import ContractError, row_width
 from federation.protocol.csv_file import needed_columns
 from federation.protocol.document import ArrayColumn, DataContract, NumberColumn
-from federation.site.sources import File, Settings
+from federation.site.sources import File, Settings, rows_per_block
 
 BLOCK_ROWS = 10_000
 CONNECT_SECONDS = 15
@@ -163,15 +163,16 @@ def _blocks(
 ) -> Iterator[Columns]:
     names = needed_columns(contract)
     form = {column.name: column for column in contract.columns}
+    most = min(BLOCK_ROWS, rows_per_block(row_width(contract)))
     with connection:
         # Without parameters a "%" in the query is just that.
-        options = {"stream_results": True, "max_row_buffer": BLOCK_ROWS, "no_parameters": True}
+        options = {"stream_results": True, "max_row_buffer": most, "no_parameters": True}
         with closing(connection.exec_driver_sql(query, execution_options=options)) as result:
             if not result.returns_rows:
                 raise _fault("the query gives no rows", "write one SELECT")
             places = _places(list(result.keys()), names)
             empty = True
-            for rows in result.partitions(BLOCK_ROWS):
+            for rows in result.partitions(most):
                 empty = False
                 columns = list(zip(*rows, strict=True))
                 yield {
