@@ -204,7 +204,7 @@ def read(shown: str | None, hub_key: str) -> Shown:
         proof = tuple(bytes.fromhex(step) for step in document["consistency"])
     except CheckpointError as error:
         raise LedgerForked(f"the hub shows no checkpoint of its own: {error}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise LedgerForked("the hub's checkpoint or its proof cannot be read") from error
     return Shown(signed, proof)
 

@@ -126,6 +126,32 @@ def test_a_busy_hub_says_when(serve: Serve, client: Make) -> None:
     assert caught.value.retry_after == 7
 
 
+DEEP = b"[" * 500_000
+
+
+@pytest.mark.parametrize("said", ["\xb2", "-1", "1e9", "soon", "9" * 5000])
+def test_a_hub_that_says_something_odd_is_only_absent(
+    serve: Serve, client: Make, said: str
+) -> None:
+    with pytest.raises(HubAbsent) as caught:
+        client(serve((429, {"Retry-After": said}, DEEP))).request("GET", "hello")
+    assert caught.value.retry_after == (300 if said.isnumeric() and said.isascii() else 0)
+
+
+def test_nested_without_end_is_no_hubs_answer(serve: Serve, client: Make) -> None:
+    one = client(serve((200, {}, DEEP), (409, {}, DEEP)))
+    with pytest.raises(HubAbsent, match="hub's address"):
+        one.request("GET", "hello").json()
+    with pytest.raises(RequestRejected, match="status 409"):
+        one.request("GET", "hello")
+
+
+@pytest.mark.parametrize("location", ["\xff", "http://[::1", "//", ""])
+def test_no_location_is_even_looked_at(serve: Serve, client: Make, location: str) -> None:
+    with pytest.raises(RequestRejected, match="status 302"):
+        client(serve((302, {"Location": location}, b""))).request("GET", "hello")
+
+
 def test_an_endless_answer_is_cut(serve: Serve, client: Make) -> None:
     with pytest.raises(HubAbsent, match="larger than agreed"):
         client(serve((200, {}, b"x" * (SMALL + 1)))).request("GET", "hello")

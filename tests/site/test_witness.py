@@ -19,7 +19,7 @@ from federation.site.folder import Folder
 from federation.site.journal import JournalFull
 from federation.site.transport.client import Answer
 from federation.site.transport.receiving import LEDGER_CHECKPOINT, Delivery, _ledger
-from federation.site.witness import Verdict, Witness, read_sightings
+from federation.site.witness import LedgerForked, Verdict, Witness, read, read_sightings
 from tests.site.conftest import Clock, model, study
 from tests.site.hub import Hub, shown
 from tests.site.playing import answer_of, kinds, refused
@@ -201,6 +201,12 @@ def test_it_does_not_matter_which_way_the_clock_runs(
     sizes = [row.size for row in read_sightings(folder.journal)]
     assert sizes == sorted(sizes)
     assert seen.parts.witness.size == 7
+
+
+@pytest.mark.parametrize("text", ["[" * 500_000, "7", '{"checkpoint": "\\ud800"}'])
+def test_what_cannot_be_read_proves_nothing(hub: Hub, text: str) -> None:
+    with pytest.raises(LedgerForked):
+        read(text, hub.key.public)
 
 
 @pytest.mark.parametrize("rewrite", [None, old_row_rehashed])

@@ -65,7 +65,7 @@ class Answer:
         """The body as a JSON object. Raises HubAbsent when it is none: that is no hub."""
         try:
             document = json.loads(self.body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise HubAbsent("the answer is not JSON; is this the hub's address?") from error
         if not isinstance(document, dict):
             raise HubAbsent("the answer is not a JSON object; is this the hub's address?")
@@ -85,7 +85,7 @@ class Client:
         self._base = url.rstrip("/") + API
         self._sign = sign
         self._adapter = _WatchedAdapter()
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.trust_env = False
         self._session.headers.update({"Accept-Encoding": "identity", "User-Agent": "cloister-site"})
         for scheme in ("http://", "https://"):
@@ -192,14 +192,15 @@ def _error(data: bytes) -> str:
     """The hub's sentence, cut short and on one line: it goes to a log."""
     try:
         document = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     text = str(document.get("error", "")) if isinstance(document, dict) else ""
     return " ".join(text.split())[:300]
 
 
 def _seconds(text: str) -> float:
-    return min(float(text), 300.0) if text.isdigit() else 0.0
+    """Of a Retry-After header; a date is not followed. `isdigit` alone also takes '²'."""
+    return min(float(text), 300.0) if text.isascii() and text.isdigit() else 0.0
 
 
 def _short(error: Exception) -> str:
@@ -215,6 +216,14 @@ def origin(url: str) -> str:
     """scheme://host:port of `url`, for logs."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+class _Session(requests.Session):
+    """Looks at no Location: requests parses one even where redirects are not followed."""
+
+    def resolve_redirects(self, *arguments: Any, **options: Any) -> Any:
+        """None: see the class."""
+        return iter(())
 
 
 class _Interrupted(Exception):
