@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import requests
 
 from federation.site.transport.client import (
     SMALL,
@@ -180,6 +181,25 @@ def test_no_wait_begins_once_it_was_interrupted(serve: Serve, client: Make) -> N
     with pytest.raises(HubAbsent, match="interrupted"):
         one.request("GET", "assignments?wait=20", idle=True)
     assert time.monotonic() - started < 2
+
+
+def test_nor_where_it_comes_while_a_closed_connection_is_replaced(
+    serve: Serve, client: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The signal comes after the last look at it, before the new connection is open."""
+    one, once, tries = client(serve((204, {}, b""))), Client._once, []
+
+    def tried(self: Client, *arguments: object) -> object:
+        tries.append(arguments)
+        if len(tries) == 1:
+            raise requests.ConnectionError("the hub closed the kept-alive connection")
+        self.interrupt()
+        return once(self, *arguments)
+
+    monkeypatch.setattr(Client, "_once", tried)
+    with pytest.raises(HubAbsent, match="interrupted"):
+        one.request("GET", "assignments?wait=20", idle=True)
+    assert len(tries) == 2
 
 
 def test_what_is_to_be_said_is_still_said_after_an_interruption(serve: Serve, client: Make) -> None:

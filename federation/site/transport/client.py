@@ -146,6 +146,8 @@ class Client:
             raise HubAbsent("interrupted")
         try:
             return self._once(*arguments)
+        except _Interrupted as error:
+            raise HubAbsent("interrupted") from error
         except _TRANSIENT as error:
             raise HubAbsent(_short(error)) from error
 
