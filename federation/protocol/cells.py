@@ -5,6 +5,7 @@ to write a hundred million of them out as text only to read them again would tak
 """
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Self
 
 import numpy as np
@@ -105,9 +106,19 @@ def coded(cells: Cells) -> Coded:
     return Coded(texts, codes)
 
 
-def number_text(value: float) -> str:
-    """ "1" for 1.0, "0.5" for .5, "nan" for NaN."""
-    return str(int(value)) if float(value).is_integer() else repr(float(value))
+def number_text(value: float | Decimal) -> str:
+    """ "1" for 1, 1.0 and Decimal("1.00"), "0.5" for .5, "nan" for NaN.
+
+    Whole numbers and decimals keep every digit: above 2^53 not each of them is a float, and who has
+    the next identifier is another patient.
+    """
+    if isinstance(value, int):
+        return str(int(value))
+    if isinstance(value, Decimal) and value.is_finite():
+        text = format(value if value else abs(value), "f")
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    number = float(value)
+    return str(int(number)) if number.is_integer() else repr(number)
 
 
 def distinct_texts(cells: np.ndarray) -> tuple[list[str], NDArray[np.int64]]:

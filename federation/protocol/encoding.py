@@ -11,6 +11,7 @@ from federation.protocol.csv_file import TEXT, ContractError
 from federation.protocol.document import ArrayColumn, CategoryColumn, NumberColumn
 
 RANGE = re.compile(r"\s*(<=|<|>=|>)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*")
+WHOLE = re.compile(r"([-+]?\d{1,400})(?:\.0*)?")
 COMPARED = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
 Column = NumberColumn | CategoryColumn | ArrayColumn
 
@@ -249,14 +250,17 @@ def _by_number(exact: dict[str, int]) -> dict[str, int]:
 
 
 def plain_number(text: str) -> str:
-    """One text per finite number ("1.0", "1" and "+1e0" are "1"); other text stays as it is."""
-    try:
-        number = float(text)
-    except ValueError:
+    """One text per finite number ("1.0", "1" and "+1e0" are "1"); other text stays as it is.
+
+    A whole number that is written out keeps every digit, also where it is no float any more.
+    """
+    number = _number(text)
+    if number is None or not math.isfinite(number) or "_" in text:
         return text
-    if not np.isfinite(number) or "_" in text:
-        return text
-    return str(int(number)) if number.is_integer() else repr(number)
+    if not number.is_integer():
+        return repr(number)
+    written = WHOLE.fullmatch(text)
+    return str(int(written[1] if written else number))
 
 
 def text_array(values: Sequence[str]) -> np.ndarray:

@@ -49,6 +49,16 @@ def asked(server: PostgreSQL, query: str = QUERY, **changes: Any) -> Dataset:
     return lent({"kind": "sql", "url": server.url, "query": query, **changes})
 
 
+def test_long_identifiers_stay_apart(server: PostgreSQL) -> None:
+    query = (
+        "SELECT 2::numeric(30) ^ 60 + n AS who, 50 AS age, 0 AS num FROM generate_series(1, 9) n"
+    )
+    agreed = patients(columns=[{"name": "age", "low": 0, "high": 100}])
+    found = read(asked(server, query), agreed).units
+    assert found is not None
+    assert len(set(found.tolist())) == 9
+
+
 def test_postgresql_gives_the_rows_of_a_csv_file(server: PostgreSQL, tmp_path: Path) -> None:
     same = read(sourcing.csv_file(tmp_path), patients(), holdout=0.5)
     found = read(asked(server), patients(), holdout=0.5)

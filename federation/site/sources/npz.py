@@ -9,7 +9,7 @@ from typing import IO
 import numpy as np
 from numpy.lib import format as npy
 
-from federation.protocol.cells import Arrays, Cells, Columns, Numbers, coded
+from federation.protocol.cells import Arrays, Cells, Coded, Columns, Numbers, coded, number_text
 from federation.protocol.contract import ContractError, row_width
 from federation.protocol.csv_file import needed_columns
 from federation.protocol.document import ArrayColumn, DataContract, NumberColumn
@@ -120,6 +120,9 @@ def _cells(name: str, array: np.ndarray, column: object) -> Cells:
         return coded(np.strings.strip(text_array(cells.tolist())))
     if cells.dtype.kind not in "biuf":
         raise ContractError(name, "wrong type", "give an array of numbers or texts")
+    if cells.dtype.kind != "f" and not isinstance(column, NumberColumn):
+        found, codes = np.unique(cells, return_inverse=True)
+        return Coded([number_text(value) for value in found.tolist()], codes.astype(np.int64))
     numbers = Numbers(cells.astype(np.float64), np.zeros(len(cells), dtype=bool))
     return numbers if isinstance(column, NumberColumn) else coded(numbers)
 

@@ -66,7 +66,7 @@ def _cells(name: str, array: pa.Array, column: object) -> Cells:
         array = array.cast(pa.int8())
     if isinstance(column, NumberColumn) and _is_number(array.type):
         return _numbers(array)
-    if pa.types.is_floating(array.type) or pa.types.is_decimal(array.type):
+    if pa.types.is_floating(array.type):
         return _numbers(array)
     return _coded(name, array)
 

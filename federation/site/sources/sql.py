@@ -217,7 +217,7 @@ def _text(value: Any) -> str:
         return value.strip()
     if isinstance(value, date):
         return value.isoformat()
-    return str(int(value)) if isinstance(value, int) else number_text(float(value))
+    return number_text(value)
 
 
 SOURCE = SqlQuery()
