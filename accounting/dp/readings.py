@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft
-from scipy.signal import lfilter
 
 Complexes = NDArray[np.complex128]
 Tails = Callable[[int], tuple[float, float]]
@@ -124,11 +123,15 @@ def _by_frequency(values: Complexes, cells: int, interval: float, lowest: int) -
 def _by_cell(values: Complexes, cells: int, interval: float, lowest: int) -> Tails:
     padded = np.zeros(cells // 2 + 1, complex)
     padded[: values.size] = values
-    masses = np.roll(irfft(padded, cells), -lowest)[::-1]
-    sums = np.cumsum(masses)[::-1]
-    weighed = lfilter([1.0], [1.0, -math.exp(-interval)], masses)[::-1]
+    masses = np.roll(irfft(padded, cells), -lowest)
+    sums = np.cumsum(masses[::-1])[::-1]
+    # Weighed where it is asked for, a few times; scipy.signal's recursion would do it for all
+    # cells, and loading it takes longer than all else that a process of the hub loads of scipy.
+    fading = np.exp(-interval * np.arange(cells))
 
     def tails(at: int) -> tuple[float, float]:
-        return float(sums[at - lowest]), float(weighed[at - lowest])
+        here = at - lowest
+        weighed = np.einsum("i,i->", masses[here:], fading[: cells - here])
+        return float(sums[here]), float(weighed)
 
     return tails
