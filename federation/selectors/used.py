@@ -8,7 +8,7 @@ from studies.models import Institution, Study
 
 MISSED = 3  # models in a row: by then the direction of a site that gave nothing is of old
 # Why all begins anew, for everybody in the study: who left or stayed away is not everybody's.
-OTHERS = "other institutions take part than in the last model"
+OTHERS = "the institutions that take part are not those of the last model"
 AWAY = "one that takes part gave nothing to the last three models"
 
 

@@ -54,7 +54,11 @@ class ProtocolForms:
             name: form(data, files, prefix=name, initial=initial.get(name))
             for name, form in SECTIONS.items()
         }
-        if not (current and current.evaluation.public_digest):
+        kept = current.evaluation.public_digest if current else None
+        if kept:
+            told = f"One is kept (SHA-256 {kept[:12]}…); another takes its place."
+            self.parts["evaluation"].fields["public_rows"].help_text = told
+        else:
             del self.parts["evaluation"].fields["forget_public_rows"]
         self.columns = ColumnFormSet(data, prefix="columns", initial=initial.get("columns"))
         self.classes = machines.ClassFormSet(data, prefix="classes", initial=initial.get("classes"))

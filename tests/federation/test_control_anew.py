@@ -153,7 +153,7 @@ def test_the_timeline_and_the_live_page_say_that_others_take_part(begun, sites, 
     study = advance(study)
     said = (
         "The corrections of all sites' steps begin anew in round 3: "
-        "other institutions take part than in the last model"
+        "the institutions that take part are not those of the last model"
     )
     assert told(study) == [(3, 1, said)]
     assert [row.anew for row in live.timeline(study)] == ["", "", OTHERS]

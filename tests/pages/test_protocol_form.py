@@ -238,6 +238,15 @@ def test_every_architecture_has_its_fields():
     assert shown == wanted
 
 
+@pytest.mark.parametrize(
+    ("digest", "said"), [("ab" * 32, "One is kept (SHA-256 abababababab…)"), (None, "Rows that")]
+)
+def test_it_is_said_which_public_rows_are_kept(digest, said):
+    protocol = small_protocol(evaluation={"public_digest": digest})
+    forms = reads(filled(protocol), protocol)
+    assert forms.parts["evaluation"]["public_rows"].help_text.startswith(said)
+
+
 def test_public_rows_can_be_forgotten():
     protocol = small_protocol(evaluation={"public_digest": "ab" * 32})
     forms = reads(filled(protocol, **{"evaluation-forget_public_rows": "on"}), protocol)

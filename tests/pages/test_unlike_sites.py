@@ -67,7 +67,7 @@ def test_the_live_page_says_why_the_corrections_begin_anew(submitted_with, cast,
     assert f"(SCAFFOLD) begin anew in this round: {OTHERS}." in rounds
     assert Page(rounds).all_faults() == []
     carla = page(browse(cast.carla), "panel-events", study.slug)
-    assert "steps begin anew in round 2: other institutions take part" in carla
+    assert "steps begin anew in round 2: the institutions that take part are not" in carla
     opened(study, 3, "open")
     assert "begin anew" not in page(ada, "panel-rounds", study.slug)
 
