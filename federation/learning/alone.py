@@ -11,6 +11,7 @@ import numpy as np
 from federation.learning import averaging, devices, metrics
 from federation.learning.evaluation import chunk_rows, judged, predict
 from federation.learning.initial import initial_tensors
+from federation.learning.memory import CHUNK_BYTES
 from federation.learning.modules import weights
 from federation.learning.training import prepare
 from federation.protocol.contract import Encoded
@@ -31,6 +32,7 @@ def trained_alone(
     noised: bool,
     round_done: Callable[[int], None],
     device: devices.Device = devices.AUTO,
+    chunk_bytes: int = CHUNK_BYTES,
 ) -> Tensors:
     """The reported model after all rounds of the protocol with nobody else in them.
 
@@ -47,6 +49,7 @@ def trained_alone(
         noise = event.noise_multiplier if noised else 0.0
         denominator = event.batch_denominator or 1.0
         session = prepare(protocol, model, data, noise, denominator, device=device)
+        session.chunk_bytes = chunk_bytes
         for _ in range(event.steps):
             session.step()
         model = weights(session.module)
@@ -61,13 +64,20 @@ def measured(
     tensors: Tensors,
     data: Encoded | Stored,
     device: devices.Device = devices.AUTO,
+    chunk_bytes: int = CHUNK_BYTES,
 ) -> metrics.Metrics:
     """`evaluation.judged` for a whole model on these rows, or on the first two million of them.
 
     Raises DeviceAbsent.
     """
     found = [
-        predict(protocol=protocol, tensors=tensors, features=data.features[piece], device=device)
+        predict(
+            protocol=protocol,
+            tensors=tensors,
+            features=data.features[piece],
+            device=device,
+            chunk_bytes=chunk_bytes,
+        )
         for piece in [slice(0), *_pieces(data, chunk_rows(protocol))]
     ]
     seen = sum(len(part) for part in found)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from accounting.dp.events import Mechanism, PrivacyEvent
 from federation.learning import devices
+from federation.learning.memory import CHUNK_BYTES, row_bytes
 from federation.learning.metrics import Metrics, from_scores, from_values
 from federation.learning.modules import load
 from federation.learning.noise import Floats, Keystream, gaussian
@@ -25,7 +26,8 @@ from federation.protocol.priced import Priced
 from federation.protocol.stored import Stored
 from federation.protocol.tensors import Tensors
 
-_CHUNK_ROWS, _CHUNK_NUMBERS = 65_536, 4 << 20  # of inputs looked at together, whichever is less
+_CHUNK_ROWS, _CHUNK_NUMBERS = 65_536, 4 << 20  # of inputs in memory together, whichever is less
+_PASS = 32  # rows; a pass is a multiple of it
 
 
 def predict(
@@ -34,13 +36,14 @@ def predict(
     tensors: Tensors,
     features: NDArray[np.float32],
     device: devices.Device = "cpu",
+    chunk_bytes: int = CHUNK_BYTES,
 ) -> Floats:
     """The probability of each class: float64 [rows, classes], each row adding up to 1.
 
     For numbers: float64 [rows, numbers], in their own unit, held to the declared bounds.
-    Raises DeviceAbsent.
+    `chunk_bytes` bounds the memory of a pass. Raises DeviceAbsent.
     """
-    found = _outputs(protocol, tensors, features, devices.chosen(device))
+    found = _outputs(protocol, tensors, features, devices.chosen(device), chunk_bytes)
     target = protocol.data.target
     if isinstance(target, NumberTarget):
         return unscaled(found.numpy(), target)
@@ -48,21 +51,33 @@ def predict(
 
 
 def _outputs(
-    protocol: Protocol, tensors: Tensors, features: NDArray[np.float32], device: torch.device
+    protocol: Protocol,
+    tensors: Tensors,
+    features: NDArray[np.float32],
+    device: torch.device,
+    chunk_bytes: int,
 ) -> torch.Tensor:
     """float64 [rows, outputs], on the processor."""
     module = load(protocol, tensors).eval().to(device)
     parts = [torch.empty(0, outputs(protocol.data), dtype=torch.float64)]
-    step = chunk_rows(protocol)
     with torch.no_grad():
+        example = torch.zeros(_PASS, *features.shape[1:], device=device)
+        step = _pass_rows(module, example, chunk_bytes)
         for first in range(0, len(features), step):
             rows = torch.tensor(features[first : first + step], dtype=torch.float32)
             parts.append(module(rows.to(device)).double().cpu())
     return torch.cat(parts)
 
 
+def _pass_rows(module: torch.nn.Module, example: torch.Tensor, chunk_bytes: int) -> int:
+    """How many rows go through the model together: many of a table, few large images."""
+    # Convolutions lay out their inputs and outputs once more; the rows are copied twice.
+    of_one = 2 * row_bytes(module, example) + 8 * example[0].numel()
+    return max(_PASS, min(_CHUNK_ROWS, chunk_bytes // of_one) // _PASS * _PASS)
+
+
 def chunk_rows(protocol: Protocol) -> int:
-    """How many rows are looked at together: many of a table, few large images."""
+    """How many rows are read from files together."""
     return max(1, min(_CHUNK_ROWS, _CHUNK_NUMBERS // width(protocol.data)))
 
 
@@ -95,6 +110,7 @@ def histogram(
     data: Encoded | Stored,
     noise_multiplier: float,
     device: devices.Device = "cpu",
+    chunk_bytes: int = CHUNK_BYTES,
 ) -> Priced:
     """The noised histogram of predictions against true classes, with the event it cost.
 
@@ -102,7 +118,8 @@ def histogram(
     true class. More: float32 [classes, classes], predicted against true. A number: [bins, 2], the
     size of the error (`histograms.error_edges`) against whether the prediction is above the
     truth. One Gaussian mechanism whose L2 sensitivity is 1: a unit of several rows adds the mean
-    of its rows. The noise is drawn on the processor, whatever `device` is. Raises DeviceAbsent.
+    of its rows. The noise is drawn on the processor, whatever `device` is. `chunk_bytes` bounds
+    the memory of a pass through the model. Raises DeviceAbsent.
     """
     event = PrivacyEvent(
         Mechanism.GAUSSIAN,
@@ -112,19 +129,19 @@ def histogram(
         max_grad_norm=1.0,
         unit=protocol.data.unit,
     )
-    counts = _counted(protocol, tensors, data, device)
+    counts = _counted(protocol, tensors, data, {"device": device, "chunk_bytes": chunk_bytes})
     noised = counts + noise_multiplier * gaussian(Keystream(), counts.size).reshape(counts.shape)
     return Priced({"histogram": noised.astype(np.float32)}, (event,))
 
 
 def _counted(
-    protocol: Protocol, tensors: Tensors, data: Encoded | Stored, device: devices.Device
+    protocol: Protocol, tensors: Tensors, data: Encoded | Stored, machine: dict[str, Any]
 ) -> Floats:
     """The histogram, of rows in files piece by piece."""
     counts: Floats = np.zeros(histograms.shape(protocol))
     target, bins = protocol.data.target, protocol.evaluation.bins
     for piece in _pieces(data, chunk_rows(protocol)):
-        values = predict(protocol=protocol, tensors=tensors, features=piece.features, device=device)
+        values = predict(protocol=protocol, tensors=tensors, features=piece.features, **machine)
         if isinstance(target, NumberTarget):
             truth = unscaled(piece.targets, target).reshape(values.shape)
             counts += count_errors((values - truth) / target.span, piece, bins)

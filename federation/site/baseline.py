@@ -57,7 +57,7 @@ class Case:
     protocol: Protocol
     rows: Split
     seen: bool  # whether the federated training saw the rows that are measured on
-    device: str
+    machine: Mapping[str, Any]  # where to compute, and in how much memory
 
 
 def baseline(folder: Folder, study: str | None, model: Path | None) -> int:
@@ -73,7 +73,7 @@ def baseline(folder: Folder, study: str | None, model: Path | None) -> int:
         federated = _federated(folder, case, model) if model else None
         sys.stdout.write(f"{FOR_YOU}\n{_about(case)}\n{_head(case.protocol)}")
         for name, tensors in _models(case, pin.institution, federated):
-            found = load(MEASURED)(case.protocol, tensors, case.rows.holdout, case.device)
+            found = load(MEASURED)(case.protocol, tensors, case.rows.holdout, **case.machine)
             sys.stdout.write(_line(name, case.protocol, found))
         if federated is None:
             sys.stdout.write(
@@ -107,17 +107,17 @@ def _case(folder: Folder, statement: ApprovedProtocol, key: SigningKey) -> Case:
         raise CannotCompare(str(error)) from error
     except ContractError as error:
         raise CannotCompare(f"dataset {dataset.name!r} does not fit the study: {error}") from error
-    return Case(statement, protocol, rows, seen, _device(folder))
+    return Case(statement, protocol, rows, seen, _machine(folder))
 
 
-def _device(folder: Folder) -> str:
-    """As in site.toml, once it is known to be there."""
-    device = read_config(folder).machine.device
+def _machine(folder: Folder) -> Mapping[str, Any]:
+    """As in site.toml, once the device is known to be there."""
+    machine = read_config(folder).machine
     try:
-        load(DEVICE)(device)
+        load(DEVICE)(machine.device)
     except DeviceAbsent as error:
         raise CannotCompare(str(error)) from error
-    return device
+    return {"device": machine.device, "chunk_bytes": machine.chunk_bytes}
 
 
 def _lent(folder: Folder, statement: ApprovedProtocol) -> Dataset:
@@ -164,7 +164,7 @@ def _models(
         yield (
             name,
             load(TRAINED_ALONE)(
-                protocol, institution, data, noised=noised, round_done=done, device=case.device
+                protocol, institution, data, noised=noised, round_done=done, **case.machine
             ),
         )
     if federated is not None:

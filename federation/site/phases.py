@@ -71,7 +71,11 @@ def _training(work: Work) -> Mapping[str, Any]:
 
 
 def _evaluation(work: Work) -> Mapping[str, Any]:
-    return {"data": work.data.holdout, "device": work.device}
+    return {
+        "data": work.data.holdout,
+        "chunk_bytes": work.chunk_bytes,
+        "device": work.device,
+    }
 
 
 def _update(protocol: Protocol, model: Tensors) -> Tensors:

@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from federation.learning import engines, grades, training
+from federation.learning.alone import measured
+from federation.learning.evaluation import histogram, predict
 from federation.learning.initial import initial_tensors
 from federation.learning.memory import Peak, row_bytes
 from tests.learning.builders import flat, grouped, protocol, rows
@@ -64,9 +66,35 @@ def test_what_a_row_takes_is_what_is_alive_at_once():
         doubled = x * 2.0  # kept beside the two that follow
         tripled = x * 3.0
         del tripled
-        return doubled, x * 4.0, torch.zeros(1000)
+        return doubled, x * 4.0
 
     assert row_bytes(run, torch.zeros(2, 50)) == 2 * 50 * 4
+
+
+CNN = {"architecture": "cnn", "parameters": {}}
+
+
+def images(count):
+    return protocol(model=CNN, shape=(3, 32, 32)), rows(count, features=3 * 32 * 32)
+
+
+def test_looking_at_a_model_takes_what_the_site_allows():
+    study, data = images(1500)
+    given = {"protocol": study, "tensors": initial_tensors(study)}
+    for look in (
+        lambda: predict(**given, features=data.features, chunk_bytes=8 * MIB),
+        lambda: histogram(**given, data=data, noise_multiplier=1.0, chunk_bytes=8 * MIB),
+        lambda: measured(*given.values(), data, chunk_bytes=8 * MIB),
+    ):
+        with Peak() as peak:
+            look()
+        assert peak.bytes <= 12 * MIB
+
+
+def test_small_passes_change_no_prediction():
+    study, data = images(100)
+    given = {"protocol": study, "tensors": initial_tensors(study), "features": data.features}
+    assert predict(**given, chunk_bytes=1) == pytest.approx(predict(**given), rel=1e-5)
 
 
 @pytest.mark.parametrize("noise", grades.names())
