@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from accounting.dp.events import Mechanism
-from federation.learning.evaluation import count, histogram, predict
+from federation.learning import evaluation
+from federation.learning.evaluation import chunk_rows, count, histogram, predict
 from federation.learning.initial import initial_tensors
 from federation.protocol.contract import Encoded
 from tests.learning.builders import FEATURES, grouped, protocol, rows
@@ -130,3 +131,18 @@ def test_read_only_features_are_read():
         5,
         2,
     )
+
+
+def test_large_images_are_looked_at_few_at_a_time_and_give_the_same(monkeypatch):
+    """What lies in memory for a chunk is many times its images."""
+    model = {"architecture": "cnn", "parameters": {"channels": [2], "hidden": 0}}
+    large = protocol(model=model, shape=(3, 224, 224))
+    assert chunk_rows(large) == 27
+    assert chunk_rows(protocol()) == 65_536
+    study = protocol(model=model, shape=(1, 4, 4))
+    features, tensors = rows(50, features=16).features, initial_tensors(study)
+    whole = predict(protocol=study, tensors=tensors, features=features)
+    monkeypatch.setattr(evaluation, "_CHUNK_NUMBERS", 16 * 7)
+    assert chunk_rows(study) == 7
+    found = predict(protocol=study, tensors=tensors, features=features)
+    assert found == pytest.approx(whole, abs=1e-6)
