@@ -3,19 +3,24 @@
 There is no GPU where these tests run; `pretended` says what they show all the same.
 """
 
+import copy
 import math
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from federation.learning import alone, control, devices, training
+from federation.learning import alone, control, devices, engines, training
 from federation.learning.clipping import clipped_sum
 from federation.learning.evaluation import histogram, predict
 from federation.learning.faults import DeviceAbsent
 from federation.learning.grades.float import FloatSum
 from federation.learning.initial import initial_tensors
 from federation.learning.layout import Layout
+from federation.learning.losses import Loss
+from federation.learning.rules.convolution import ConvolutionPart
+from federation.learning.rules.made import MadePart
 from tests.learning.builders import flat, grouped, nothing, protocol, rows
 from tests.learning.pretended import Mixed, pretended_cuda
 
@@ -176,6 +181,54 @@ def test_what_a_step_of_patients_waits_for_does_not_grow_with_them(name, gpu):
     )
     assert few == many
     assert (few["to the device"], few["back"], few["copied"]) == (4, 0, 0)
+
+
+CONVOLUTIONS = [
+    nn.Conv2d(8, 32, 3, stride=4, padding=1, groups=2),
+    nn.Conv2d(8, 64, (3, 2), stride=2, dilation=(2, 3), groups=4, bias=False),
+    nn.Conv2d(8, 70, 3, stride=3),
+    nn.Conv1d(8, 64, 5, stride=12),
+]
+
+
+@pytest.mark.parametrize("layer", CONVOLUTIONS)
+@pytest.mark.parametrize("units", [None, [0, 0, 1, 2, 2]])
+def test_a_convolution_is_added_up_there_as_it_is_here(layer, units, gpu, monkeypatch):
+    """By matrix products: what cuDNN would choose may round more than the clip allows."""
+    multiplied, seen = ConvolutionPart._multiplied, []
+    monkeypatch.setattr(
+        ConvolutionPart, "_multiplied", lambda self, g: seen.append(1) or multiplied(self, g)
+    )
+    features = torch.randn(5, 8, *((41,) if isinstance(layer, nn.Conv1d) else (7, 7)))
+    targets = torch.tensor([0, 1, 0, 2, 1])
+    found = []
+    for place in ("cpu", "cuda"):
+        module = nn.Sequential(copy.deepcopy(layer), nn.Flatten()).to(place)
+        layout = Layout(None, 5, torch.device(place))
+        if units is not None:
+            layout = Layout(torch.tensor(units).to(place), 3)
+        engine = engines.get("bookkeeping").gradients(module, Loss(), features[:2].to(place))
+        found.append(engine.clipped_sum(features.to(place), targets.to(place), layout, 0.5).cpu())
+    assert seen == [1]
+    assert found[0].norm() > 0.1
+    assert torch.allclose(found[0], found[1], atol=1e-6)
+
+
+def test_what_is_added_is_the_sum_that_was_measured(monkeypatch):
+    """On a GPU atomic additions come in any order: the same sum again may be another number."""
+    rows = torch.tensor([[1e8], [1.0], [-1e8]])
+    layout = Layout(torch.zeros(3, dtype=torch.int64), 1)
+    orders = iter([[0, 1, 2], [0, 2, 1]])
+    summed = Layout.summed
+
+    def in_any_order(self, given):
+        return summed(self, given[next(orders)])
+
+    monkeypatch.setattr(Layout, "summed", in_any_order)
+    part = MadePart([nn.Parameter(torch.zeros(1))], [rows])
+    factors = (0.5 / part.squares(layout).sqrt()).clamp_max(1.0)
+    (added,) = part.weighted(factors, layout)
+    assert added.abs() <= 0.5
 
 
 def unmoved_noise(self, noise_multiplier):

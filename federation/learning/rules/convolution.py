@@ -41,12 +41,13 @@ class ConvolutionPart:
         patches = positions * self._weight[0].numel() * self._groups
         if self._makes(positions):
             return held + rows * (2 * self._weight.numel() + (0 if self._unit_stride else patches))
-        return held + rows * (patches + 4 * positions**2 * self._groups)
+        unfolded = patches * (1 + self._g.is_cuda)  # there once more, for `_multiplied`
+        return held + rows * (unfolded + 4 * positions**2 * self._groups)
 
     def squares(self, layout: Layout) -> torch.Tensor:
         """Of the made gradients where these are small, else as `Products`, added over groups."""
         if not self._makes(self._g[0, 0].numel()):
-            found = self._by_group().squares(self._split(layout))
+            found = self._by_group(self._g).squares(self._split(layout))
             return found.view(-1, self._groups).sum(dim=1)
         self._made = self._taps(layout), layout.summed(self._g.flatten(2).sum(dim=2))
         taps, shift = self._made
@@ -123,13 +124,13 @@ class ConvolutionPart:
 
     def _unfolded(self) -> torch.Tensor:
         """The same from patches."""
-        products = self._by_group()
+        products = self._by_group(self._g)
         found = torch.bmm(products.g.transpose(1, 2), products.inputs[0])
         taps = self._kernel[0] * self._kernel[1]
         return found.view(*found.shape[:2], -1, taps).permute(3, 0, 1, 2).contiguous()
 
-    def _by_group(self) -> Products:
-        g = self._g.reshape(len(self._g) * self._groups, -1, self._g[0, 0].numel())
+    def _by_group(self, g: torch.Tensor) -> Products:
+        g = g.reshape(len(g) * self._groups, -1, g[0, 0].numel())
         patches = functional.unfold(
             self._a, self._kernel, dilation=self._dilation, stride=self._stride
         )
@@ -148,6 +149,8 @@ class ConvolutionPart:
     def _backward(self, factors: torch.Tensor) -> list[torch.Tensor]:
         biases = len(self.parameters) - 1
         g = self._g * factors.to(self._g.dtype)[:, None, None, None]
+        if g.is_cuda:
+            return self._multiplied(g)
         _, weight, bias = torch.ops.aten.convolution_backward(
             g,
             self._a,
@@ -163,6 +166,17 @@ class ConvolutionPart:
         )
         weight = weight.view(self.parameters[0].shape)
         return [weight, bias] if biases else [weight]
+
+    def _multiplied(self, g: torch.Tensor) -> list[torch.Tensor]:
+        """The same by matrix products: cuDNN may transform instead, and round beyond the slack."""
+        products, groups = self._by_group(g), self._groups
+        g, a = (
+            # [groups, rows · positions, …]
+            x.unflatten(0, (-1, groups)).transpose(0, 1).flatten(1, 2)
+            for x in (products.g, products.inputs[0])
+        )
+        weight = torch.bmm(g.transpose(1, 2), a).view(self.parameters[0].shape)
+        return self._named(weight, g.sum(dim=1).flatten())
 
 
 class ConvolutionRule:

@@ -16,6 +16,7 @@ class MadePart:
 
     def __init__(self, parameters: list[nn.Parameter], rows: Sequence[torch.Tensor]) -> None:
         self.parameters, self._rows = parameters, list(rows)
+        self._units: list[torch.Tensor] = []  # as `per_unit`, once they are measured
 
     @property
     def numbers(self) -> int:
@@ -24,8 +25,8 @@ class MadePart:
 
     def squares(self, layout: Layout) -> torch.Tensor:
         """See `Part`."""
-        found = [square_norms(units.flatten(1)) for units in self.per_unit(layout)]
-        return torch.stack(found).sum(dim=0)
+        self._units = self.per_unit(layout)
+        return torch.stack([square_norms(units.flatten(1)) for units in self._units]).sum(dim=0)
 
     def magnitudes(self) -> torch.Tensor:
         """See `Part`."""
@@ -36,12 +37,8 @@ class MadePart:
         self._rows = [zeroed(made, rows) for made in self._rows]
 
     def weighted(self, factors: torch.Tensor, layout: Layout) -> list[torch.Tensor]:
-        """See `Part`."""
-        # The units' sums again, as they were measured, so that each is rounded alike.
-        return [
-            torch.tensordot(factors.to(units.dtype), units, dims=1)
-            for units in self.per_unit(layout)
-        ]
+        """Of the very sums that were measured: on a GPU others might be rounded otherwise."""
+        return [torch.tensordot(factors.to(units.dtype), units, dims=1) for units in self._units]
 
     def per_unit(self, layout: Layout) -> list[torch.Tensor]:
         """See `Part`."""
