@@ -65,7 +65,8 @@ class Block:
 
     `held`, bool [n], says who is held out. Where patients are the units: `units` and `order`,
     uint64 [n], are keyed hashes of whose row it is and of the row; with windows also `series`,
-    uint64 [n], and `times`, float64 [n, order columns].
+    uint64 [n], and `times`, float64 [n, order columns]; `gone` and `silent`, bool [n], mark rows
+    that no window may have, or predict from (see `windowed`).
     """
 
     features: np.ndarray
@@ -75,6 +76,8 @@ class Block:
     order: Hashes | None = None
     series: Hashes | None = None
     times: np.ndarray | None = None
+    gone: np.ndarray | None = None
+    silent: np.ndarray | None = None
 
 
 def row_width(contract: DataContract) -> int:
@@ -126,14 +129,15 @@ def target_shape(contract: DataContract) -> tuple[int, ...]:
 def encode(columns: Columns, contract: DataContract, *, keyed_order: bytes | None) -> Encoded:
     """Check every kept row against the contract and turn it into numbers, all in memory.
 
-    Rows that a column's rule drops go first; of each patient at most max_rows_per_patient rows
-    stay, those with the smallest hash of their content under `keyed_order` (None: a public hash).
+    Rows that a column's rule drops go first, and with them every window that they are in; of each
+    patient at most max_rows_per_patient rows stay, those with the smallest hash of their content
+    under `keyed_order` (None: a public hash).
 
     Raises:
         ContractError: the column and the kind of fault.
     """
-    columns = _select(columns, ~_dropped(columns, contract))
-    features, targets = _encoded(columns, contract)
+    rows = _rows(columns, contract)
+    columns, features, targets = rows.columns, rows.features, rows.targets
     if contract.patient_column is None:
         return Encoded(features, targets, np.arange(len(targets)), len(targets))
     codes = coded(_patients(columns, contract)).codes
@@ -143,7 +147,8 @@ def encode(columns: Columns, contract: DataContract, *, keyed_order: bytes | Non
         features, targets = features[kept], targets[kept]
     else:
         series = _series(columns, contract, keyed_order or b"")
-        cut = windowed(series, times(columns, contract.windows), contract.windows)
+        moments = times(columns, contract.windows)
+        cut = windowed(series, moments, contract.windows, rows.gone, rows.silent)
         codes, order = codes[cut.firsts], order[cut.firsts]
         kept = np.flatnonzero(rank_within(codes, order) < cap(contract))
         features = features[cut.rows(kept)].reshape(len(kept), width(contract))
@@ -167,8 +172,8 @@ def encode_block(columns: Columns, contract: DataContract, *, holdout: float, ke
         raise ValueError("holdout must be at least 0 and below 1")
     if holdout and len(key) < SHORTEST_KEY:
         raise ValueError("the hold-out needs a secret key of at least 16 bytes")
-    columns = _select(columns, ~_dropped(columns, contract))
-    features, targets = _encoded(columns, contract)
+    rows = _rows(columns, contract)
+    columns, features, targets = rows.columns, rows.features, rows.targets
     held = np.zeros(len(targets), dtype=bool)
     if contract.patient_column is None:
         if holdout:
@@ -182,8 +187,9 @@ def encode_block(columns: Columns, contract: DataContract, *, holdout: float, ke
     order = _row_hashes(columns, contract, features, targets, key, CAP)
     if contract.windows is None:
         return Block(features, targets, held, units, order)
-    moments = times(columns, contract.windows)
-    return Block(features, targets, held, units, order, _series(columns, contract, key), moments)
+    series, moments = _series(columns, contract, key), times(columns, contract.windows)
+    marks = rows.gone, rows.silent
+    return Block(features, targets, held, units, order, series, moments, *marks)
 
 
 def cap(contract: DataContract) -> int:
@@ -205,8 +211,38 @@ def _share(fraction: float) -> np.uint64:
     return np.uint64(int(fraction * 2**64))
 
 
-def _encoded(columns: Columns, contract: DataContract) -> tuple[np.ndarray, np.ndarray]:
-    """(features, targets) of rows of which none is to be dropped."""
+@dataclass(frozen=True)
+class _Rows:
+    """Encoded rows. Dropped ones are not among them, or marked where windows have to see them."""
+
+    columns: Columns
+    features: np.ndarray
+    targets: np.ndarray
+    gone: np.ndarray
+    silent: np.ndarray
+
+
+def _rows(columns: Columns, contract: DataContract) -> _Rows:
+    """The rows that stay; of windows all rows, zeros for what is `gone` or `silent`."""
+    gone = _dropped(columns, contract)
+    silent = np.zeros(len(gone), dtype=bool)
+    if contract.target.missing == "drop":
+        silent = _no_outcome(columns, contract)
+    whole = ~(gone | silent)
+    if contract.windows is None:
+        columns = _select(columns, whole)
+        marks = gone[whole], silent[whole]
+        return _Rows(columns, _features(columns, contract), _targets(columns, contract), *marks)
+    features = np.zeros((len(gone), row_width(contract)), dtype=np.float32)
+    features[~gone] = _features(_select(columns, ~gone), contract)
+    known = _targets(_select(columns, whole), contract)
+    targets = np.zeros(len(gone), dtype=known.dtype)
+    targets[whole] = known
+    return _Rows(columns, features, targets, gone, silent)
+
+
+def _features(columns: Columns, contract: DataContract) -> np.ndarray:
+    """float32 [n, row_width] of rows of which none is to be dropped."""
     count = len(columns[contract.target.column])
     features = np.zeros((count, row_width(contract)), dtype=np.float32)
     start = 0
@@ -216,7 +252,7 @@ def _encoded(columns: Columns, contract: DataContract) -> tuple[np.ndarray, np.n
         end = start + column_width(column)
         encode_column(column, cells, missing, features[:, start:end])
         start = end
-    return features, _targets(columns, contract)
+    return features
 
 
 def _select(columns: Columns, chosen: np.ndarray) -> Columns:
@@ -230,8 +266,6 @@ def _dropped(columns: Columns, contract: DataContract) -> np.ndarray:
     for column in contract.columns:
         if column.missing == "drop":
             dropped |= column_missing(column, columns[column.name], contract.missing_values)
-    if contract.target.missing == "drop":
-        dropped |= _no_outcome(columns, contract)
     return dropped
 
 

@@ -107,7 +107,8 @@ class Windows(Section):
 
     Its class or number is that of the row `horizon` rows after its last one; with `ahead` above 1
     it has the numbers of so many rows from there on. The next window begins `step` rows later. All
-    windows of one patient are one privacy unit, however they overlap.
+    windows of one patient are one privacy unit, however they overlap. A window that a dropped row
+    lies in, or is predicted, is left out; a row whose target alone is missing may still lie in one.
     """
 
     length: Annotated[int, Field(ge=1, le=10_000)]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from federation.protocol.cells import Cells, Columns, Numbers, coded
+from federation.protocol.cells import Cells, Columns, Mask, Numbers, coded
 from federation.protocol.csv_file import ContractError
 from federation.protocol.document import Windows
 
@@ -81,10 +81,14 @@ def _reach(windows: Windows) -> Indices:
     return windows.length - 1 + windows.horizon + np.arange(windows.ahead)
 
 
-def windowed(series: NDArray[np.uint64], order: Floats, windows: Windows) -> Cut:
+def windowed(
+    series: NDArray[np.uint64], order: Floats, windows: Windows, gone: Mask, silent: Mask
+) -> Cut:
     """The windows over rows that belong to `series` [n] and are sorted within it by `order`.
 
-    A series that is too short has none.
+    A series that is too short has none. No window has a row that is `gone`, bool [n], nor predicts
+    from one, nor from a `silent` one, whose outcome alone is not known: what lies on both sides of
+    such a row does not follow each other.
 
     Raises:
         ContractError: two rows of one series have the same place in its order.
@@ -99,6 +103,16 @@ def windowed(series: NDArray[np.uint64], order: Floats, windows: Windows) -> Cut
     first = np.searchsorted(ordered, ordered, side="left")
     last = np.searchsorted(ordered, ordered, side="right")
     places = np.arange(len(ordered))
-    furthest = places + _reach(windows)[-1]
-    begins = np.flatnonzero(((places - first) % windows.step == 0) & (furthest < last))
+    reach = _reach(windows)
+    begins = np.flatnonzero(((places - first) % windows.step == 0) & (places + reach[-1] < last))
+    touches = _any_of(gone[sorting], begins, windows.length)
+    touches |= _any_of((gone | silent)[sorting], begins + reach[0], len(reach))
+    begins = begins[~touches]
     return Cut(sorting[begins], begins, sorting, windows)
+
+
+def _any_of(marked: Mask, begins: Indices, length: int) -> Mask:
+    """bool [windows]: whether one of the `length` rows from each of `begins` is marked."""
+    before = np.concatenate([[0], np.cumsum(marked)])
+    found: Mask = before[begins + length] > before[begins]
+    return found

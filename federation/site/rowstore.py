@@ -186,6 +186,7 @@ class _Buckets:
         fields.append(("target", TARGETS[contract.target.kind][0]))
         if windows is not None:
             fields += [("series", "<u8"), ("times", "<f8", (len(windows.order),))]
+            fields += [("gone", "?"), ("silent", "?")]
         self._kind = np.dtype([*fields, ("features", "<f4", (row_width(contract),))])
 
     def fill(self, blocks: Iterable[Block]) -> "_Buckets":
@@ -219,7 +220,8 @@ class _Buckets:
         rows["unit"], rows["order"] = block.units, block.order
         rows["held"], rows["target"] = block.held, block.targets
         if self._contract.windows is not None:
-            rows["series"], rows["times"] = block.series, block.times
+            for name in ("series", "times", "gone", "silent"):
+                rows[name] = getattr(block, name)
         rows["features"] = block.features
         places = (rows["unit"] >> np.uint64(56)).astype(np.int64)
         rows = rows[np.argsort(places, kind="stable")]
@@ -252,7 +254,8 @@ class _Buckets:
         windows = self._contract.windows
         if windows is None:
             raise ValueError("no windows are declared")
-        cut = windowed(rows["series"], rows["times"], windows)
+        marks = rows["gone"], rows["silent"]
+        cut = windowed(rows["series"], rows["times"], windows, *marks)
         units, order = rows["unit"][cut.firsts], rows["order"][cut.firsts]
         kept = np.flatnonzero(rank_within(units, order) < cap(self._contract))
         kept = kept[np.lexsort((order[kept], units[kept]))]
