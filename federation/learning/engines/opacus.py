@@ -1,9 +1,12 @@
 """Opacus' hooks: one gradient per row and parameter, in memory; the reference of every rule."""
 
+import copy
 import warnings
+from typing import Any
 
 import torch
 from opacus import GradSampleModule
+from opacus.layers import DPGRU, DPLSTM
 from torch import nn
 
 from federation.learning.clipping import clipped_sum, unit_sums
@@ -12,13 +15,16 @@ from federation.learning.losses import Loss
 from federation.learning.memory import row_bytes
 from federation.learning.passes import never_in_place
 
+# torch's recurrent layers hide their steps from hooks; these take them one by one.
+_IN_STEPS: dict[type[nn.Module], Any] = {nn.LSTM: DPLSTM, nn.GRU: DPGRU}
+
 
 class HookGradients:
     """A module wrapped by Opacus; float64 from the first sum on."""
 
     def __init__(self, module: nn.Module, loss: Loss, example: torch.Tensor) -> None:
         never_in_place(module)
-        self._module, self._loss = GradSampleModule(module, loss_reduction="sum"), loss
+        self._module, self._loss = GradSampleModule(followed(module), loss_reduction="sum"), loss
         self._parameters = list(module.parameters())
         self.row_bytes = row_bytes(self._trial, example)
 
@@ -57,6 +63,31 @@ class HookGradients:
         return torch.cat(found, dim=1)
 
 
+def followed(module: nn.Module) -> nn.Module:
+    """What hooks can follow, on the very same parameters: `module`, or a copy made for it."""
+    if not any(type(layer) in _IN_STEPS for layer in module.modules()):
+        return module
+    twin = copy.deepcopy(module, {id(parameter): parameter for parameter in module.parameters()})
+    for parent in twin.modules():
+        for name, layer in list(parent.named_children()):
+            if type(layer) in _IN_STEPS:
+                setattr(parent, name, _in_steps(layer))
+    return twin
+
+
+def _in_steps(layer: Any) -> nn.Module:
+    """Opacus' layer in place of torch's, with torch's parameters."""
+    options = ("num_layers", "bias", "batch_first", "dropout", "bidirectional", "proj_size")
+    given = {name: getattr(layer, name) for name in options}
+    found: Any = _IN_STEPS[type(layer)](layer.input_size, layer.hidden_size, **given)
+    for name, theirs in found.old_to_new.items():
+        cell, _, kind = name.rpartition(".")
+        setattr(found.get_submodule(cell), kind, getattr(layer, theirs))
+        setattr(found, theirs, getattr(layer, theirs))
+    made: nn.Module = found
+    return made
+
+
 class Opacus:
     """The engine that follows Yousefpour et al. 2021 (arXiv 2109.12298)."""
 
@@ -64,7 +95,7 @@ class Opacus:
     title = "Opacus"
     description = (
         "A gradient per row, by hooks of the Opacus library. Slower and hungrier; takes every "
-        "layer that Opacus takes."
+        "layer that Opacus takes, and torch's LSTM and GRU."
     )
 
     def refuses(self, module: nn.Module, example: torch.Tensor) -> str | None:
