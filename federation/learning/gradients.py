@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from federation.learning import engines, losses
 from federation.learning.clipping import clip_factors
 from federation.learning.layout import Layout
+from federation.learning.memory import CHUNK_BYTES
 from federation.learning.modules import load
 from federation.protocol.contract import Encoded
 from federation.protocol.document import Protocol
@@ -28,13 +29,14 @@ def clipped_rows(protocol: Protocol, model: Tensors, rows: Encoded, *, stride: i
     engine = engines.chosen(training.engine, module, example)
     gradients = engine.gradients(module, losses.of(protocol), example)
     order = _by_name(module)
+    step = max(1, min(_CHUNK_ROWS, CHUNK_BYTES // (gradients.row_bytes + 24 * len(order))))
     parts = []
-    for first in range(0, len(rows.targets), _CHUNK_ROWS):
-        chunk = slice(first, first + _CHUNK_ROWS)
+    for first in range(0, len(rows.targets), step):
+        chunk = slice(first, first + step)
         features, targets = map(torch.from_numpy, (rows.features[chunk], rows.targets[chunk]))
         whole = gradients.per_unit(features, targets, Layout(None, len(targets), features.device))
         factors = clip_factors(torch.linalg.vector_norm(whole, dim=1), training.max_grad_norm)
-        parts.append((whole * factors[:, None]).numpy()[:, order][:, ::stride])
+        parts.append((whole * factors[:, None]).numpy()[:, order[::stride]])
     return np.concatenate(parts)
 
 

@@ -7,8 +7,10 @@ import torch
 from federation.learning import engines, grades, training
 from federation.learning.alone import measured
 from federation.learning.evaluation import histogram, predict
+from federation.learning.gradients import clipped_rows
 from federation.learning.initial import initial_tensors
-from federation.learning.memory import Peak, row_bytes
+from federation.learning.memory import CHUNK_BYTES, Peak, row_bytes
+from federation.protocol.contract import Encoded
 from tests.learning.builders import flat, grouped, protocol, rows
 
 EACH = pytest.mark.parametrize(
@@ -89,6 +91,18 @@ def test_looking_at_a_model_takes_what_the_site_allows():
         with Peak() as peak:
             look()
         assert peak.bytes <= 12 * MIB
+
+
+@pytest.mark.parametrize("engine", engines.names())
+def test_canaries_gradients_are_made_in_bounded_memory(engine):
+    mlp = {"architecture": "mlp", "parameters": {"hidden": [1000, 100]}}
+    study, data = protocol(model=mlp, engine=engine), rows(256)
+    with Peak() as peak:
+        found = clipped_rows(study, initial_tensors(study), data, stride=50)
+    assert peak.bytes <= 1.5 * CHUNK_BYTES
+    alone = data.features[200:201], data.targets[200:201], np.arange(1), 1
+    again = clipped_rows(study, initial_tensors(study), Encoded(*alone), stride=50)
+    assert found[200] == pytest.approx(again[0], rel=1e-4, abs=1e-6)
 
 
 def test_small_passes_change_no_prediction():
