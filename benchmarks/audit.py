@@ -90,9 +90,9 @@ def noise_over_the_batch() -> Iterator[None]:
         data: Encoded,
         noise: float,
         denominator: float,
-        correction: Tensors | None = None,
+        *more: Any,
     ) -> training.Session:
-        return prepare(protocol, tensors, data, noise / denominator, denominator, correction)
+        return prepare(protocol, tensors, data, noise / denominator, denominator, *more)
 
     training.prepare = less
     try:
