@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from federation.protocol.canonical import canonical_json, digest
 from federation.protocol.cells import Arrays, Columns
@@ -21,6 +21,7 @@ from federation.site.sources import File, Settings, rows_per_block, stamp
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 EIGHT_BITS = {"1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"}
+PICTURES = {".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".dcm"}
 MODES = {1: "L", 3: "RGB"}
 MOST_PIXELS = 2**26  # of one picture, decoded: 192 MiB; a small file can claim far more
 # What Pillow raises for files that are cut off, no image, or made to harm.
@@ -37,7 +38,10 @@ class ImageSettings(Settings):
 
 
 class ImageFolder:
-    """PNG, JPEG, BMP and TIFF with 8 bits per channel, as the contract's one array column."""
+    """PNG, JPEG, BMP and TIFF with 8 bits per channel, as the contract's one array column.
+
+    Each is turned as its EXIF orientation says, as every viewer shows it.
+    """
 
     Settings = ImageSettings
 
@@ -107,16 +111,35 @@ def _labelled(
 
 
 def _by_folder(settings: ImageSettings, target: str, most: int) -> Iterator[dict[str, np.ndarray]]:
-    files = (
-        (label.name, f"{label.name}/{file.name}")
-        for label in _listed(settings.folder)
-        if label.is_dir()
-        for file in _listed(Path(label.path))
-        if file.is_file()
-    )
+    files = _files(settings.folder)
     while some := list(itertools.islice(files, most)):
         labels, names = zip(*some, strict=True)
         yield {target: text_array(labels), settings.file_column: text_array(names)}
+
+
+def _files(folder: Path) -> Iterator[tuple[str, str]]:
+    """(label, path within `folder`) of each image; what would be passed over is refused instead."""
+    for label in _listed(folder):
+        if label.is_dir():
+            for file in _listed(Path(label.path)):
+                _check_file(file)
+                yield label.name, f"{label.name}/{file.name}"
+        elif Path(label.name).suffix.lower() in PICTURES:
+            advice = (
+                "move it into the sub-folder that is its label, or say the labels in a CSV file"
+            )
+            raise _fault("an image outside the sub-folders", advice)
+
+
+def _check_file(file: os.DirEntry[str]) -> None:
+    if file.is_dir():
+        advice = (
+            "put each image right into the sub-folder that is its label, or say the labels in a "
+            "CSV file (`labels`), which may name images at any depth"
+        )
+        raise _fault("a folder within a sub-folder", advice)
+    if not file.is_file():
+        raise _fault("unreadable", "a name in a sub-folder leads to no file; remove or mend it")
 
 
 def _listed(folder: Path) -> list[os.DirEntry[str]]:
@@ -145,6 +168,8 @@ def _pixels(path: Path, column: ArrayColumn) -> np.ndarray:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=FORMATS) as image:
                 _check(image, column)
+                ImageOps.exif_transpose(image, in_place=True)
+                _check_size(image, column)
                 plain = image.convert(MODES[channels])
                 if plain.size != (width, height):
                     plain = plain.resize((width, height), Image.Resampling.BILINEAR)
@@ -162,12 +187,20 @@ def _pixels(path: Path, column: ArrayColumn) -> np.ndarray:
 
 def _check(image: Image.Image, column: ArrayColumn) -> None:
     """What the file's head says, before anything is decoded."""
-    _, height, width = column.shape
     if image.width * image.height > MOST_PIXELS:
         raise _too_large(column)
     if image.mode not in EIGHT_BITS:
         advice = "save the images with 8 bits per channel"
         raise ContractError(column.name, "another kind of image", advice)
+    # A camera's JPEG (MPO) has previews of the one photograph behind it.
+    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+        advice = "save each page as an image of its own"
+        raise ContractError(column.name, "several pages in one image", advice)
+
+
+def _check_size(image: Image.Image, column: ArrayColumn) -> None:
+    """Of the image as it is to be looked at."""
+    _, height, width = column.shape
     if column.other_sizes == "refuse" and image.size != (width, height):
         advice = "scale the images, or declare other_sizes = 'resize' in the study"
         raise ContractError(column.name, "another size", advice)
