@@ -19,33 +19,54 @@ Column = NumberColumn | CategoryColumn | ArrayColumn
 def is_missing(cells: Cells, tokens: Sequence[str], declared: Sequence[str] = ()) -> np.ndarray:
     """bool [n]: cells that are one of the missing-value tokens and no declared category.
 
-    Where a source knows "no value" (NULL), that is missing whatever the tokens are; a number is
-    missing where a token is that number, and NaN where a token says so.
+    Exact texts come first, a category before a token; else numbers are compared as numbers, so that
+    "-9.0" in the data is the token "-9" whatever kind of source it lies in. Where a source knows
+    "no value" (NULL), that is missing whatever the tokens are; NaN is where a token says so.
     """
-    texts = [token.strip() for token in tokens if token.strip() not in declared]
     if isinstance(cells, Arrays):
         return np.zeros(len(cells), dtype=bool)
+    codes = _Codes(tokens, declared)
     if isinstance(cells, Numbers):
-        return _numbers_missing(cells, texts)
+        return codes.of_numbers(cells)
     if isinstance(cells, Coded):
-        return cells.cells_where([text in texts for text in cells.texts], null=True)
+        return cells.cells_where([codes.mean(text) for text in cells.texts], null=True)
+    if any(math.isfinite(float(text)) for text in codes.numbers):
+        found = coded(cells)
+        return found.cells_where([codes.mean(text) for text in found.texts], null=True)
     missing = np.zeros(len(cells), dtype=bool)
-    for text in texts:
+    for text in codes.texts:
         missing |= cells == text
     return missing
 
 
-def _numbers_missing(cells: Numbers, texts: Sequence[str]) -> np.ndarray:
-    missing = cells.null.copy()
-    for value in {_number(text) for text in texts}:
-        if value is not None:
+class _Codes:
+    """The tokens that no category takes: as they are written, and as numbers."""
+
+    def __init__(self, tokens: Sequence[str], declared: Sequence[str]) -> None:
+        self._declared = {text.strip() for text in declared}
+        self.texts = {token.strip() for token in tokens} - self._declared
+        taken = set(map(plain_number, self._declared))
+        plain = {text for text in map(plain_number, self.texts) if _number(text) is not None}
+        self.numbers = plain - taken
+
+    def mean(self, text: str) -> bool:
+        """Whether that text stands for no value."""
+        if text in self._declared:
+            return False
+        return text in self.texts or plain_number(text) in self.numbers
+
+    def of_numbers(self, cells: Numbers) -> np.ndarray:
+        """bool [n]: which of the numbers stand for no value."""
+        missing = cells.null.copy()
+        for value in map(float, self.numbers):
             missing |= np.isnan(cells.values) if math.isnan(value) else cells.values == value
-    return missing
+        return missing
 
 
 def _number(text: str) -> float | None:
+    """The number that the text says; None for any other, and where it is grouped by "_"."""
     try:
-        return float(text)
+        return None if "_" in text else float(text)
     except ValueError:
         return None
 
@@ -238,8 +259,7 @@ def target_index(cells: Cells, groups: Sequence[Sequence[str]]) -> np.ndarray:
 def _plain(text: str) -> float:
     """The number that the text says; NaN, which lies in no range, for any other text."""
     number = _number(text)
-    known = number is not None and math.isfinite(number) and "_" not in text
-    return number if known and number is not None else math.nan
+    return number if number is not None and math.isfinite(number) else math.nan
 
 
 def _by_number(exact: dict[str, int]) -> dict[str, int]:
@@ -255,7 +275,7 @@ def plain_number(text: str) -> str:
     A whole number that is written out keeps every digit, also where it is no float any more.
     """
     number = _number(text)
-    if number is None or not math.isfinite(number) or "_" in text:
+    if number is None or not math.isfinite(number):
         return text
     if not number.is_integer():
         return repr(number)
