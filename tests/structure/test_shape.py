@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,8 +43,13 @@ def dotted(node: ast.expr) -> str:
 
 
 def calls_and_trees(paths: list[Path]):
-    """(path, tree) of each file, parsed once per test."""
-    return [(path, ast.parse(path.read_text())) for path in paths]
+    """(path, tree) of each file."""
+    return [(path, parsed(path)) for path in paths]
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
 
 
 PASSED_OVER = {"ignore_conflicts", "update_conflicts", "update_or_create"}
