@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.core.management.commands import flush
-from django.db import connections
+from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from studies import triggers
@@ -23,10 +23,9 @@ def _emptied_by_flush_only() -> Iterator[None]:
         connection = connections[str(options["database"])]
         # Those too that a test took the guard from, playing somebody who can.
         tables = tuple(triggers.guarded_tables(connection) | taken)
-        triggers.remove(connection, tables)
-        try:
+        with transaction.atomic(str(options["database"])):  # one commit, not one per trigger
+            triggers.remove(connection, tables)
             plain(self, **options)
-        finally:
             triggers.install(connection, tables)
 
     with pytest.MonkeyPatch.context() as patch:
