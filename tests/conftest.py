@@ -9,6 +9,8 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 from hypothesis import settings
 
 from config.launch.ports import wait_for_port
@@ -18,6 +20,16 @@ from tests.environment import VALKEY, VALKEY_PORT
 settings.register_profile("same", derandomize=True)
 settings.register_profile("other", derandomize=False)
 settings.load_profile(os.environ.get("CLOISTER_EXAMPLES", "same"))
+
+
+def _unsynced(connection: BaseDatabaseWrapper, **_: object) -> None:
+    """No test in this process is about a power cut: the operating system may keep the rows."""
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA synchronous=OFF")
+
+
+connection_created.connect(_unsynced)
 
 
 @pytest.fixture(scope="session")
