@@ -61,6 +61,10 @@ __all__ = [
 VERSION: Literal[1] = 1
 
 
+# Below it float32 is too coarse to clip by; gradients that short teach nothing.
+Clip = Annotated[float, Field(ge=1e-12, allow_inf_nan=False)]
+
+
 class Model(Section):
     """A registered architecture and its parameters (checked by the architecture itself)."""
 
@@ -83,7 +87,7 @@ class Training(Section):
     sample_rate: Fraction
     local_steps: Count
     learning_rate: Positive
-    max_grad_norm: Positive
+    max_grad_norm: Clip
     optimiser: Literal["sgd", "momentum", "adam"] = "sgd"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     initialisation: Literal["zero", "seeded"] = "zero"

@@ -209,7 +209,7 @@ class Executor:
         dataset = _lent(parts.config, approval.statement)
         request = self._request(assignment, slot, approval, dataset)
         check_limits(parts.config.limits, request)
-        start = self._starting.of(assignment, protocol)
+        start = self._starting.of(assignment, protocol, request.event)
         phase = PHASES[assignment.phase]
         return Job(assignment, slot, protocol, dataset, phase, request, start)
 

@@ -97,6 +97,7 @@ def without_defaults(protocol: Protocol) -> Protocol:
         ({"target-classes": "a = 0\n1"}, "target", "classes"),
         ({"training-sample_rate": "1.5"}, "training", "sample_rate"),
         ({"training-local_steps": "0"}, "training", "local_steps"),
+        ({"training-max_grad_norm": "1e-13"}, "training", "max_grad_norm"),
         ({"training-proximal": "-1"}, "training", "proximal"),
         ({"training-proximal": "100"}, "training", None),
         ({"privacy-target_epsilon": "1"}, "privacy", None),

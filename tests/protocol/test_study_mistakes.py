@@ -49,6 +49,13 @@ MISTAKES = [
     ("sample_rate = 0.5", "sample_rate = nan", "sample_rate", "training.sample_rate", "not nan"),
     ("local_steps = 4", "local_steps = 4.5", "local_steps", "training.local_steps", "whole number"),
     ("local_steps = 4", "local_steps = 0", "local_steps", "training.local_steps", "equal to 1"),
+    (
+        "max_grad_norm = 0.5",
+        "max_grad_norm = 1e-13",
+        "max_grad",
+        "training.max_grad",
+        "equal to 0.0",
+    ),
     ("every = 5", "every = true", "every = true", "evaluation.every", "a whole number, not True"),
     ("low = 18", "low = inf", "low = inf", "data.column[1].low (column 'age')", "finite number"),
     ('"clip"', '"drop"', '"drop"', "data.column[1].outside", "must be 'refuse' or 'clip'"),
