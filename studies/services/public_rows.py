@@ -34,7 +34,7 @@ def must_fit(file: File, protocol: Protocol) -> None:
     """
     if file.size > settings.PUBLIC_ROWS_MAX:
         most = settings.PUBLIC_ROWS_MAX / 2**20
-        raise PublicRowsRefused(f"the file is larger than {most:g} MiB; give fewer rows")
+        raise PublicRowsRefused(f"the file of public rows is larger than {most:g} MiB; give fewer")
     with tempfile.NamedTemporaryFile() as copy:
         for chunk in file.chunks():
             copy.write(chunk)
@@ -43,9 +43,9 @@ def must_fit(file: File, protocol: Protocol) -> None:
         code, said = _read(copy.name, protocol.data.model_dump_json())
     if code == FITS_NOT:
         said = said.removeprefix("the file: ")
-        raise PublicRowsRefused(f"read as {NAMES[_kind(file)]}: {said}")
+        raise PublicRowsRefused(f"the public rows, read as {NAMES[_kind(file)]}: {said}")
     if code != FITS:
-        raise PublicRowsRefused("reading the file took too much memory or time; give fewer rows")
+        raise PublicRowsRefused("reading the public rows took too much memory or time; give fewer")
 
 
 def _kind(file: File) -> FileKind:

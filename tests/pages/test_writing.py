@@ -57,7 +57,7 @@ def test_a_file_of_rows_that_does_not_fit_is_said_at_its_field(ada, page):
     assert not Study.objects.exists()
     html = answer.content.decode()
     field = re.search(r'id="id_[\w-]*public_rows_error">.*?</div>', html, re.S)[0]
-    assert "Read as CSV: column &#x27;age&#x27;: out of bounds" in field
+    assert "The public rows, read as CSV: column &#x27;age&#x27;: out of bounds" in field
 
 
 def test_an_exported_study_comes_back_equal(ada, submitted):
