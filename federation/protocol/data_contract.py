@@ -47,6 +47,12 @@ class NumberColumn(Section):
             raise ValueError(f"column {self.name!r}: low must be below high")
         if (self.centre is None) != (self.spread is None):
             raise ValueError(f"column {self.name!r}: give centre and spread together, or neither")
+        if isinstance(self.missing, float) and not self.low <= self.missing <= self.high:
+            raise ValueError(
+                f"column {self.name!r}: missing is the value that stands for one that is not "
+                f"there, and {self.missing:g} is not within low and high; name one that is, or "
+                "'indicator'. A code such as -999 in the data belongs into missing_values"
+            )
         return self
 
 

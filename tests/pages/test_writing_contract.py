@@ -58,6 +58,12 @@ def test_a_row_that_stands_alone_has_no_windows():
         (IMAGES, {"columns-0-shape": "1, wide"}, "columns", "is not a number"),
         (IMAGES, {"columns-0-shape": ""}, "columns", "at least 1 item"),
         (IMAGES, {"columns-0-low": "300"}, "columns", "low must be below high"),
+        (
+            SERIES,
+            {"columns-0-missing": "constant", "columns-0-missing_constant": "-999"},
+            "columns",
+            "-999 is not within low and high",
+        ),
         (IMAGES, {"target-classes": ""}, "target", "at least 2 items"),
         (SERIES, {"target-low": "30"}, "target", "low must be below high"),
         (SERIES, {"target-high": ""}, "target", "valid number"),

@@ -213,7 +213,10 @@ def _protocols(draw: st.DrawFn) -> Protocol:
         draw(
             st.fixed_dictionaries(
                 {"name": st.just(name), "low": st.just(-1.5), "high": FLOATS},
-                optional={"unit": st.text(max_size=4), "missing": FLOATS | st.just("drop")},
+                optional={
+                    "unit": st.text(max_size=4),
+                    "missing": st.floats(-1.5, 1e-6) | st.just("drop"),
+                },
             )
         )
         for name in names[1:]

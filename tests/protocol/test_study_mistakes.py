@@ -76,6 +76,13 @@ MISTAKES = [
     # keys that do not go together
     ("low = 18", "low = 180", "low = 180", "data.column[1].low", "low must be below high"),
     ("spread = 60", "", "centre = 220", "data.column[2].centre", "give centre and spread together"),
+    (
+        '"indicator" ',
+        "-999 ",
+        "-999",
+        "data.column[2].missing",
+        "-999 is not within low and high; name one that is, or 'indicator'",
+    ),
     ("# noise_mult", "noise_mult", "target_epsilon", "privacy.target_epsilon", "give either"),
     ("target_epsilon =", "#", "[privacy]", "privacy", "give either target_epsilon or noise"),
     ('"uniform"', "[1, 1]", "[1, 1]", "privacy.schedule", "needs one number per round"),
