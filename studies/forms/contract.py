@@ -146,6 +146,18 @@ class WindowsForm(StyledForm):
         required=False, min_value=1, help_text="Rows from one window to the next."
     )
 
+    def clean(self) -> dict[str, object]:
+        """Nothing that was filled in is left out without a word."""
+        values = super().clean()
+        given = [name for name in values if values[name] not in (None, [], "")]
+        if given and "length" not in given and "length" not in self.errors:
+            named = ", ".join(str(self[name].label) for name in given)
+            self.add_error(
+                "length",
+                f"Say how many rows a window has, or empty what belongs to windows: {named}.",
+            )
+        return values
+
     def contract(self) -> dict[str, object] | None:
         """The document's windows; None where every row stands alone."""
         if not self.cleaned_data["length"]:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from federation.protocol.document import Protocol
+from studies.forms.contract import WindowsForm
 from tests.pages.filled import filled, reads
 from tests.studies.protocols import small_protocol
 
@@ -44,12 +45,31 @@ def test_what_the_form_is_given_comes_back_equal(written):
     assert found.protocol.data == written.data
 
 
+EMPTY = {f"windows-{name}": "" for name in WindowsForm.base_fields}
+
+
 def test_a_row_that_stands_alone_has_no_windows():
-    found = reads(filled(SERIES, **{"windows-length": "", "windows-ahead": "4"}))
+    found = reads(filled(SERIES, **EMPTY))
     assert not found.is_valid()  # the target is a feature, which only a forecast may have
     assert "also declared as a feature" in str(found.parts["data"].errors)
     assert reads(filled(IMAGES)).is_valid()
     assert "windows" not in small_protocol().model_dump(mode="json")["data"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"windows-order": "week", "windows-step": "2"},
+        {"windows-horizon": "0"},
+        {"windows-series_column": "strain"},
+    ],
+)
+def test_what_belongs_to_windows_is_not_dropped_without_a_length(given):
+    found = reads(filled(IMAGES, **{**EMPTY, **given}))
+    assert not found.is_valid()
+    said = str(found.parts["windows"].errors["length"])
+    assert "how many rows a window has" in said
+    assert all(str(found.parts["windows"][key[8:]].label) in said for key in given)
 
 
 @pytest.mark.parametrize(
