@@ -139,6 +139,12 @@ def test_a_hub_that_says_something_odd_is_only_absent(
     assert caught.value.retry_after == (300 if said.isnumeric() and said.isascii() else 0)
 
 
+def test_what_it_says_can_be_printed(serve: Serve, client: Make) -> None:
+    body = b'{"error": "so \\ud800 \\u001b[31m\\u202e it \\r\\nis"}'
+    with pytest.raises(RequestRejected, match=r"^409: so \[31m it is$"):
+        client(serve((409, {}, body))).request("GET", "hello")
+
+
 def test_nested_without_end_is_no_hubs_answer(serve: Serve, client: Make) -> None:
     one = client(serve((200, {}, DEEP), (409, {}, DEEP)))
     with pytest.raises(HubAbsent, match="hub's address"):

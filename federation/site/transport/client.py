@@ -191,13 +191,13 @@ def _judged(response: requests.Response, data: bytes) -> Answer:
 
 
 def _error(data: bytes) -> str:
-    """The hub's sentence, cut short and on one line: it goes to a log."""
+    """The hub's sentence, cut short, on one line and printable: it goes to a log or a terminal."""
     try:
         document = json.loads(data)
     except (ValueError, RecursionError):
         return ""
     text = str(document.get("error", "")) if isinstance(document, dict) else ""
-    return " ".join(text.split())[:300]
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:300]
 
 
 def _seconds(text: str) -> float:
