@@ -60,9 +60,14 @@ __all__ = [
 
 VERSION: Literal[1] = 1
 
-
-# Below it float32 is too coarse to clip by; gradients that short teach nothing.
-Clip = Annotated[float, Field(ge=1e-12, allow_inf_nan=False)]
+# Within these no sum of any round overflows, at a site or at the hub: whatever is refused for its
+# size is refused here, before anything is charged.
+MOST_NOISE = 1e6  # in clipping norms; the ε of one step is then far below 0.00001
+Multiplier = Annotated[float, Field(gt=0, le=MOST_NOISE)]
+# Below 1e-12 float32 is too coarse to clip by; gradients that short teach nothing.
+Clip = Annotated[float, Field(ge=1e-12, le=1e6)]
+Rate = Annotated[float, Field(ge=1e-12, le=1e6)]
+Weight = Annotated[float, Field(ge=1e-6, le=1e6)]
 
 
 class Model(Section):
@@ -86,17 +91,17 @@ class Training(Section):
 
     sample_rate: Fraction
     local_steps: Count
-    learning_rate: Positive
+    learning_rate: Rate
     max_grad_norm: Clip
     optimiser: Literal["sgd", "momentum", "adam"] = "sgd"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     initialisation: Literal["zero", "seeded"] = "zero"
     seed: int = 0
     iterate_averaging: Literal["none", "last_half"] = "last_half"
-    class_weights: list[Positive] | None = None
+    class_weights: list[Weight] | None = None
     engine: Literal["bookkeeping", "opacus"] = "bookkeeping"
     noise: Literal["float", "hardened"] = "float"
-    proximal: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    proximal: Annotated[float, Field(ge=0, le=1e6)] = 0.0
     classes: dict[MachineClass, ClassTraining] = {}
 
     @model_validator(mode="after")
@@ -121,8 +126,8 @@ class Training(Section):
 class Adaptive(Section):
     """Between which noise multipliers the hub may choose, round by round, from what left."""
 
-    least_noise: Positive
-    most_noise: Positive
+    least_noise: Multiplier
+    most_noise: Multiplier
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -135,7 +140,7 @@ class Privacy(Section):
     """Target epsilon *or* noise multiplier; the sealed plan is derived from it at submission."""
 
     target_epsilon: Positive | None = None
-    noise_multiplier: Positive | None = None
+    noise_multiplier: Multiplier | None = None
     target_delta: Annotated[float, Field(ge=1e-10, lt=1)]
     epsilon_budget: Positive | None = None
     schedule: Literal["uniform", "harmonic"] | list[Positive] = "uniform"
@@ -181,7 +186,7 @@ class Evaluation(Section):
     every: Annotated[int, Field(ge=0)] = 0
     holdout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     bins: Annotated[int, Field(ge=2, le=100)] = 10
-    noise_multiplier: Positive | None = None
+    noise_multiplier: Multiplier | None = None
     public_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ from accounting.dp.events import NOISE_GRADES, Mechanism, PrivacyEvent
 from accounting.dp.figures import Unbounded
 from accounting.dp.filters import best_order, room
 from accounting.dp.schedules import shape
-from federation.protocol.document import Plan, Protocol
+from federation.protocol.document import MOST_NOISE, Plan, Protocol
 from federation.protocol.machines import ClassPlan, of_class, own, used
 
 TRAIN = "train"
@@ -122,6 +122,7 @@ def _plan(protocol: Protocol) -> Plan:
     """The plan of one class, or of everybody who has none. Raises NoPlan."""
     try:
         multipliers = _multipliers(protocol)
+        _check_noise(protocol, max(multipliers))
         events = [_training(protocol, noise, None) for noise in multipliers]
         events += evaluation_events(protocol)
         figure = epsilon(events, protocol.privacy.target_delta, ACCOUNTANT)
@@ -139,6 +140,17 @@ def _plan(protocol: Protocol) -> Plan:
         accountant=figure.accountant,
         version=figure.version,
     )
+
+
+def _check_noise(protocol: Protocol, most: float) -> None:
+    """Raises NoPlan for noise in which nothing is left to learn from, and sums would overflow."""
+    if most > MOST_NOISE:
+        aimed = protocol.privacy.target_epsilon is not None
+        key, advice = ("target_epsilon", "raise it") if aimed else ("noise_multiplier", "lower it")
+        raise NoPlan(
+            f"privacy.{key}: a round would have noise {most:.3g}, above {MOST_NOISE:g}; {advice}, "
+            "or make the schedule less steep"
+        )
 
 
 def unsealed(protocol: Protocol) -> Protocol:

@@ -1,0 +1,73 @@
+"""Numbers with which a round would fail at the site are refused where they are written."""
+
+import numpy as np
+import pytest
+
+from federation.learning import grades
+from federation.learning.initial import initial_tensors
+from federation.learning.training import trained
+from federation.protocol import plans
+from federation.protocol.study_file import StudyFileError, example, parse
+from tests.learning.builders import nothing, protocol, rows
+
+TOO_MUCH = [
+    ("training", "learning_rate = 1e300"),
+    ("training", "learning_rate = 1e-300"),
+    ("training", "max_grad_norm = 1e300"),
+    ("training", "sample_rate = 1e-300"),
+    ("training", "proximal = 1e300"),
+    ("training", "class_weights = [1, 1e300]"),
+    ("privacy", "noise_multiplier = 1e9"),
+    ("evaluation", "noise_multiplier = 1e9"),
+]
+
+
+def text_with(section, line):
+    """The example with this line in the section, instead of the one of its key."""
+    key, out, inside = line.split(" = ")[0], [], False
+    gone = {key} | ({"target_epsilon"} if section == "privacy" else set())
+    for row in example().splitlines():
+        inside = row == f"[{section}]" if row.startswith("[") else inside
+        if not (inside and row.split(" =")[0].lstrip("# ") in gone):
+            out.append(row)
+        if row == f"[{section}]":
+            out.append(line)
+    return "\n".join(out)
+
+
+@pytest.mark.parametrize(("section", "line"), TOO_MUCH)
+def test_a_file_is_told_the_bound_at_its_key(section, line):
+    with pytest.raises(StudyFileError) as refused:
+        parse(text_with(section, line))
+    assert refused.value.key.startswith(f"{section}.{line.split(' = ')[0]}")
+    assert "must be" in refused.value.advice
+
+
+@pytest.mark.parametrize(
+    ("privacy", "key"),
+    [
+        ({"noise_multiplier": 1e6, "schedule": [1.0, 100.0]}, "privacy.noise_multiplier"),
+        ({"noise_multiplier": None, "target_epsilon": 1e-9}, "privacy.target_epsilon"),
+    ],
+)
+def test_no_plan_is_sealed_with_more_noise_than_can_be_drawn(privacy, key):
+    study = protocol()
+    document = study.model_dump()
+    document["privacy"] |= {"target_delta": 1e-10} | privacy
+    with pytest.raises(plans.NoPlan, match=key):
+        plans.seal(type(study).model_validate(document))
+
+
+@pytest.mark.parametrize("noise", grades.names())
+@pytest.mark.parametrize("rate", [1e-12, 1e6])
+def test_within_the_bounds_every_round_ends_in_finite_numbers(noise, rate):
+    study = protocol(noise=noise, learning_rate=rate, max_grad_norm=1e6, local_steps=3)
+    made = trained(
+        protocol=study,
+        tensors=initial_tensors(study),
+        data=rows(20),
+        noise_multiplier=1e6,
+        batch_denominator=1e-9,
+        step_done=nothing,
+    )
+    assert all(np.isfinite(array).all() for array in made.priced.tensors.values())
