@@ -260,4 +260,6 @@ def _text(value: Any) -> Any:
     """A category as the text that stands in a CSV cell (TOML numbers are allowed)."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
-    return str(int(value)) if float(value).is_integer() else repr(value)
+    if isinstance(value, int):
+        return str(value)
+    return str(int(value)) if value.is_integer() else repr(value)

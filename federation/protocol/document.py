@@ -60,6 +60,8 @@ __all__ = [
 
 VERSION: Literal[1] = 1
 
+EXACT = 2**53 - 1  # whole numbers up to here are themselves in JSON, and in the protocol's digest
+
 # Within these no sum of any round overflows, at a site or at the hub: whatever is refused for its
 # size is refused here, before anything is charged.
 MOST_NOISE = 1e6  # in clipping norms; the ε of one step is then far below 0.00001
@@ -96,7 +98,7 @@ class Training(Section):
     optimiser: Literal["sgd", "momentum", "adam"] = "sgd"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     initialisation: Literal["zero", "seeded"] = "zero"
-    seed: int = 0
+    seed: Annotated[int, Field(ge=-EXACT, le=EXACT)] = 0
     iterate_averaging: Literal["none", "last_half"] = "last_half"
     class_weights: list[Weight] | None = None
     engine: Literal["bookkeeping", "opacus"] = "bookkeeping"
@@ -176,14 +178,14 @@ class Rounds(Section):
     """How many rounds, how many sites each needs, and how long it may wait."""
 
     count: Annotated[int, Field(ge=1, le=10_000)]
-    quorum: Annotated[int, Field(ge=1)] | None = None
+    quorum: Annotated[int, Field(ge=1, le=EXACT)] | None = None
     deadline_seconds: Annotated[float, Field(ge=1, le=30 * 86400)] = 600
 
 
 class Evaluation(Section):
     """Noised histograms from the sites every k rounds (0: never) and public rows at the hub."""
 
-    every: Annotated[int, Field(ge=0)] = 0
+    every: Annotated[int, Field(ge=0, le=10_000)] = 0
     holdout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     bins: Annotated[int, Field(ge=2, le=100)] = 10
     noise_multiplier: Multiplier | None = None

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from federation.protocol.document import Protocol, Section
+from federation.protocol.document import EXACT, Protocol, Section
 from federation.protocol.study_errors import Source, StudyFileError, at
 from federation.protocol.study_sections import (
     DEFAULTS,
@@ -65,7 +65,7 @@ def source_of(text: str, file: str) -> Source:
     length = text.rstrip().count("\n") + 1
     try:
         raw = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not TOML, nested too deep, or endless digits
         found = _LINE.search(str(error))
         line = int(found[1]) if found and found[1] else length
         problem = _LINE.sub("", str(error)).strip()
@@ -217,6 +217,8 @@ def _check_parameters(source: Source, path: KeyPath) -> None:
             _check_parameters(source, (*path, part))
     elif isinstance(value, float) and not math.isfinite(value):
         raise source.error(path, "must be a finite number")
+    elif isinstance(value, int) and abs(value) > EXACT:
+        raise source.error(path, f"must be a whole number from {-EXACT} to {EXACT}")
     elif value is not None and not isinstance(value, str | int | float):
         raise source.error(path, "must be a number, text, true, false, a list or a table")
 

@@ -7,6 +7,7 @@ from federation.learning import grades
 from federation.learning.initial import initial_tensors
 from federation.learning.training import trained
 from federation.protocol import plans
+from federation.protocol.document import DataContract
 from federation.protocol.study_file import StudyFileError, example, parse
 from tests.learning.builders import nothing, protocol, rows
 
@@ -27,10 +28,11 @@ def text_with(section, line):
     key, out, inside = line.split(" = ")[0], [], False
     gone = {key} | ({"target_epsilon"} if section == "privacy" else set())
     for row in example().splitlines():
-        inside = row == f"[{section}]" if row.startswith("[") else inside
+        header = row.split("#")[0].strip()
+        inside = header == f"[{section}]" if header.startswith("[") else inside
         if not (inside and row.split(" =")[0].lstrip("# ") in gone):
             out.append(row)
-        if row == f"[{section}]":
+        if header == f"[{section}]":
             out.append(line)
     return "\n".join(out)
 
@@ -41,6 +43,41 @@ def test_a_file_is_told_the_bound_at_its_key(section, line):
         parse(text_with(section, line))
     assert refused.value.key.startswith(f"{section}.{line.split(' = ')[0]}")
     assert "must be" in refused.value.advice
+
+
+HUGE = [
+    ("training", "seed"),
+    ("training", "local_steps"),
+    ("rounds", "count"),
+    ("rounds", "quorum"),
+    ("evaluation", "every"),
+    ("evaluation", "bins"),
+    ("audit", "canaries"),
+    ("model.parameters", "hidden"),
+    ("model.parameters", "of_no_architecture"),
+]
+
+
+@pytest.mark.parametrize("number", [2**53 + 1, -(10**20), 10**400])
+@pytest.mark.parametrize(("section", "key"), HUGE)
+def test_a_whole_number_without_a_place_in_json_is_refused_at_its_key(section, key, number):
+    with pytest.raises(StudyFileError) as refused:
+        parse(text_with(section, f"{key} = {number}"))
+    assert refused.value.key == f"{section}.{key}"
+
+
+def test_digits_without_an_end_are_no_toml():
+    with pytest.raises(StudyFileError, match="not valid TOML"):
+        parse(text_with("training", "seed = " + "1" * 5000))
+
+
+def test_a_category_may_be_any_whole_number():
+    assert DataContract.model_validate(
+        {
+            "columns": [{"name": "a", "low": 0, "high": 1}],
+            "target": {"column": "y", "classes": [[10**400], [1]]},
+        }
+    ).target.classes == [[str(10**400)], ["1"]]
 
 
 @pytest.mark.parametrize(
