@@ -165,10 +165,16 @@ def _parsed(cells: Cells) -> np.ndarray:
     if isinstance(cells, Numbers):
         return cells.values
     if isinstance(cells, Coded):
-        return np.array(cells.texts, dtype=TEXT).astype(np.float64)[cells.codes]
+        return _of_texts(np.array(cells.texts, dtype=TEXT))[cells.codes]
     if isinstance(cells, Arrays):
         raise ValueError("an array is no number")
-    return cells.astype(np.float64)
+    return _of_texts(cells)
+
+
+def _of_texts(texts: np.ndarray) -> np.ndarray:
+    if (np.strings.find(texts, "_") >= 0).any():
+        raise ValueError("grouped as in a program's text: 1_0 may be a slip of 1.0")
+    return texts.astype(np.float64)
 
 
 def _not_finite(name: str) -> ContractError:

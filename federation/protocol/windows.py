@@ -41,6 +41,8 @@ def _times(name: str, cells: Cells) -> Floats:
 
 
 def _moment(text: str) -> float:
+    if "_" in text:
+        raise ValueError("neither a number nor a date")
     try:
         return float(text)
     except ValueError:

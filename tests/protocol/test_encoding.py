@@ -93,6 +93,7 @@ def test_a_declared_category_is_a_value_even_when_it_reads_like_a_missing_one() 
 FAULTS = [
     ({}, ("fifty", "250", "1", "0"), "age", "not a number"),
     ({}, ("5,0", "250", "1", "0"), "age", "not a number"),
+    ({}, ("5_0", "250", "1", "0"), "age", "not a number"),
     ({}, ("0x10", "250", "1", "0"), "age", "not a number"),
     ({}, ("inf", "250", "1", "0"), "age", "not finite"),
     ({}, ("-Infinity", "250", "1", "0"), "age", "not finite"),
