@@ -44,7 +44,8 @@ class Dataset(Section):
 
     `lineage` names the people in the data: a filtered or renamed copy keeps the lineage of its
     origin, because it spends the same people's budget. `file` alone names a CSV, Parquet or npz
-    file or a folder of images; all else is said in a `source` table, whose `kind` decides its keys.
+    file, or a folder of images or of a Parquet table's parts; all else is said in a `source` table,
+    whose `kind` decides its keys.
     """
 
     name: Name
@@ -95,7 +96,9 @@ class Dataset(Section):
     def within(self, folder: Path) -> Self:
         """The same with relative paths taken from `folder`."""
         if self.file is not None and (folder / self.file).is_dir():
-            found = {"kind": "images", "folder": folder / self.file}
+            kind = sources.kind_of_folder(folder / self.file)
+            key = "folder" if kind == "images" else "file"
+            found = {"kind": kind, key: folder / self.file}
             return self.model_copy(update={"file": None, "source": found})
         if self.file is not None:
             return self.model_copy(update={"file": folder / self.file})

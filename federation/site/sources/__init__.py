@@ -83,6 +83,15 @@ def kind_of(file: Path) -> str:
     return by_suffix.get(file.suffix.lower(), "csv")
 
 
+def kind_of_folder(folder: Path) -> str:
+    """Parquet where such files lie right in the folder, else images."""
+    try:
+        parts = any(kind_of(file) == "parquet" for file in folder.iterdir())
+    except OSError:
+        return "images"  # who reads them says that they cannot be read
+    return "parquet" if parts else "images"
+
+
 def rows_per_block(numbers_per_row: int) -> int:
     """How many rows of that width one block holds."""
     return max(1, min(BLOCK_ROWS, BLOCK_NUMBERS // max(1, numbers_per_row)))

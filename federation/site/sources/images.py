@@ -86,7 +86,8 @@ def _array_column(contract: DataContract) -> ArrayColumn:
         raise _fault(
             "no image column",
             "a study of images declares one column of kind 'array' and shape "
-            "[1 or 3, height, width]",
+            "[1 or 3, height, width]; a folder is read as a table only where .parquet files lie "
+            "right in it",
         )
     return found[0]
 

@@ -1,6 +1,7 @@
 """Rows in a Parquet file, read page by page: numbers stay numbers, texts become coded texts."""
 
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -11,38 +12,58 @@ from federation.protocol.cells import Arrays, Cells, Coded, Columns, Numbers, nu
 from federation.protocol.contract import ContractError, row_width
 from federation.protocol.csv_file import needed_columns
 from federation.protocol.document import ArrayColumn, DataContract, NumberColumn
-from federation.site.sources import FileSettings, file_version, rows_per_block, unreadable
+from federation.site.sources import FileSettings, file_version, kind_of, rows_per_block, unreadable
 
 READ_AHEAD = 1 << 20  # bytes per column; without it a whole row group is read at once
 
 
 class ParquetFile:
-    """One Parquet file, of any number of row groups of any size."""
+    """One Parquet file, or a folder of parts; of any number of row groups of any size."""
 
     Settings = FileSettings
 
     def version(self, settings: FileSettings) -> str:
-        """By the file's size and times."""
-        return file_version(settings.file)
+        """By the sizes and times of the file, or of all parts."""
+        return file_version(*_parts(settings.file))
 
     def blocks(self, settings: FileSettings, contract: DataContract) -> Generator[Columns]:
         """Blocks of numbers, coded texts and arrays."""
-        if not settings.file.is_file():
-            raise unreadable()
-        try:
-            with pq.ParquetFile(settings.file, buffer_size=READ_AHEAD, pre_buffer=False) as file:
-                yield from _blocks(file, contract)
-        except (pa.ArrowException, OSError, UnicodeDecodeError):
-            # The original errors' texts may quote the file.
-            advice = "check that it was copied whole and that other programs can read it"
-            raise ContractError("", "no readable Parquet file", advice) from None
+        empty = True
+        for part in _parts(settings.file):
+            if not part.is_file():
+                raise unreadable()
+            try:
+                with pq.ParquetFile(part, buffer_size=READ_AHEAD, pre_buffer=False) as file:
+                    empty = empty and file.metadata.num_rows == 0
+                    yield from _blocks(file, contract)
+            except (pa.ArrowException, OSError, UnicodeDecodeError):
+                # The original errors' texts may quote the file.
+                advice = "check that it was copied whole and that other programs can read it"
+                raise ContractError("", "no readable Parquet file", advice) from None
+        if empty:
+            raise ContractError("", "empty", "give a file with at least one row")
+
+
+def _parts(file: Path) -> list[Path]:
+    """The file; of a folder all files in it, by name. Raises ContractError where it has others."""
+    if not file.is_dir():
+        return [file]
+    try:
+        found = sorted(part for part in file.iterdir() if not part.name.startswith((".", "_")))
+    except OSError:
+        raise unreadable() from None
+    if any(part.is_dir() or kind_of(part) != "parquet" for part in found):
+        advice = (
+            "a folder of parts holds .parquet files alone; what the names of sub-folders say "
+            "(year=2026) has to stand in a column"
+        )
+        raise ContractError("", "a folder with more than Parquet parts", advice)
+    return found
 
 
 def _blocks(file: pq.ParquetFile, contract: DataContract) -> Iterator[Columns]:
     names = needed_columns(contract)
     _check_names(file.schema_arrow.names, names)
-    if file.metadata.num_rows == 0:
-        raise ContractError("", "empty", "give a file with at least one row")
     form = {column.name: column for column in contract.columns}
     rows = rows_per_block(row_width(contract))
     for batch in file.iter_batches(batch_size=rows, columns=names, use_threads=False):
