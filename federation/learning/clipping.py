@@ -1,7 +1,6 @@
 """The clip: a privacy unit's gradient is its rows' sum, and its norm is at most the bound."""
 
 import torch
-from torch.nn import functional
 
 # Rounding to float64 can lift a norm by about 1e-16 per operation; this much is given away.
 _BELOW = 1.0 - 1e-12
@@ -52,4 +51,4 @@ def single_factors(squares: torch.Tensor, max_grad_norm: float, slack: float) ->
         )
     bound = (_BELOW_SINGLE - slack) * max_grad_norm
     factors = squares.rsqrt().mul_(bound).clamp_max_(1.0)
-    return functional.threshold(factors, _LEAST_FACTOR, 0.0)
+    return torch.threshold(factors, _LEAST_FACTOR, 0.0)

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from accounting.dp.events import Mechanism, PrivacyEvent
-from federation.learning import devices
+from federation.learning import devices, steady
 from federation.learning.memory import CHUNK_BYTES, row_bytes
 from federation.learning.metrics import Metrics, from_scores, from_values
 from federation.learning.modules import load
@@ -65,7 +65,9 @@ def _outputs(
         step = _pass_rows(module, example, chunk_bytes)
         for first in range(0, len(features), step):
             rows = torch.tensor(features[first : first + step], dtype=torch.float32)
-            parts.append(module(rows.to(device)).double().cpu())
+            spare = steady.filled(len(rows)) - len(rows)
+            every = torch.cat([rows, rows.new_zeros(spare, *rows.shape[1:])]).to(device)
+            parts.append(module(every)[: len(rows)].double().cpu())
     return torch.cat(parts)
 
 

@@ -15,6 +15,17 @@ class Layout:
     n_units: int
     device: torch.device | None = None  # of the rows; None: the processor
     wide: int | None = None  # rows that a unit takes side by side; None: the most that one has
+    spare: int = 0  # rows that follow and only fill up: they belong to nobody and add nothing
+
+    def filled(self) -> "Layout":
+        """The same with every spare row as a unit of its own, after the others."""
+        if not self.spare:
+            return self
+        more = self.n_units + self.spare
+        if self.units is None:
+            return Layout(None, more, self.device)
+        own = torch.arange(self.n_units, more, device=self.units.device)
+        return Layout(torch.cat([self.units, own]), more, self.device)
 
     def named(self) -> torch.Tensor:
         """int64 [rows]: the unit of each row, also where that is simple."""

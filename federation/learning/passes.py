@@ -10,10 +10,11 @@ from operator import or_
 import torch
 from torch import nn
 
+from federation.learning import steady
 from federation.learning.faults import Unfit
 from federation.learning.losses import Loss
 from federation.learning.rules import Part, rule_for
-from federation.learning.rules.linear import RowsPart, Stack
+from federation.learning.rules.linear import LINEAR, RowsPart, Stack
 
 Pass = Callable[[torch.Tensor, torch.Tensor], list[Part]]
 Slope = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
@@ -41,7 +42,7 @@ def straight(module: nn.Module, loss: Loss) -> Pass | None:
     An activation of our own takes part when it has a method `slope(x)`, its derivative.
     """
     layers = list(module) if type(module) is nn.Sequential else [module]
-    linear = [type(layer) is nn.Linear for layer in layers]
+    linear = [type(layer) in LINEAR for layer in layers]
     slopes = [_slope_of(layer) is not None for layer in layers]
     if not any(linear) or not all(map(or_, linear, slopes)):
         return None
@@ -61,7 +62,7 @@ class _Straight:
     def __init__(self, layers: list[nn.Module], loss: Loss) -> None:
         self._layers = [(layer, _slope_of(layer)) for layer in layers]
         self._loss = loss
-        linear = [layer for layer in layers if type(layer) is nn.Linear]
+        linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
         self._weights = [(layer.weight, layer.bias) for layer in linear]
         self._stack = Stack(linear)
 
@@ -69,7 +70,7 @@ class _Straight:
         values, weights = [features], iter(self._weights)
         for layer, slope in self._layers:
             x = values[-1]
-            values.append(layer(x) if slope else nn.functional.linear(x, *next(weights)))
+            values.append(layer(x) if slope else steady.linear(x, *next(weights)))
         inputs, gradients = [], []
         g = self._loss.slope(values[-1], targets)
         for place in range(len(self._layers) - 1, -1, -1):
@@ -81,7 +82,7 @@ class _Straight:
             gradients.append(g)
             if len(inputs) == len(self._weights):
                 break  # the first layer with weights needs no gradient at its own input
-            g = g @ self._weights[-len(inputs)][0]
+            g = steady.back(g, self._weights[-len(inputs)][0])
         return [RowsPart(self._stack, inputs[::-1], gradients[::-1])]
 
 

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from accounting.dp.events import Mechanism, PrivacyEvent
-from federation.learning import control, devices, engines, grades, losses, personal
+from federation.learning import control, devices, engines, grades, losses, personal, steady
 from federation.learning.drift import Drift
 from federation.learning.grades import Chunk, NoisedSum
 from federation.learning.layout import Layout
@@ -147,18 +148,23 @@ class Session:
         most = self.chunk_rows
         for rows, units, n_units in self.rows.chunks(batch, most):
             if len(rows) > most:
-                self.sum.add_unit(self._chunk(*part, 1) for part in blocks(rows, units, most))
+                self.sum.add_unit(self.chunk(*part, 1) for part in blocks(rows, units, most))
             else:
-                self.sum.add(self._chunk(rows, units, n_units))
+                self.sum.add(self.chunk(rows, units, n_units))
         noised = self.sum.release(self.noise_multiplier).div_(self.batch_denominator)
         # A sample without any unit is noise alone, which is drawn on the CPU.
         self.optimiser.step(self.drift.corrected(noised.to(self.device)))
 
-    def _chunk(self, rows: Indices, units: Indices | None, n_units: int) -> Chunk:
-        features = self.rows.features.take(rows, axis=0)
-        targets = self.rows.targets.take(rows, axis=0)
-        layout = Layout(None if units is None else self._tensor(units), n_units, self.device)
-        return Chunk(self._tensor(features), self._tensor(targets), layout)
+    def chunk(self, rows: Indices, units: Indices | None, n_units: int) -> Chunk:
+        """Those rows, filled up by the last of them, which then counts for nobody (`steady`)."""
+        spare = steady.filled(len(rows)) - len(rows)
+        every = np.concatenate([rows, rows[-1:].repeat(spare)]) if spare else rows
+        features, targets = (
+            self._tensor(numbers.take(every, axis=0))
+            for numbers in (self.rows.features, self.rows.targets)
+        )
+        named = None if units is None else self._tensor(units)
+        return Chunk(features, targets, Layout(named, n_units, self.device, spare=spare))
 
     def _tensor(self, array: NDArray[Any]) -> torch.Tensor:
         return torch.from_numpy(array).to(self.device)

@@ -40,9 +40,11 @@ class RuleGradients:
             return torch.zeros(self._size, dtype=torch.float64, device=targets.device)
         parts = self._run(features, targets)
         _drop(parts)
-        squares = _squares(parts, layout)
+        whole = layout.filled()
+        squares = _squares(parts, whole)
         factors = single_factors(squares, max_grad_norm, max(part.slack for part in parts))
-        found = [part.weighted(factors, layout) for part in parts]
+        factors[layout.n_units :] = 0.0
+        found = [part.weighted(factors, whole) for part in parts]
         return torch.cat([piece.flatten() for piece in self._ordered(parts, found)])
 
     def per_unit(
@@ -54,8 +56,8 @@ class RuleGradients:
             return zeros.double()
         parts = self._run(features, targets)
         _drop(parts)
-        found = self._ordered(parts, [part.per_unit(layout) for part in parts])
-        units = torch.cat([piece.flatten(1) for piece in found], dim=1)
+        found = self._ordered(parts, [part.per_unit(layout.filled()) for part in parts])
+        units = torch.cat([piece.flatten(1)[: layout.n_units] for piece in found], dim=1)
         # Products of finite numbers may overflow; such a unit counts as zero.
         return torch.where(units.isfinite().all(dim=1, keepdim=True), units, 0.0).double()
 

@@ -9,6 +9,7 @@ from opacus import GradSampleModule
 from opacus.layers import DPGRU, DPLSTM
 from torch import nn
 
+from federation.learning import steady
 from federation.learning.clipping import clipped_sum, unit_sums
 from federation.learning.layout import Layout
 from federation.learning.losses import Loss
@@ -17,6 +18,9 @@ from federation.learning.passes import never_in_place
 
 # torch's recurrent layers hide their steps from hooks; these take them one by one.
 _IN_STEPS: dict[type[nn.Module], Any] = {nn.LSTM: DPLSTM, nn.GRU: DPGRU}
+
+# Our own kind of layer has the gradients of the one it is.
+GradSampleModule.GRAD_SAMPLERS[steady.Linear] = GradSampleModule.GRAD_SAMPLERS[nn.Linear]
 
 
 class HookGradients:
@@ -32,23 +36,26 @@ class HookGradients:
         self, features: torch.Tensor, targets: torch.Tensor, layout: Layout, max_grad_norm: float
     ) -> torch.Tensor:
         """See `Gradients`."""
-        rows = self._rows(features, targets, self._loss)
+        rows = self._rows(features, targets, self._loss, layout.spare)
         return clipped_sum(rows, layout.named(), layout.n_units, max_grad_norm)
 
     def per_unit(
         self, features: torch.Tensor, targets: torch.Tensor, layout: Layout
     ) -> torch.Tensor:
         """See `Gradients`."""
-        return unit_sums(self._rows(features, targets, self._loss), layout.named(), layout.n_units)
+        rows = self._rows(features, targets, self._loss, layout.spare)
+        return unit_sums(rows, layout.named(), layout.n_units)
 
     def _trial(self, features: torch.Tensor) -> None:
         """What a chunk holds: activations, patches, a row's gradients in float32 and float64."""
         targets = torch.zeros(len(features), dtype=torch.int64, device=features.device)
-        rows = self._rows(features, targets, Loss())
+        rows = self._rows(features, targets, Loss(), 0)
         unit_sums(rows, targets, 1)
 
-    def _rows(self, features: torch.Tensor, targets: torch.Tensor, loss: Loss) -> torch.Tensor:
-        """float64 [rows, parameters]."""
+    def _rows(
+        self, features: torch.Tensor, targets: torch.Tensor, loss: Loss, spare: int
+    ) -> torch.Tensor:
+        """float64 [rows but for the `spare` last ones, parameters]."""
         if len(targets) == 0:
             size = sum(parameter.numel() for parameter in self._parameters)
             return torch.zeros(0, size, dtype=torch.float64, device=targets.device)
@@ -58,9 +65,9 @@ class HookGradients:
             warnings.filterwarnings("ignore", message="Full backward hook is firing")
             loss(self._module(features), targets).backward()
         # Opacus hangs this attribute on the parameters; torch's type does not know it.
-        found = [getattr(p, "grad_sample").flatten(1).double() for p in self._parameters]  # noqa: B009
+        found = [getattr(p, "grad_sample").flatten(1) for p in self._parameters]  # noqa: B009
         self._module.zero_grad(set_to_none=True)
-        return torch.cat(found, dim=1)
+        return torch.cat([rows[: len(targets) - spare].double() for rows in found], dim=1)
 
 
 def followed(module: nn.Module) -> nn.Module:

@@ -5,11 +5,14 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from federation.learning import steady
 from federation.learning.layout import Layout
 from federation.learning.rules import Part, Tap
 from federation.learning.rules.products import Products, ProductsPart, transposed_product
 from federation.learning.rules.rounding import UNIT, VANISHING, norms
 from federation.learning.rules.taps import HookTap
+
+LINEAR: tuple[type[nn.Module], ...] = (nn.Linear, steady.Linear)
 
 
 class Stack:
@@ -49,8 +52,8 @@ class RowsPart:
             self._products = self._as_products()
             return torch.stack([each.squares(layout) for each in self._products]).sum(dim=0)
         squares = (self._norms * self._norms).add_(self._stack.least)
-        of_inputs, of_gradients = squares.chunk(2)
-        return of_inputs.mul_(of_gradients).sum(dim=0)
+        inputs = len(self._inputs)
+        return squares[:inputs].mul_(squares[inputs:]).sum(dim=0)
 
     def magnitudes(self) -> torch.Tensor:
         """See `Part`."""
@@ -88,7 +91,7 @@ class RowsPart:
 class LinearRule:
     """Every Linear layer follows it."""
 
-    kinds: tuple[type[nn.Module], ...] = (nn.Linear,)
+    kinds = LINEAR
 
     def refuses(self, module: nn.Module) -> str | None:
         """Never."""
