@@ -1,6 +1,5 @@
 """The contract of the engines: the same clipped sums, whatever the rows hold, in any chunking."""
 
-import logging
 import re
 from itertools import pairwise
 
@@ -9,9 +8,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 from torch import nn
 
-from federation.learning import engines
+from federation.learning import engines, rules
+from federation.learning.faults import Unfit
 from federation.learning.layout import Layout
 from federation.learning.losses import Loss
 
@@ -172,23 +173,49 @@ def tied():
     ("module", "reason"),
     [
         (nn.Sequential(nn.Linear(3, 3), Odd()), "no rule for the layer '1' \\(Odd\\)"),
-        (nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3)), "BatchNorm1d.*keeps numbers"),
+        (nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3)), "BatchNorm1d.*mixes the rows"),
         (Twice(), "runs 2 times"),
         (tied(), "share a weight"),
     ],
 )
-def test_what_has_no_rule_falls_back_as_a_whole_and_says_so(module, reason, caplog):
-    with caplog.at_level(logging.WARNING):
+def test_what_has_no_rule_falls_back_as_a_whole_and_says_so(module, reason):
+    with capture_logs() as logs:
         engine = engines.chosen("bookkeeping", module, torch.zeros(2, 3))
     assert engine.name == "opacus"
-    (record,) = caplog.records
-    assert (record.message, record.engine) == ("engine_fell_back", "bookkeeping")
-    assert re.search(reason, record.reason)
+    (record,) = logs
+    assert record["event"] == "engine_fell_back"
+    assert (record["engine"], record["to"]) == ("bookkeeping", "opacus")
+    assert re.search(reason, record["reason"])
 
 
-def test_nothing_falls_back_that_has_rules(caplog):
-    assert engines.chosen("bookkeeping", chain(3, 4, 1), torch.zeros(2, 3)).name == "bookkeeping"
-    assert not caplog.records
+MIXERS = [
+    nn.BatchNorm1d(3),
+    nn.BatchNorm1d(3, affine=False),
+    nn.BatchNorm1d(3, track_running_stats=False),
+    nn.BatchNorm1d(3, affine=False, track_running_stats=False),
+    nn.SyncBatchNorm(3, affine=False, track_running_stats=False),
+    nn.Softmax(dim=0),
+    nn.LogSoftmax(),
+]
+
+
+@EACH
+@pytest.mark.parametrize("layer", MIXERS, ids=repr)
+def test_what_mixes_rows_no_engine_takes(name, layer):
+    module = nn.Sequential(nn.Linear(3, 3), layer, nn.Linear(3, 1))
+    with pytest.raises(Unfit, match="mixes the rows of a batch"):
+        engines.chosen(name, module, torch.zeros(2, 3)).gradients(module, Loss(), torch.zeros(2, 3))
+
+
+def test_softmax_within_a_row_mixes_nothing():
+    assert rules.why_not(nn.Sequential(nn.Linear(3, 3), nn.Softmax(dim=1))) is None
+
+
+def test_nothing_falls_back_that_has_rules():
+    with capture_logs() as logs:
+        engine = engines.chosen("bookkeeping", chain(3, 4, 1), torch.zeros(2, 3))
+    assert engine.name == "bookkeeping"
+    assert not logs
 
 
 def test_an_unknown_engine_is_refused_with_the_list():

@@ -4,12 +4,12 @@ A new engine is one new file with a module-level `ENGINE` that keeps the promise
 give the same sums within float32; the contract tests run against each.
 """
 
-import logging
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Protocol
 
+import structlog
 import torch
 from torch import nn
 
@@ -18,7 +18,7 @@ from federation.learning.losses import Loss
 
 __all__ = ["Engine", "Gradients", "UnknownEngine", "chosen", "get", "names"]
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 FALLBACK = "opacus"
 
 
@@ -88,5 +88,6 @@ def chosen(name: str, module: nn.Module, example: torch.Tensor) -> Engine:
     reason = engine.refuses(module, example)
     if reason is None:
         return engine
-    log.warning("engine_fell_back", extra={"engine": name, "to": FALLBACK, "reason": reason})
+    # The reason is of the module's making: no row has been seen.
+    log.warning("engine_fell_back", engine=name, to=FALLBACK, reason=reason)
     return get(FALLBACK)

@@ -9,8 +9,9 @@ from opacus import GradSampleModule
 from opacus.layers import DPGRU, DPLSTM
 from torch import nn
 
-from federation.learning import steady
+from federation.learning import rules, steady
 from federation.learning.clipping import clipped_sum, unit_sums
+from federation.learning.faults import Unfit
 from federation.learning.layout import Layout
 from federation.learning.losses import Loss
 from federation.learning.memory import row_bytes
@@ -110,7 +111,9 @@ class Opacus:
         return None
 
     def gradients(self, module: nn.Module, loss: Loss, example: torch.Tensor) -> HookGradients:
-        """The module wrapped."""
+        """The module wrapped. Raises Unfit for one that mixes rows, Opacus its own errors."""
+        if reason := rules.mixing(module):
+            raise Unfit(reason)
         return HookGradients(module, loss, example)
 
 

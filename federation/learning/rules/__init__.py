@@ -16,7 +16,10 @@ from torch import nn
 
 from federation.learning.layout import Layout
 
-__all__ = ["Part", "Rule", "Tap", "rule_for", "why_not"]
+__all__ = ["Part", "Rule", "Tap", "mixing", "rule_for", "why_not"]
+
+_MIXERS = (nn.modules.batchnorm._BatchNorm,)  # of every kind, with weights or without
+_ALONG = (nn.Softmax, nn.LogSoftmax, nn.Softmin)
 
 
 class Part(Protocol):
@@ -100,22 +103,43 @@ def rule_for(module: nn.Module) -> Rule | None:
     return _rules().get(type(module))
 
 
+def mixing(module: nn.Module) -> str | None:
+    """The first layer known to mix the rows of a batch, which no engine can clip by unit."""
+    for name, layer in module.named_modules():
+        # An unnamed axis may be the first one.
+        over_rows = isinstance(layer, _ALONG) and layer.dim in (0, None)
+        if over_rows or isinstance(layer, _MIXERS):
+            return (
+                f"the layer {name or 'itself'!r} ({type(layer).__name__}) mixes the rows of a "
+                "batch, so no row has a gradient of its own; normalise within rows (GroupNorm)"
+            )
+    return None
+
+
 def why_not(module: nn.Module) -> str | None:
     """Why the whole of `module` cannot be trained by rules, or None when it can."""
+    if reason := mixing(module):
+        return reason
     owners: dict[int, str] = {}
     for name, layer in module.named_modules():
         mine = list(layer.parameters(recurse=False))
-        if list(layer.buffers(recurse=False)):
-            return f"the layer {name!r} ({type(layer).__name__}) keeps numbers beside its weights"
-        if not mine:
-            continue
-        rule = rule_for(layer)
-        if rule is None:
-            return f"no rule for the layer {name or 'itself'!r} ({type(layer).__name__})"
-        if reason := rule.refuses(layer):
-            return f"layer {name!r}: {reason}"
+        if reason := _no_rule(name, layer):
+            return reason
         for parameter in mine:
             if id(parameter) in owners:
                 return f"layers {owners[id(parameter)]!r} and {name!r} share a weight"
             owners[id(parameter)] = name
     return None
+
+
+def _no_rule(name: str, layer: nn.Module) -> str | None:
+    """Why this one layer cannot."""
+    if list(layer.buffers(recurse=False)):
+        return f"the layer {name!r} ({type(layer).__name__}) keeps numbers beside its weights"
+    if not list(layer.parameters(recurse=False)):
+        return None
+    rule = rule_for(layer)
+    if rule is None:
+        return f"no rule for the layer {name or 'itself'!r} ({type(layer).__name__})"
+    reason = rule.refuses(layer)
+    return f"layer {name!r}: {reason}" if reason else None
