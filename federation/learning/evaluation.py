@@ -27,7 +27,6 @@ from federation.protocol.stored import Stored
 from federation.protocol.tensors import Tensors
 
 _CHUNK_ROWS, _CHUNK_NUMBERS = 65_536, 4 << 20  # of inputs in memory together, whichever is less
-_PASS = 32  # rows; a pass is a multiple of it
 
 
 def predict(
@@ -61,7 +60,7 @@ def _outputs(
     module = load(protocol, tensors).eval().to(device)
     parts = [torch.empty(0, outputs(protocol.data), dtype=torch.float64)]
     with torch.no_grad():
-        example = torch.zeros(_PASS, *features.shape[1:], device=device)
+        example = torch.zeros(steady.ROWS, *features.shape[1:], device=device)
         step = _pass_rows(module, example, chunk_bytes)
         for first in range(0, len(features), step):
             rows = torch.tensor(features[first : first + step], dtype=torch.float32)
@@ -75,7 +74,7 @@ def _pass_rows(module: torch.nn.Module, example: torch.Tensor, chunk_bytes: int)
     """How many rows go through the model together: many of a table, few large images."""
     # Convolutions lay out their inputs and outputs once more; the rows are copied twice.
     of_one = 2 * row_bytes(module, example) + 8 * example[0].numel()
-    return max(_PASS, min(_CHUNK_ROWS, chunk_bytes // of_one) // _PASS * _PASS)
+    return max(steady.ROWS, min(_CHUNK_ROWS, chunk_bytes // of_one) // steady.ROWS * steady.ROWS)
 
 
 def chunk_rows(protocol: Protocol) -> int:
