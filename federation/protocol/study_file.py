@@ -10,10 +10,10 @@ from federation.protocol.study_errors import Source, StudyFileError
 from federation.protocol.study_reading import StudyFile, decoded, slugify, source_of, study_of
 from federation.protocol.study_sections import InstitutionEntry
 from federation.protocol.study_writing import write
-from federation.protocol.toml_lines import KeyPath
 
 __all__ = [
     "Check",
+    "DataCheck",
     "InstitutionEntry",
     "StudyFile",
     "StudyFileError",
@@ -24,10 +24,12 @@ __all__ = [
     "write",
 ]
 
-NO_TEXT = (".npz", ".parquet", ".pq")  # data files that only a site's own sources can read
+NO_TEXT = (".npz", ".parquet", ".pq")  # files that are no text
 # A rule of another package: its ValueError's text begins with the dotted key it is about, as in
 # "model.parameters.hidden: at least one layer".
 Check: TypeAlias = Callable[[Protocol], object]
+# Holds one institution's file or folder of rows against the protocol; raises ContractError.
+DataCheck: TypeAlias = Callable[[Path, Protocol], object]
 
 
 def read(
@@ -35,14 +37,14 @@ def read(
     *,
     target_epsilon: float | None = None,
     checks: Iterable[Check] = (),
-    check_data: bool = False,
+    check_data: DataCheck | None = None,
 ) -> StudyFile:
     """Read a study file that is to be run here: every institution needs its data file.
 
     Relative paths in it are relative to the file. `target_epsilon` replaces the file's target ε
-    or noise multiplier. `checks` are rules of other packages (see `Check`). `check_data` also
-    reads every data file and holds it against the contract, which only a person with the right to
-    see all of them may ask for.
+    or noise multiplier. `checks` are rules of other packages (see `Check`). With
+    `check_data` every institution's data are read and held against the protocol, which only a
+    person with the right to see all of them may ask for.
 
     Raises:
         StudyFileError: one message with file, line and key.
@@ -57,7 +59,9 @@ def read(
         source = _with_target(source, target_epsilon)
     study = study_of(source, path.resolve().parent, need_data=True)
     _apply(checks, study.protocol, source)
-    _check_rows(study, source, check_data)
+    _check_public(study, source)
+    if check_data is not None:
+        _check_rows(study, source, check_data)
     return study
 
 
@@ -95,19 +99,24 @@ def _apply(checks: Iterable[Check], protocol: Protocol, source: Source) -> None:
             raise source.told(str(error)) from error
 
 
-def _check_rows(study: StudyFile, source: Source, check_data: bool) -> None:
-    files: list[tuple[KeyPath, Path | None]] = [(("evaluation", "public_file"), study.public_file)]
-    if check_data:
-        entries = enumerate(study.institutions)
-        files += [(("institution", place, "data"), entry.data) for place, entry in entries]
-    declared = study.protocol.data
-    for path, file in files:
+def _check_public(study: StudyFile, source: Source) -> None:
+    file, declared = study.public_file, study.protocol.data
+    # Other kinds of file need more than text to be read: the hub does that when it takes them in.
+    if file is None or file.suffix.lower() in NO_TEXT:
+        return
+    try:
+        encode(read_csv(file, declared), declared, keyed_order=None)
+    except ContractError as error:
+        raise source.error(("evaluation", "public_file"), str(error)) from error
+
+
+def _check_rows(study: StudyFile, source: Source, check_data: DataCheck) -> None:
+    for place, entry in enumerate(study.institutions):
         try:
-            # Other kinds of source are read by the sites alone, which bring the means for it.
-            if file is not None and file.is_file() and file.suffix.lower() not in NO_TEXT:
-                encode(read_csv(file, declared), declared, keyed_order=None)
+            if entry.data is not None:
+                check_data(entry.data, study.protocol)
         except ContractError as error:
-            raise source.error(path, str(error)) from error
+            raise source.error(("institution", place, "data"), str(error)) from error
 
 
 def _with_target(source: Source, target_epsilon: float) -> Source:

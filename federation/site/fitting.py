@@ -3,9 +3,11 @@
 import os
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from federation.learning import architectures, strategies
 from federation.protocol import plans, study_file
+from federation.protocol.contract import ContractError
 from federation.protocol.document import Protocol
 from federation.protocol.study_reading import decoded
 from federation.site import rowstore
@@ -51,3 +53,20 @@ def anybody_left(dataset: Dataset, protocol: Protocol, secret: bytes, rows: Path
         for block in blocks:
             found = found or not block.held.all()
     return found
+
+
+def check_file(file: Path, protocol: Protocol) -> None:
+    """Hold a file or folder of rows against `protocol` as its site will, before there is a site.
+
+    Raises:
+        ContractError: the rows do not fit, or nobody is left to train on.
+        RowsUnwritable: there is no room in the system's temporary folder.
+    """
+    dataset = Dataset(name="data", file=file).within(file.parent)
+    # Who will be held out, only the site's key says; nobody is here.
+    everybody = protocol.evaluation.model_copy(update={"holdout": 0.0})
+    with TemporaryDirectory() as folder:
+        study = protocol.model_copy(update={"evaluation": everybody})
+        if not anybody_left(dataset, study, b"", Path(folder)):
+            advice = "compare the study's rules for missing values and its windows with the data"
+            raise ContractError("", "nobody is left to train on", advice)

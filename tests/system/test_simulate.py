@@ -5,6 +5,9 @@ import random
 import subprocess
 import sys
 
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
 import pytest
 
 from tests.system.running import ROOT, environment, start_simulation
@@ -155,6 +158,21 @@ def test_data_that_does_not_fit_is_told_before_anything_starts(tmp_path):
     assert simulation.process.returncode == 1
     assert "institution[2].data" in output
     assert "pressure" in output
+    assert len(output.strip().splitlines()) == 1
+    assert not simulation.folder.exists()
+
+
+def test_other_data_than_csv_are_read_to_the_last_row_before_anything_starts(tmp_path):
+    study = write_small_study(tmp_path / "study", letters="ab")
+    study.write_text(study.read_text().replace('"b.csv"', '"b.parquet"'))
+    rows = pyarrow.csv.read_csv(tmp_path / "study" / "b.csv")
+    last = rows.slice(len(rows) - 1).to_pylist()[0] | {"age": 101}
+    rows = pa.concat_tables([rows, pa.Table.from_pylist([last], rows.schema)])
+    pq.write_table(rows, tmp_path / "study" / "b.parquet")
+    simulation = start_simulation(study, tmp_path / "installation")
+    output = simulation.finish()
+    assert simulation.process.returncode == 1
+    assert "institution[2].data (institution 'Site b'): column 'age': out of bounds" in output
     assert len(output.strip().splitlines()) == 1
     assert not simulation.folder.exists()
 

@@ -17,6 +17,8 @@ from config.launch.sites import SiteFailed
 from federation.learning import architectures, strategies
 from federation.protocol import plans
 from federation.protocol.study_file import StudyFile, StudyFileError, example, read
+from federation.site.fitting import check_file
+from federation.site.rowstore import RowsUnwritable
 from studies.services.errors import Refused
 
 TEMPORARY = "CLOISTER_SIMULATION_FOLDER"
@@ -67,8 +69,9 @@ def _read(path: Path, target_epsilon: float | None) -> StudyFile:
     once = INSTALLATION not in os.environ  # the command starts itself anew, see `enter`
     checks = (architectures.check, strategies.check, plans.seal) if once else ()
     try:
-        return read(path, target_epsilon=target_epsilon, checks=checks, check_data=once)
-    except StudyFileError as error:
+        held = check_file if once else None
+        return read(path, target_epsilon=target_epsilon, checks=checks, check_data=held)
+    except (StudyFileError, RowsUnwritable) as error:
         raise CommandError(str(error)) from error
 
 
