@@ -228,6 +228,8 @@ def _rows(columns: Columns, contract: DataContract) -> _Rows:
     silent = np.zeros(len(gone), dtype=bool)
     if contract.target.missing == "drop":
         silent = _no_outcome(columns, contract)
+        if _also_a_feature(contract):
+            gone |= silent
     whole = ~(gone | silent)
     if contract.windows is None:
         columns = _select(columns, whole)
@@ -239,6 +241,12 @@ def _rows(columns: Columns, contract: DataContract) -> _Rows:
     targets = np.zeros(len(gone), dtype=known.dtype)
     targets[whole] = known
     return _Rows(columns, features, targets, gone, silent)
+
+
+def _also_a_feature(contract: DataContract) -> bool:
+    """Whether a row without an outcome lacks a feature, too, and no other rule says what to do."""
+    name = contract.target.column
+    return any(column.name == name and column.missing == "refuse" for column in contract.columns)
 
 
 def _features(columns: Columns, contract: DataContract) -> np.ndarray:

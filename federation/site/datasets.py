@@ -22,7 +22,7 @@ NOBODY = (
     "or every series is too short for a window, so that a round would cost and give noise alone; "
     "compare the study's rules for missing values and its windows with the data"
 )
-FORM = "5"  # of the stored rows; changed with their layout or their encoding
+FORM = "6"  # of the stored rows; changed with their layout or their encoding
 KEPT = 2  # contracts per dataset whose rows stay on disk
 
 

@@ -84,6 +84,15 @@ def test_what_else_a_dropped_row_holds_is_not_looked_at() -> None:
     assert windows_of(found) == [([1, 2, 3], 4)]
 
 
+def test_a_row_without_the_number_that_is_feature_and_outcome_is_dropped() -> None:
+    """The outcome's rule says so where the feature's own says nothing."""
+    data = agreed().model_dump(mode="json", exclude_none=True)
+    both = [{"name": "y", "low": 0, "high": 100}]
+    own = DataContract.model_validate(data | {"columns": both})
+    rows = columns([*WHOLE, "6"], ["1", "2", "3", "4", "", "6"])
+    assert windows_of(encode(rows, own, keyed_order=b"")) == [([1, 2, 3], 4)]
+
+
 def test_rules_that_refuse_still_refuse() -> None:
     with pytest.raises(ContractError, match="column 'x': missing value"):
         encode(columns(["1", "", "3"], WHOLE[:3]), agreed(missing="refuse"), keyed_order=b"")
