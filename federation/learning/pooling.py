@@ -42,7 +42,10 @@ def _shared(g: torch.Tensor, x: torch.Tensor, halves: Any) -> torch.Tensor:
     found = torch.zeros_like(x) if 2 * g.numel() < x.numel() else torch.empty_like(x)
     first, second = halves(found)
     before, after = halves(x)
-    torch.mul(g, before >= after, out=first)
+    if first.stride(-1) == 1:
+        torch.ge(before, after, out=first).mul_(g)
+    else:  # every second number: fewer passes over them
+        torch.mul(g, torch.ge(before, after).view(torch.uint8), out=first)
     torch.sub(g, first, out=second)
     return found
 
