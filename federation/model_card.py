@@ -19,6 +19,10 @@ from studies.selectors.protocols import protocol_of
 
 UNITS = {"row": "one row", "patient": "one patient"}
 SHOWN = ("accuracy", "auc", "log_loss", "sensitivity", "specificity", "mae", "rmse", "bias")
+NOISE = {
+    "float": "floating point, from a secret keystream",
+    "hardened": "hardened, exact on an integer grid",
+}
 SHORT = {
     "auc": "AUC",
     "log_loss": "log loss",
@@ -36,7 +40,7 @@ def model_card(study: Study, row: models.ModelRow) -> str:
         _data(protocol),
         _training(protocol, row),
         _privacy(study, protocol),
-        _utility(row),
+        _utility(protocol, row),
         _contributors(study),
         _limits(protocol),
     )
@@ -105,6 +109,7 @@ def _training(protocol: Protocol, row: models.ModelRow) -> str:
             f"{training.optimiser}, learning rate {training.learning_rate:g}",
             f"- Sample rate {training.sample_rate:g} (Poisson), max_grad_norm "
             f"{training.max_grad_norm:g}",
+            f"- Each unit clipped by engine {training.engine}; noise: {NOISE[training.noise]}",
             *([f"- Class weights: {weights}"] if weights else []),
             *_near(protocol),
             *_classes(protocol),
@@ -172,10 +177,12 @@ def _priced(figure: Figure) -> list[str]:
     return [figure.shown(), f"{figure.delta:g}", source]
 
 
-def _utility(row: models.ModelRow) -> str:
+def _utility(protocol: Protocol, row: models.ModelRow) -> str:
     blocks = ["## Metrics"]
     if row.public:
-        blocks.append(_measured(f"On {row.public['rows']} public rows at the hub", row.public))
+        blocks.append(
+            _measured(f"On {row.public['rows']} public rows at the hub", row.public, protocol)
+        )
     if row.sites and "withheld" in row.sites:
         blocks.append(f"The sites' noised histograms are withheld: {row.sites['withheld']}.")
     elif row.sites:
@@ -184,14 +191,18 @@ def _utility(row: models.ModelRow) -> str:
             f"On the hold-out rows of {len(row.sites['contributors'])} institutions, from the sum "
             f"of their noised histograms (standard deviation of the noise per cell {noise:.3g})"
         )
-        blocks.append(_measured(text, row.sites))
+        blocks.append(_measured(text, row.sites, protocol))
     if len(blocks) == 1:
         blocks.append("This model was not measured.")
     return "\n\n".join(blocks)
 
 
-def _measured(where: str, found: dict[str, Any]) -> str:
-    rows = [[SHORT.get(n, n), f"{found[n]:.3f}"] for n in SHOWN if found.get(n) is not None]
+def _measured(where: str, found: dict[str, Any], protocol: Protocol) -> str:
+    figures = [(SHORT.get(name, name), found.get(name)) for name in SHOWN]
+    if recalls := found.get("recalls"):
+        labels = map(_line, protocol.data.target.labels)
+        figures += [(f"recall of {label}", r) for label, r in zip(labels, recalls, strict=True)]
+    rows = [[name, f"{value:.3f}"] for name, value in figures if value is not None]
     return f"{where}:\n\n{_table(['metric', 'value'], rows)}"
 
 

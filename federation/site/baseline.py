@@ -199,14 +199,25 @@ def _about(case: Case) -> str:
 
 
 def _figures(protocol: Protocol) -> Mapping[str, str]:
-    return NUMBERS if isinstance(protocol.data.target, NumberTarget) else CLASSES
+    """What is shown, and the head of its column; of more than two classes each one's recall."""
+    target = protocol.data.target
+    if isinstance(target, NumberTarget):
+        return NUMBERS
+    if len(target.classes) == 2:
+        return CLASSES
+    # A long label is cut: the columns stand in the order of the protocol's classes.
+    recalls = {f"recalls {k}": f"of {label}"[:12] for k, label in enumerate(target.labels)}
+    return {"accuracy": "accuracy", "log_loss": "log loss"} | recalls
 
 
 def _head(protocol: Protocol) -> str:
-    return f"{'':<26}" + "".join(f"{t:>13}" for t in _figures(protocol).values()) + "\n"
+    figures = _figures(protocol)
+    told = "Under “of …”: the recall of each class.\n" if "recalls 0" in figures else ""
+    return told + f"{'':<26}" + "".join(f"{t:>13}" for t in figures.values()) + "\n"
 
 
-def _line(name: str, protocol: Protocol, found: Mapping[str, Any]) -> str:
-    shown = [found.get(key) for key in _figures(protocol)]
+def _line(name: str, protocol: Protocol, found: dict[str, Any]) -> str:
+    every = {f"recalls {k}": recall for k, recall in enumerate(found.get("recalls") or ())}
+    shown = [(found | every).get(key) for key in _figures(protocol)]
     cells = "".join(f"{'–' if value is None else format(value, '.3f'):>13}" for value in shown)
     return f"{name:<26}{cells}\n"

@@ -67,3 +67,29 @@ def test_it_tells_class_weights_and_why_histograms_are_withheld(card):
     assert "pulled to the round's model (FedProx, μ = 0.1)" in text
     assert "withheld: fewer than 3 institutions" in text
     assert "not measured" not in text
+
+
+def test_it_names_engine_and_grade_of_noise(card):
+    study, text = card
+    assert "engine bookkeeping; noise: floating point" in text
+    changes = {"engine": "opacus", "noise": "hardened"}
+    document = json.loads(study.document)
+    study.document = json.dumps(document | {"training": document["training"] | changes})
+    assert "engine opacus; noise: hardened" in model_card(study, models.latest(study))
+
+
+def test_it_tells_each_class_how_much_of_it_is_found(card):
+    study, _ = card
+    document = json.loads(study.document)
+    document["data"]["target"] |= {"classes": [["0"], ["1"], ["2"]], "names": ["well", "a|b", "c"]}
+    study.document = json.dumps(document)
+    found = {
+        "accuracy": 0.5,
+        "recalls": [0.75, 0.25, None],
+        "contributors": ["a", "b", "c"],
+        "noise_standard_deviation": 6.9,
+    }
+    text = model_card(study, replace(models.latest(study), sites=found))
+    assert "noise per cell 6.9" in text
+    assert "| recall of well | 0.750 |\n| recall of a\\|b | 0.250 |" in text
+    assert "recall of c" not in text  # nobody of that class: there is none

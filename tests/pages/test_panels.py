@@ -1,5 +1,6 @@
 """Panels show what is true now, and to each person only the part that is theirs."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -7,6 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from federation.models import Checkpoint, Round
+from studies.models import Study
 from studies.services import studies
 from tests.pages.markup import Page
 from tests.pages.scenes import answered, asked, opened
@@ -56,6 +58,20 @@ def test_utility_has_a_table_beside_its_chart(panel, cast):
     assert '<td class="num">0.750</td><td class="num">0.800</td>' in html
     assert '"y": [0.5, 0.75]' in html
     assert "on public rows at the hub" in html
+
+
+def test_of_several_classes_the_recall_of_each_is_shown(panel, played, cast):
+    document = json.loads(played.document)
+    document["data"]["target"] |= {"classes": [["0"], ["1"], ["2"]], "names": ["well", "a<b", "c"]}
+    Study.objects.filter(pk=played.pk).update(document=json.dumps(document))
+    for row in Checkpoint.objects.filter(study=played):
+        public = {"rows": 9, "accuracy": 0.5, "recalls": [0.75, 0.25, None]}
+        Checkpoint.objects.filter(pk=row.pk).update(metrics={"public": public})
+    html = panel(cast.ada, "utility")
+    assert "Recall of a&lt;b" in html
+    cells = "".join(f'<td class="num">{text}</td>' for text in ("0.500", "0.750", "0.250", "–"))
+    assert cells in html
+    assert "Sensitivity" not in html
 
 
 def test_utility_before_anything_is_measured(panel, played, cast):

@@ -88,6 +88,20 @@ def test_it_stands_beside_the_federated_model(
     assert figures(capsys.readouterr().out)["federated"][1] == "0.000"
 
 
+def test_of_several_classes_it_shows_the_recall_of_each(
+    folder: Folder, known: Callable[..., Protocol], capsys: pytest.CaptureFixture
+) -> None:
+    data = study().data.model_dump(mode="json")
+    data["target"] |= {"classes": [["0"], ["1"], ["2"]], "names": ["well", "ill", "gravely ill"]}
+    known(data=data)
+    assert ask(folder) == 0
+    shown = capsys.readouterr().out
+    assert "accuracy     log loss      of well       of ill of gravely i\n" in shown
+    accuracy, _, well, ill, gravely = figures(shown)["alone, without noise"]
+    assert all(0 <= float(rate) <= 1 for rate in (accuracy, well, ill))
+    assert gravely == "–"  # the rows have nobody of that class
+
+
 def test_own_layers_stand_behind_the_downloaded_ones(
     folder: Folder, known: Callable[..., Protocol], tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
