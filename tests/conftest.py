@@ -17,8 +17,8 @@ from config.launch.ports import wait_for_port
 from tests.append_only import _emptied_by_flush_only  # noqa: F401  (a fixture)
 from tests.environment import VALKEY, VALKEY_PORT
 
-settings.register_profile("same", derandomize=True)
-settings.register_profile("other", derandomize=False)
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("other", derandomize=False, deadline=None)
 settings.load_profile(os.environ.get("CLOISTER_EXAMPLES", "same"))
 
 
