@@ -54,6 +54,32 @@ def test_keys_name_the_arrays_and_whole_numbers_are_labels(tmp_path: Path) -> No
     assert read(dataset, agreed).targets.tolist() == [1, 0]
 
 
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ({"age": "AGE"}, "has no array of this name"),
+        ({"elsewhere": "AGE"}, "has no array of this name"),
+        ({"agee": "old"}, "if 'age' is meant, correct site.toml"),
+    ],
+)
+def test_a_key_that_would_be_ignored_is_refused(
+    tmp_path: Path, keys: dict[str, str], says: str
+) -> None:
+    data = contract(columns=[{"name": "age", "low": 0, "high": 100}])
+    saved(tmp_path, age=np.array([0.0]), old=np.array([50.0]), num=np.array([0]))
+    dataset = lent({"kind": "npz", "file": str(tmp_path / "images.npz"), "keys": keys})
+    with pytest.raises(ContractError, match=says):
+        read(dataset, data)
+
+
+def test_keys_may_serve_several_studies(tmp_path: Path) -> None:
+    data = contract(columns=[{"name": "age", "low": 0, "high": 100}])
+    saved(tmp_path, age=np.array([0.0]), old=np.array([50.0]), num=np.array([0]))
+    keys = {"age": "old", "image": "age"}
+    dataset = lent({"kind": "npz", "file": str(tmp_path / "images.npz"), "keys": keys})
+    assert read(dataset, data).features.tolist() == [[0.0]]
+
+
 def test_columns_of_numbers_and_texts_are_read_too(tmp_path: Path) -> None:
     data = contract(columns=[{"name": "age", "low": 0, "high": 100}])
     dataset = saved(tmp_path, age=np.array([0.0, 50.0]), num=np.array([0, 2]))

@@ -1,8 +1,9 @@
 """Arrays in an `.npz` file, read row by row from the archive; nothing in it is ever unpickled."""
 
+import difflib
 import zipfile
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
 from typing import IO
 
@@ -44,6 +45,7 @@ class NpzFile:
         try:
             with zipfile.ZipFile(settings.file) as archive, ExitStack() as stack:
                 names = needed_columns(contract)
+                _check_keys(archive, names, settings.keys)
                 members = {
                     name: _Member(name, stack.enter_context(_opened(archive, name, settings.keys)))
                     for name in names
@@ -55,6 +57,22 @@ class NpzFile:
             # The original errors' texts may quote the file.
             advice = "check that it was copied whole and was written by numpy.savez"
             raise ContractError("", "no readable npz file", advice) from None
+
+
+def _check_keys(archive: zipfile.ZipFile, names: Sequence[str], keys: dict[str, str]) -> None:
+    """Raises ContractError for a key without an array, or one that misspells a column.
+
+    Columns that only other studies on this dataset know are no mistake.
+    """
+    there = set(archive.namelist())
+    for column, key in keys.items():
+        if f"{key}.npy" not in there:
+            advice = f"site.toml's keys say {key!r}, and the file has no array of this name"
+            raise ContractError(column, "missing array", advice)
+        meant = difflib.get_close_matches(column, set(names) - set(keys), n=1, cutoff=0.8)
+        if column not in names and meant:
+            advice = f"the study has no such column; if {meant[0]!r} is meant, correct site.toml"
+            raise ContractError(column, "unknown column in keys", advice)
 
 
 def _opened(archive: zipfile.ZipFile, name: str, keys: dict[str, str]) -> IO[bytes]:
