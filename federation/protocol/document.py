@@ -108,7 +108,13 @@ class Training(Section):
 
     @model_validator(mode="after")
     def _steady(self) -> Self:
-        if self.optimiser != "adam" and self.proximal * self.learning_rate > 1:
+        if self.optimiser == "adam" and self.proximal:
+            raise ValueError(
+                "proximal does not go with adam, which makes of any pull, however weak, a step as "
+                "long as its others, so that models end on the far side of the round's; leave it "
+                "at 0, or choose sgd or momentum"
+            )
+        if self.proximal * self.learning_rate > 1:
             raise ValueError(
                 "proximal times learning_rate is above 1, so each step would jump past the "
                 "round's model instead of towards it; lower one of them"

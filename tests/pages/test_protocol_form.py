@@ -106,6 +106,7 @@ def without_defaults(protocol: Protocol) -> Protocol:
         ({"privacy-noise_multiplier": "1e9"}, "privacy", "noise_multiplier"),
         ({"training-proximal": "-1"}, "training", "proximal"),
         ({"training-proximal": "100"}, "training", None),
+        ({"training-proximal": "0.1", "training-optimiser": "adam"}, "training", None),
         ({"privacy-target_epsilon": "1"}, "privacy", None),
         ({"privacy-target_delta": "nan"}, "privacy", "target_delta"),
         ({"privacy-schedule": "custom", "privacy-shape": "1, x"}, "privacy", "shape"),

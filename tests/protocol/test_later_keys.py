@@ -44,7 +44,13 @@ def test_a_pull_past_the_rounds_model_is_refused(optimiser):
     with pytest.raises(ValidationError, match="lower one of them"):
         with_training(proximal=4.0, learning_rate=0.3, optimiser=optimiser)
     assert with_training(proximal=4.0, learning_rate=0.25, optimiser=optimiser)
-    assert with_training(proximal=4.0, learning_rate=0.3, optimiser="adam")
+
+
+def test_a_pull_that_adam_would_scale_is_refused():
+    """Without noise, μ = 2 and learning rate 0.05 gave models that were wrong about every row."""
+    with pytest.raises(ValidationError, match="leave it at 0, or choose sgd or momentum"):
+        with_training(proximal=1e-3, optimiser="adam")
+    assert with_training(proximal=0.0, optimiser="adam")
 
 
 def test_own_layers_are_part_of_what_is_approved():
