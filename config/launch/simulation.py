@@ -14,6 +14,7 @@ from config.launch.session import running_hub
 from config.launch.setting_up import set_up
 from config.launch.sites import wait_for_offers
 from federation.protocol.document import Protocol
+from federation.protocol.idle import idle
 from federation.protocol.study_file import StudyFile
 
 OFFER_SECONDS = 120.0
@@ -57,7 +58,7 @@ def doubts(protocol: Protocol) -> list[str]:
         cohorts=tuple(member.cohort_size for member in protocol.cohort),
         epsilon=protocol.privacy.target_epsilon,
     )
-    return [str(doubt) for doubt in rules.doubts(terms)]
+    return [*(str(doubt) for doubt in rules.doubts(terms)), *idle(protocol)]
 
 
 def _tell(request: Request, end: outcome.Outcome, say: Callable[[str], None]) -> bool:

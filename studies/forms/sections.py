@@ -32,7 +32,11 @@ class TrainingForm(StyledForm):
         initial=0.5, label="Clipping norm", help_text="No unit moves a step by more than this."
     )
     optimiser = forms.ChoiceField(choices=choices(sgd="SGD", momentum="Momentum", adam="Adam"))
-    momentum = decimal(initial=0.9, min_value=0, help_text="Used by the momentum optimiser.")
+    momentum = decimal(
+        initial=0.9,
+        min_value=0,
+        help_text="Used by the momentum optimiser, from the second local step on.",
+    )
     initialisation = forms.ChoiceField(
         choices=choices(zero="All zero", seeded="Random, from the seed"),
         help_text="Zero suits logistic regression; networks with hidden layers need a seed.",
@@ -60,7 +64,8 @@ class TrainingForm(StyledForm):
         initial=0,
         min_value=0,
         label="Pull to the round's model (FedProx μ)",
-        help_text="Holds sites with unlike patients together; costs no privacy. 0: none.",
+        help_text="Holds sites with unlike patients together, from the second local step on; not "
+        "with Adam. Costs no privacy. 0: none.",
     )
     class_weights = ListField(
         required=False, read=float, help_text="One per class, for rare classes. Empty: all alike."

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods
 
 from federation.protocol import study_file
 from federation.protocol.document import Protocol
+from federation.protocol.idle import idle
 from studies import access
 from studies.forms.imports import ImportForm
 from studies.forms.protocol import ProtocolForms
@@ -119,4 +120,6 @@ def _keep(request: HttpRequest, study: Study | None, protocol: Protocol, rows: A
             f"{protocol.canaries} canaries are many for the smallest site: about half of them "
             "train there and are noise to the model. Use fewer, or expect less utility.",
         )
+    for told in idle(protocol):
+        messages.warning(request, f"{told}.")
     return redirect("study-protocol", slug=kept.slug)

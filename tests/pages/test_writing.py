@@ -68,6 +68,14 @@ def test_an_exported_study_comes_back_equal(ada, submitted):
     assert protocol_of(copy) == protocol_of(submitted).model_copy(update={"plan": None})
 
 
+@pytest.mark.parametrize("steps", ["1", "2"])
+def test_a_setting_without_effect_is_told_when_it_is_kept(ada, steps):
+    changes = {"training-optimiser": "momentum", "training-local_steps": steps}
+    page = ada.post(NEW, filled(small_protocol(), **changes), follow=True).content.decode()
+    assert ("&quot;momentum&quot; does nothing with one local step" in page) == (steps == "1")
+    assert Study.objects.count() == 1
+
+
 def test_a_file_may_be_uploaded(ada):
     text = study_file.write(small_protocol())
     ada.post(IMPORT, {"file": SimpleUploadedFile("study.toml", text.encode())})
