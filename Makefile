@@ -44,7 +44,7 @@ test: $(VENV)/installed-dev ## everything, real browser and both databases inclu
 	@.ci/system-packages
 	$(MAKE) --no-print-directory check
 	$(RUN) -m pytest -n 2 --dist loadfile -q -m "not system and not browser"
-	CLOISTER_TEST_DATABASE=postgresql $(RUN) -m pytest -q tests/studies tests/accounting tests/federation tests/pages
+	CLOISTER_TEST_DATABASE=postgresql $(RUN) -m pytest -n 2 --dist loadfile -q tests/studies tests/accounting tests/federation tests/pages
 	$(RUN) -m pytest -q -m "system or browser"
 
 check: $(VENV)/installed-dev ## lint, types on the pure packages, import contracts, migrations
