@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 
@@ -38,17 +39,24 @@ class Layout:
         """int64 [units]: how many rows each has."""
         return torch.bincount(self.named(), minlength=self.n_units)
 
-    def alike(self) -> "Iterator[tuple[torch.Tensor, torch.Tensor, Layout]]":
-        """Units of about as many rows: (which units, which rows, bool both, and their layout).
+    def alike(self) -> "Iterator[tuple[Any, Any, Layout]]":
+        """Units of about as many rows: (which units, which rows, as indices; their layout).
 
         Laid side by side they are at most twice as many, however uneven all are, and how wide a
         unit is laid depends on it alone. Units without rows are left out.
         """
         sizes = torch.log2(self.counts.double()).ceil()
-        for size in torch.unique(sizes[self.counts > 0]).tolist():
+        every = torch.unique(sizes).tolist()
+        for size in every:
+            if size < 0:  # without rows
+                continue
+            wide = 2 ** int(size)
+            if len(every) == 1:
+                yield slice(None), slice(None), replace(self, wide=wide)
+                return
             units = sizes == size
             rows, those = self.without(~units)
-            yield units, rows, replace(those, wide=2 ** int(size))
+            yield units, rows, replace(those, wide=wide)
 
     def without(self, units: torch.Tensor) -> "tuple[torch.Tensor, Layout]":
         """The rows that belong to none of `units`, bool [units], and their layout."""

@@ -42,12 +42,13 @@ class Products:
             counts = torch.full((layout.n_units,), positions, device=self.g.device)
             return _gram(self.inputs, self.g, self.biases, counts)
         long = self._is_long(layout.counts * positions)
+        if not bool(long.any()):
+            return self._short(self.inputs, self.g, layout)
         found = torch.zeros(layout.n_units, dtype=torch.float64, device=self.g.device)
         rows, short = layout.without(long)
         found[~long] = self._short([a[rows] for a in self.inputs], self.g[rows], short)
-        if bool(long.any()):
-            rows, those = layout.without(~long)
-            found[long] = self._long([a[rows] for a in self.inputs], self.g[rows], those)
+        rows, those = layout.without(~long)
+        found[long] = self._long([a[rows] for a in self.inputs], self.g[rows], those)
         return found
 
     def _is_long(self, positions: Any) -> Any:
@@ -108,8 +109,8 @@ class Products:
 
 def _beside(
     inputs: list[torch.Tensor], g: torch.Tensor, layout: Layout
-) -> Iterator[tuple[torch.Tensor, list[torch.Tensor], torch.Tensor]]:
-    """Units alike: (bool [units], inputs and gradient [units, positions, …], their positions)."""
+) -> Iterator[tuple[Any, list[torch.Tensor], torch.Tensor]]:
+    """Units alike: (which, inputs and gradient [units, positions, …], their positions)."""
     for units, rows, alike in layout.alike():
         joined = [alike.side_by_side(x[rows]).flatten(1, 2) for x in (*inputs, g)]
         yield units, joined, alike.counts * g.shape[1]
