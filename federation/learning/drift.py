@@ -30,6 +30,8 @@ class Drift:
 
     def corrected(self, noised: torch.Tensor) -> torch.Tensor:
         """The noised gradient with its corrections, in place; without any the very same numbers."""
+        if not self.pull and self.offset is None:
+            return noised
         shared = noised[: len(self.weights)]
         if self.pull:
             shared.add_(self.weights - self.start, alpha=self.pull)

@@ -20,16 +20,22 @@ Pass = Callable[[torch.Tensor, torch.Tensor], list[Part]]
 Slope = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
+# The overloads themselves: to look for them takes as long as small layers do.
+_threshold_backward = torch.ops.aten.threshold_backward.default
+_tanh_backward = torch.ops.aten.tanh_backward.default
+_sigmoid_backward = torch.ops.aten.sigmoid_backward.default
+
+
 def _relu(g: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    return torch.ops.aten.threshold_backward(g, y, 0)
+    return _threshold_backward(g, y, 0)
 
 
 def _tanh(g: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    return torch.ops.aten.tanh_backward(g, y)
+    return _tanh_backward(g, y)
 
 
 def _sigmoid(g: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    return torch.ops.aten.sigmoid_backward(g, y)
+    return _sigmoid_backward(g, y)
 
 
 # What turns the gradient at an activation's output into that at its input.
@@ -70,7 +76,7 @@ class _Straight:
         values, weights = [features], iter(self._weights)
         for layer, slope in self._layers:
             x = values[-1]
-            values.append(layer(x) if slope else steady.linear(x, *next(weights)))
+            values.append(layer.forward(x) if slope else steady.linear(x, *next(weights)))
         inputs, gradients = [], []
         g = self._loss.slope(values[-1], targets)
         for place in range(len(self._layers) - 1, -1, -1):

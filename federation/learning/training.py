@@ -151,7 +151,7 @@ class Session:
                 self.sum.add_unit(self.chunk(*part, 1) for part in blocks(rows, units, most))
             else:
                 self.sum.add(self.chunk(rows, units, n_units))
-        noised = self.sum.release(self.noise_multiplier).div_(self.batch_denominator)
+        noised = self.sum.release(self.noise_multiplier, self.batch_denominator)
         # A sample without any unit is noise alone, which is drawn on the CPU.
         self.optimiser.step(self.drift.corrected(noised.to(self.device)))
 

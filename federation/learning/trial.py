@@ -41,7 +41,7 @@ def _stepped(protocol: Protocol, noise_multiplier: float, batch_denominator: flo
     total = grades.get(training.noise).sum(gradients, len(flat), training.max_grad_norm)
     grouped = torch.arange(_ROWS) if protocol.data.unit == "patient" else None
     total.add(Chunk(rows, _targets(protocol), Layout(grouped, _ROWS)))
-    noised = total.release(noise_multiplier).div_(batch_denominator)
+    noised = total.release(noise_multiplier, batch_denominator)
     Optimiser(flat, training).step(noised)
     return flat
 

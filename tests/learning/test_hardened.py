@@ -116,9 +116,9 @@ def test_the_sum_is_the_float_ones_but_for_the_grid():
 def test_the_release_is_on_the_grid():
     study = protocol(sample_rate=1.0, noise="hardened", max_grad_norm=0.75)
     session_sum = quiet_session(study).sum
-    released = session_sum.release(1.0).numpy() / (0.75 / 2**24)
+    released = session_sum.release(1.0, 1.0).numpy() / (0.75 / 2**24)
     assert (released == np.round(released)).all()
-    assert (released != session_sum.release(1.0).numpy() / (0.75 / 2**24)).all()
+    assert (released != session_sum.release(1.0, 1.0).numpy() / (0.75 / 2**24)).all()
 
 
 def quiet_session(study):

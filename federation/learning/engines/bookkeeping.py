@@ -43,7 +43,7 @@ class RuleGradients:
         whole = layout.filled()
         squares = _squares(parts, whole)
         factors = single_factors(squares, max_grad_norm, max(part.slack for part in parts))
-        factors[layout.n_units :] = 0.0
+        factors[layout.n_units :].zero_()
         found = [part.weighted(factors, whole) for part in parts]
         return torch.cat([piece.flatten() for piece in self._ordered(parts, found)])
 

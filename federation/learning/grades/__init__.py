@@ -40,8 +40,11 @@ class NoisedSum(Protocol):
         """Add one unit with too many rows for a chunk: its blocks summed, then clipped."""
         ...
 
-    def release(self, noise_multiplier: float) -> torch.Tensor:
-        """float64 [parameters]: the sum with one fresh draw of noise; the next sum starts at 0."""
+    def release(self, noise_multiplier: float, denominator: float) -> torch.Tensor:
+        """float64 [parameters]: the sum with one fresh draw of noise, over `denominator`.
+
+        The next sum starts at 0.
+        """
         ...
 
 

@@ -34,12 +34,12 @@ class FloatSum:
     def _add(self, found: torch.Tensor) -> None:
         self._sum = found if self._sum is None else self._sum.double().add_(found)
 
-    def release(self, noise_multiplier: float) -> torch.Tensor:
+    def release(self, noise_multiplier: float, denominator: float) -> torch.Tensor:
         """See `NoisedSum`."""
-        deviation = noise_multiplier * self._max_grad_norm
+        deviation = noise_multiplier * self._max_grad_norm / denominator
         noise = torch.from_numpy(gaussian(self._stream, self._size, deviation))
         total, self._sum = self._sum, None
-        return noise if total is None else noise.to(total.device).add_(total)
+        return noise if total is None else noise.to(total.device).add_(total, alpha=1 / denominator)
 
 
 class Float:

@@ -61,14 +61,14 @@ class IntegerSum:
         found = on_grid(units, self._max_grad_norm).sum(dim=0)
         self._sum = found if self._sum is None else self._sum.add_(found)
 
-    def release(self, noise_multiplier: float) -> torch.Tensor:
+    def release(self, noise_multiplier: float, denominator: float) -> torch.Tensor:
         """See `NoisedSum`."""
         draws = discrete_gaussian(self._stream, noise_variance(noise_multiplier), self._size)
         noise = torch.from_numpy(draws)
         total, self._sum = self._sum, None
         if total is not None:
             noise = total + noise.to(total.device)
-        return noise.double() * (self._max_grad_norm / _STEPS)
+        return noise.double() * (self._max_grad_norm / _STEPS / denominator)
 
 
 def on_grid(units: torch.Tensor, max_grad_norm: float) -> torch.Tensor:
