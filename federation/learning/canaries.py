@@ -62,7 +62,9 @@ def canaries(protocol: Protocol) -> Encoded:
     columns[contract.target.column] = _chosen(_outcomes(contract), draws[-1])
     if contract.patient_column is not None:
         columns[contract.patient_column] = text_array([f"canary {n}" for n in range(count)])
-    return encode(columns, contract, keyed_order=None)
+    # A bound that is also a code for no value is that bound here: canaries lack nothing.
+    complete = contract.model_copy(update={"missing_values": []})
+    return encode(columns, complete, keyed_order=None)
 
 
 def joined(data: Encoded | Stored, protocol: Protocol, coins: Sequence[int]) -> Encoded | Stored:

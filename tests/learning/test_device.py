@@ -232,7 +232,7 @@ def test_what_is_added_is_the_sum_that_was_measured(monkeypatch):
     assert added.abs() <= 0.5
 
 
-def unmoved_noise(self, noise_multiplier):
+def unmoved_noise(self, noise_multiplier, denominator):
     return torch.randn(self._size, dtype=torch.float64).add_(self._sum)
 
 
@@ -240,7 +240,7 @@ def numbered_at_home(self):
     return torch.arange(self.n_units) if self.units is None else self.units.cpu()
 
 
-def taken_to_numpy(self, noise_multiplier):
+def taken_to_numpy(self, noise_multiplier, denominator):
     return torch.from_numpy(self._sum.numpy())
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from federation.learning import personal, trial
+from federation.learning import engines, personal, trial
 from federation.protocol.messages import Contribution, Reason
 from federation.site.assembly import Site
 from federation.site.folder import Folder
@@ -17,14 +17,18 @@ from tests.site.playing import kinds, play_one, refused
 TRAINING = study().training.model_dump()
 
 
-def test_they_cost_nothing(site: Site, hub: Hub) -> None:
-    protocol = study(training=TRAINING | {"learning_rate": 1e300})
+def test_they_cost_nothing(site: Site, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*arguments: object) -> None:
+        raise NotImplementedError("no layer of this kind")
+
+    monkeypatch.setattr(engines.get("opacus"), "gradients", fails, raising=False)
+    protocol = study(training=TRAINING | {"engine": "opacus"})
     hub.approve(protocol)
     with capture_logs() as logs:
         answer = refused(site, hub, hub.assign(protocol, model()))
     assert (answer.reason, answer.accessed) == (Reason.MODEL_MISMATCH, False)
     assert kinds(site) == ["refused", "acknowledged"]
-    assert any("lower training.learning_rate" in row.get("why", "") for row in logs)
+    assert any("no layer of this kind" in row.get("why", "") for row in logs)
 
 
 def test_it_is_tried_once_for_each_protocol_and_for_training_only(
