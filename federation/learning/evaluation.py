@@ -64,7 +64,7 @@ def _outputs(
         step = _pass_rows(module, example, chunk_bytes)
         for first in range(0, len(features), step):
             rows = torch.tensor(features[first : first + step], dtype=torch.float32)
-            spare = steady.filled(len(rows)) - len(rows)
+            spare = steady.filled(len(rows), step) - len(rows)
             every = torch.cat([rows, rows.new_zeros(spare, *rows.shape[1:])]).to(device)
             parts.append(module(every)[: len(rows)].double().cpu())
     return torch.cat(parts)
@@ -74,7 +74,7 @@ def _pass_rows(module: torch.nn.Module, example: torch.Tensor, chunk_bytes: int)
     """How many rows go through the model together: many of a table, few large images."""
     # Convolutions lay out their inputs and outputs once more; the rows are copied twice.
     of_one = 2 * row_bytes(module, example) + 8 * example[0].numel()
-    return max(steady.ROWS, min(_CHUNK_ROWS, chunk_bytes // of_one) // steady.ROWS * steady.ROWS)
+    return steady.together(max(1, min(_CHUNK_ROWS, chunk_bytes // of_one)))
 
 
 def chunk_rows(protocol: Protocol) -> int:

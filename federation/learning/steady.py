@@ -4,14 +4,17 @@ A library's product may round a row differently when there are more rows, or whe
 another place: where few numbers come out it works on rows in pairs, and the last rows of a number
 that is not round go another way. One unit more or less would then move what *others* add, by
 rounding; and a hub that knows the others and chooses the weights can make a whole clip of that.
-So rows are filled up to a multiple of `ROWS`, and narrow products are taken with rows as columns.
-Measured on processors that torch's MKL serves (tests/learning/test_steady.py), not proven.
+So rows are filled up to a multiple of `ROWS`, or to one fixed number where memory is short, and
+narrow products are taken with rows as columns; recurrent layers and convolutions are never narrow
+(their parameters' bounds). Measured on processors that torch's MKL serves, with one thread and
+several (tests/learning/test_steady.py), not proven.
 """
 
 import torch
 from torch import nn
 
 ROWS = 32
+_FEW = 4
 _NARROW = 16
 
 
@@ -39,6 +42,16 @@ class Linear(nn.Linear):
         return linear(input, self.weight, self.bias)
 
 
-def filled(count: int) -> int:
-    """How many rows to compute for `count` rows: the next multiple of `ROWS`."""
-    return -(-count // ROWS) * ROWS
+def together(most: int) -> int:
+    """How many rows to compute at once where memory has room for `most`."""
+    return next(most // size * size for size in (ROWS, _FEW, 1) if most >= size)
+
+
+def filled(count: int, most: int) -> int:
+    """How many rows to compute for `count` <= `most`, which is as `together` says.
+
+    Up to a multiple of `ROWS`; where there is less room, always exactly as many as there is.
+    """
+    if count == 0:
+        return 0
+    return most if most < ROWS else -(-count // ROWS) * ROWS

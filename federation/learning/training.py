@@ -157,7 +157,7 @@ class Session:
 
     def chunk(self, rows: Indices, units: Indices | None, n_units: int) -> Chunk:
         """Those rows, filled up by the last of them, which then counts for nobody (`steady`)."""
-        spare = steady.filled(len(rows)) - len(rows)
+        spare = steady.filled(len(rows), self.chunk_rows) - len(rows)
         every = np.concatenate([rows, rows[-1:].repeat(spare)]) if spare else rows
         features, targets = (
             self._tensor(numbers.take(every, axis=0))
@@ -176,7 +176,7 @@ class Session:
         made = 0 if self.rows.single else 8 * len(self.optimiser.weights)
         # Each chunk passes over all weights once more. Noise and sums take this memory anyway.
         room = max(self.chunk_bytes, _STEP_BYTES_PER_WEIGHT * len(self.optimiser.weights))
-        return max(1, min(_CHUNK_ROWS, room // (self.sum.row_bytes + made)))
+        return steady.together(max(1, min(_CHUNK_ROWS, room // (self.sum.row_bytes + made))))
 
     def update(self) -> Tensors:
         """New weights minus the old ones."""

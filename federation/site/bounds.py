@@ -52,7 +52,9 @@ def largest_update(public: Public) -> float:
     length passes noise_multiplier·max_grad_norm·(√d + 10) with chance exp(−50) (Gaussian
     concentration), and is then rounded to float32, by more where the weights are larger.
     """
-    far = norm(public.correction) + public.event.steps * _largest_step(public)
+    # A correction joins each step's gradient, and so grows with momentum as the gradient does.
+    far = norm(public.correction) / (1 - _kept(public))
+    far += public.event.steps * _largest_step(public)
     reach = far + max(float(np.abs(array).max(initial=0.0)) for array in public.shared.values())
     return far + (public.event.steps + 1) * _length(public.shared) * reach * ROUNDED
 
@@ -71,8 +73,13 @@ def _largest_step(public: Public) -> float:
     denominator = event.batch_denominator or 1.0
     noise = event.noise_multiplier * (_length(public.shared) + NOISE_TAIL)
     gradient = training.max_grad_norm * (_units(public, event.sample_rate) + noise)
-    kept = training.momentum if training.optimiser == "momentum" else 0.0
-    return training.learning_rate * gradient / denominator / (1 - kept)
+    return training.learning_rate * gradient / denominator / (1 - _kept(public))
+
+
+def _kept(public: Public) -> float:
+    """The part of a step that momentum carries into the next."""
+    training = public.protocol.training
+    return training.momentum if training.optimiser == "momentum" else 0.0
 
 
 def _units(public: Public, rate: float) -> float:

@@ -86,7 +86,7 @@ SERIES = {
         "max_rows_per_patient": 1,
         "windows": {"length": 2, "order": ["week"]},
     },
-    "model": {"architecture": "lstm", "parameters": {"hidden": 2, "layers": 1}},
+    "model": {"architecture": "lstm", "parameters": {"hidden": 16, "layers": 1}},
     "training": {"initialisation": "seeded"},
 }
 WEEKS = TABLE | {"who": ["a", "b", "a", "b"], "week": [2, 1, 1, 2]}

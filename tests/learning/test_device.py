@@ -28,9 +28,9 @@ MODELS = {
     "logistic": ({}, (4,)),
     "mlp": ({"hidden": [6, 5], "activation": "relu"}, (4,)),
     "polynomial": ({"hidden": [5]}, (4,)),
-    "lstm": ({"hidden": 6, "layers": 2}, (5, 3)),
-    "gru": ({"hidden": 6, "layers": 2, "reads": "mean"}, (5, 3)),
-    "cnn": ({"channels": [4, 6], "hidden": 8, "normalisation": "group"}, (3, 36, 36)),
+    "lstm": ({"hidden": 16, "layers": 2}, (5, 3)),
+    "gru": ({"hidden": 16, "layers": 2, "reads": "mean"}, (5, 3)),
+    "cnn": ({"channels": [8, 16], "hidden": 8, "normalisation": "group"}, (3, 36, 36)),
     "resnet18": ({"width": 8, "stem": "large"}, (1, 16, 16)),
 }
 OPACUS = ("logistic", "mlp", "polynomial", "cnn", "resnet18")  # what it can follow

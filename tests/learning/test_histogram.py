@@ -135,7 +135,7 @@ def test_read_only_features_are_read():
 
 def test_large_images_are_looked_at_few_at_a_time_and_give_the_same(monkeypatch):
     """What lies in memory for a chunk is many times its images."""
-    model = {"architecture": "cnn", "parameters": {"channels": [2], "hidden": 0}}
+    model = {"architecture": "cnn", "parameters": {"channels": [8], "hidden": 0}}
     large = protocol(model=model, shape=(3, 224, 224))
     assert chunk_rows(large) == 27
     assert chunk_rows(protocol()) == 65_536

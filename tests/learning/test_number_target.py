@@ -140,7 +140,7 @@ def test_a_forecast_of_many_rows_is_one_output_for_each():
     document = study(patients=True).model_dump(mode="json")
     windows = {"length": 24, "horizon": 1, "ahead": 24, "order": ["hour"]}
     document["data"] |= {"windows": windows, "columns": [{"name": "y", "low": 0, "high": 50}]}
-    document["model"] = {"architecture": "lstm", "parameters": {"hidden": 6, "layers": 2}}
+    document["model"] = {"architecture": "lstm", "parameters": {"hidden": 16, "layers": 2}}
     chosen = Protocol.model_validate(document | {"audit": None})
     tensors = initial_tensors(chosen)
     assert tensors["head.weight"].shape == (24, 6)

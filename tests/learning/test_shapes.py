@@ -78,9 +78,9 @@ def test_windows_over_a_series_are_read_step_by_step():
 
 
 def test_more_convolutions_want_larger_images():
-    checked("cnn", (1, 8, 8), channels=[2, 2, 2])
+    checked("cnn", (1, 8, 8), channels=[8, 8, 8])
     with pytest.raises(ArchitectureError, match="at least 16 × 16"):
-        checked("cnn", (1, 8, 8), channels=[2, 2, 2, 2])
+        checked("cnn", (1, 8, 8), channels=[8, 8, 8, 8])
 
 
 def test_a_hidden_layer_does_not_grow_with_the_image():

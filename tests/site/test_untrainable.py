@@ -56,7 +56,7 @@ def test_opacus_trains_recurrent_models_at_a_site(
     Path(folder.path / "heart.csv").write_text("\n".join(lines) + "\n")
     unit = {"unit": "patient", "patient_column": "who", "max_rows_per_patient": 50}
     data = study().data.model_dump(mode="json") | unit | {"windows": {"length": 3, "order": ["t"]}}
-    recurrent = {"architecture": kind, "parameters": {"hidden": 4}}
+    recurrent = {"architecture": kind, "parameters": {"hidden": 16}}
     protocol = study(data=data, model=recurrent, training=TRAINING | {"engine": "opacus"})
     hub.approve(protocol)
     site = assembled(folder)

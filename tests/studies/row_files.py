@@ -13,7 +13,7 @@ CNN: dict[str, Any] = {
         "columns": [{"name": "image", "kind": "array", "shape": [3, 8, 8], "low": 0, "high": 255}],
         "target": {"column": "lesion", "classes": [["benign"], ["malignant"]]},
     },
-    "model": {"architecture": "cnn", "parameters": {"channels": [4], "hidden": 0}},
+    "model": {"architecture": "cnn", "parameters": {"channels": [8], "hidden": 0}},
     "training": {"initialisation": "seeded", "seed": 3},
 }
 LABELS = np.array(["benign", "malignant"] * 6)

@@ -7,7 +7,7 @@ from pydantic import Field
 from federation.learning.architectures import Parameters
 from federation.learning.shapes import Shape, Takes, groups, not_an_image
 
-Width = Annotated[int, Field(ge=1, le=256)]
+Width = Annotated[int, Field(ge=8, le=256, multiple_of=8)]
 LARGEST_MAP = 8  # pixels a side that the hidden layer sees; larger maps are averaged to 7
 
 
@@ -17,7 +17,10 @@ class CnnParameters(Parameters):
     channels: Annotated[list[Width], Field(min_length=1, max_length=5)] = Field(
         default=[16, 32],
         title="Channels",
-        description="Of each 3 × 3 convolution, first to last. Each halves height and width.",
+        description=(
+            "Of each 3 × 3 convolution, first to last, in multiples of 8. Each halves height and "
+            "width."
+        ),
     )
     hidden: Annotated[int, Field(ge=0, le=1024)] = Field(
         default=64,

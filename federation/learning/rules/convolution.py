@@ -52,7 +52,7 @@ class ConvolutionPart:
         self._made = self._taps(layout), layout.summed(self._g.flatten(2).sum(dim=2))
         taps, shift = self._made
         # At most one rounding more per tap than one norm of everything.
-        weights = torch.stack([square_norms(tap) for tap in taps]).sum(dim=0)
+        weights = sum((square_norms(tap) for tap in taps[1:]), start=square_norms(taps[0]))
         return weights + square_norms(shift) if self._biased else weights
 
     def magnitudes(self) -> torch.Tensor:
