@@ -11,10 +11,10 @@ from federation.learning.shapes import Shape
 class RecurrentParameters(Parameters):
     """The size of the memory, and what of it the output layer sees."""
 
-    hidden: Annotated[int, Field(ge=16, le=1024)] = Field(
+    hidden: Annotated[int, Field(ge=16, le=1024, multiple_of=4)] = Field(
         default=32,
         title="Hidden size",
-        description="Numbers that each layer remembers from one step to the next.",
+        description="Numbers that each layer remembers from one step to the next; in fours.",
     )
     layers: Annotated[int, Field(ge=1, le=4)] = Field(
         default=1, title="Layers", description="How many recurrent layers stand on each other."

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 ROWS = 32
-_FEW = 4
+_FEW = 8
 _NARROW = 16
 
 
@@ -44,7 +44,7 @@ class Linear(nn.Linear):
 
 def together(most: int) -> int:
     """How many rows to compute at once where memory has room for `most`."""
-    return next(most // size * size for size in (ROWS, _FEW, 1) if most >= size)
+    return next((most // size * size for size in (ROWS, _FEW) if most >= size), 1)
 
 
 def filled(count: int, most: int) -> int:

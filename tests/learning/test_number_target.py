@@ -143,7 +143,7 @@ def test_a_forecast_of_many_rows_is_one_output_for_each():
     document["model"] = {"architecture": "lstm", "parameters": {"hidden": 16, "layers": 2}}
     chosen = Protocol.model_validate(document | {"audit": None})
     tensors = initial_tensors(chosen)
-    assert tensors["head.weight"].shape == (24, 6)
+    assert tensors["head.weight"].shape == (24, 16)
     random = np.random.default_rng(0)
     features, targets = (random.uniform(-1, 1, (30, 24)).astype(np.float32) for _ in range(2))
     data = Encoded(features, targets, np.arange(30) // 2, 15)

@@ -11,7 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.learning import engines, steady
+from federation.learning import architectures, engines, steady
+from federation.learning.architectures import ArchitectureError
 from federation.learning.evaluation import predict
 from federation.learning.initial import initial_tensors
 from federation.learning.layout import Layout
@@ -55,6 +56,58 @@ MODELS = {
     "lstm": ({"architecture": "lstm", "parameters": {"hidden": 16}}, 3, (6, 5)),
     "gru": ({"architecture": "gru", "parameters": {"hidden": 16}}, 2, (6, 5)),
 }
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("kind", [torch.nn.LSTM, torch.nn.GRU])
+@pytest.mark.parametrize(("inputs", "hidden"), [(1, 16), (3, 20), (7, 24), (24, 100)])
+def test_equal_windows_have_equal_gradients(kind, inputs, hidden, threads, several):
+    """The narrowest recurrent layers there may be, and some that are not round."""
+    several(threads)
+    torch.manual_seed(hidden)
+
+    class Last(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = kind(inputs, hidden, batch_first=True)
+            self.head = steady.Linear(hidden, 3)
+
+        def forward(self, rows):
+            return self.head(self.layer(rows.view(-1, 4, inputs))[0][:, -1])
+
+    example = torch.zeros(2, 4 * inputs)
+    gradients = engines.get("bookkeeping").gradients(Last(), Loss(), example)
+    row = torch.randn(1, 4 * inputs)
+    for count in (1, 8, 24, 32, 96):
+        rows = row.expand(count, -1).contiguous()
+        found = gradients.per_unit(rows, torch.ones(count, dtype=torch.int64), Layout(None, count))
+        assert (found == found[0]).all(), count
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "cnn"])
+def test_narrow_layers_are_refused(name):
+    narrow = {"channels": [12]} if name == "cnn" else {"hidden": 12}
+    with pytest.raises(ArchitectureError, match=r"multiple of 8|greater than or equal to 16"):
+        architectures.read(name, narrow)
+
+
+@given(st.integers(1, 9000), st.data())
+def test_rows_are_filled_up_within_what_fits(room, data):
+    most = steady.together(room)
+    assert 1 <= most <= room
+    assert most % 32 == 0 or most in (1, 8, 16, 24)
+    count = data.draw(st.integers(0, most))
+    filled = steady.filled(count, most)
+    assert count <= filled <= most
+    assert filled in ({0} if count == 0 else {most} if most < 32 else {-(-count // 32) * 32})
+
+
+@pytest.fixture
+def several():
+    """Sets the number of threads for one test."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
 
 
 def made(name):

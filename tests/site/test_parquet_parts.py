@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -62,3 +63,15 @@ def test_a_folder_of_folders_is_told_how_a_table_would_lie(tmp_path: Path) -> No
     (tmp_path / "visits" / "year=2026").mkdir(parents=True)
     with pytest.raises(ContractError, match=r"only where \.parquet files lie right in it"):
         read(lent(Path("visits")).within(tmp_path), contract())
+
+
+def test_a_column_of_two_types_is_refused(tmp_path: Path) -> None:
+    """2⁵³ + 1 is another text as a float: one patient would be two."""
+    found = parts(tmp_path)
+    table = sourcing.table()
+    place = table.schema.get_field_index("age")
+    other = pa.int16() if pa.types.is_floating(table.schema.field("age").type) else pa.float64()
+    table = table.set_column(place, "age", table.column("age").cast(other, safe=False))
+    pq.write_table(table, tmp_path / "visits" / "part-9.parquet")
+    with pytest.raises(ContractError, match=r"age.*different types in different parts"):
+        read(found, contract())

@@ -28,14 +28,14 @@ class ParquetFile:
 
     def blocks(self, settings: FileSettings, contract: DataContract) -> Generator[Columns]:
         """Blocks of numbers, coded texts and arrays."""
-        empty = True
+        empty, types = True, dict[str, pa.DataType]()
         for part in _parts(settings.file):
             if not part.is_file():
                 raise unreadable()
             try:
                 with pq.ParquetFile(part, buffer_size=READ_AHEAD, pre_buffer=False) as file:
                     empty = empty and file.metadata.num_rows == 0
-                    yield from _blocks(file, contract)
+                    yield from _blocks(file, contract, types)
             except (pa.ArrowException, OSError, UnicodeDecodeError):
                 # The original errors' texts may quote the file.
                 advice = "check that it was copied whole and that other programs can read it"
@@ -61,9 +61,13 @@ def _parts(file: Path) -> list[Path]:
     return found
 
 
-def _blocks(file: pq.ParquetFile, contract: DataContract) -> Iterator[Columns]:
+def _blocks(
+    file: pq.ParquetFile, contract: DataContract, types: dict[str, pa.DataType]
+) -> Iterator[Columns]:
     names = needed_columns(contract)
     _check_names(file.schema_arrow.names, names)
+    if file.metadata.num_rows:
+        _check_types(file.schema_arrow, names, types)
     form = {column.name: column for column in contract.columns}
     rows = rows_per_block(row_width(contract))
     for batch in file.iter_batches(batch_size=rows, columns=names, use_threads=False):
@@ -76,6 +80,19 @@ def _check_names(found: list[str], names: list[str]) -> None:
             raise ContractError(name, "missing column", "the file must have a column of this name")
         if found.count(name) > 1:
             raise ContractError(name, "duplicate column", "keep one column of this name")
+
+
+def _check_types(schema: pa.Schema, names: list[str], types: dict[str, pa.DataType]) -> None:
+    """All parts alike, as far as they have rows.
+
+    An identifier that is whole in one and a float in the next may be written in two ways, and its
+    patient counted twice.
+    """
+    for name in names:
+        found = schema.field(name).type
+        if types.setdefault(name, found) != found:
+            advice = "write this column with one type in all parts"
+            raise ContractError(name, "different types in different parts", advice)
 
 
 def _cells(name: str, array: pa.Array, column: object) -> Cells:
