@@ -36,6 +36,10 @@ class Keystream:
         found, self._ahead = self._ahead[:count], self._ahead[count:]
         return found
 
+    def one(self) -> float:
+        """The next number of `uniform`."""
+        return ((int(self.words(1)[0]) >> 12) + 0.5) * 2.0**-52
+
     def uniform(self, count: int) -> Floats:
         """The next `count` numbers in the open interval (0, 1), each of 52 bits."""
         # One bit more and the largest would round to 1, whose inversion is infinite.

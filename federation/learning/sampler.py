@@ -30,7 +30,7 @@ def poisson(stream: Keystream, n_units: int, sample_rate: float) -> Indices:
         return np.arange(n_units)
     if sample_rate >= _DENSE:
         return _coins(stream, n_units, sample_rate)
-    size = binomial(float(stream.uniform(1)[0]), n_units, sample_rate)
+    size = binomial(stream.one(), n_units, sample_rate)
     return _distinct(stream, n_units, size)
 
 

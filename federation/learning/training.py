@@ -6,6 +6,7 @@ protocol. Nothing here is derived from how many rows or units the site has.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -169,7 +170,7 @@ class Session:
     def _tensor(self, array: NDArray[Any]) -> torch.Tensor:
         return torch.from_numpy(array).to(self.device)
 
-    @property
+    @cached_property
     def chunk_rows(self) -> int:
         """How many rows are computed together, so that memory stays bounded."""
         # Where units have several rows, a gradient per unit may have to be made.

@@ -120,6 +120,7 @@ def test_uniform_numbers_never_touch_zero_or_one(monkeypatch):
         monkeypatch.setattr(Keystream, "words", lambda self, count, word=extreme: word)
         (number,) = Keystream().uniform(1)
         assert 0 < number < 1
+        assert Keystream().one() == number
         assert np.isfinite(gaussian(Keystream(), 1)).all()
 
 
