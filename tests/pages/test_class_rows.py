@@ -22,7 +22,7 @@ PLAN = st.fixed_dictionaries(
     {},
     optional={
         "local_steps": st.integers(1, 10**6),
-        "sample_rate": st.floats(0, 1, exclude_min=True),
+        "sample_rate": st.floats(1e-9, 1),
     },
 ).filter(bool)
 TWO = {"small": {"local_steps": 1}, "large": {"sample_rate": 0.9}}
@@ -118,7 +118,7 @@ def test_a_row_left_empty_is_no_class():
         ({"local_steps": "2000000"}, "local_steps", "1000000"),
         ({"local_steps": "few"}, "local_steps", "whole number"),
         ({"local_steps": ""}, "local_steps", "Give steps, a sample rate or both"),
-        ({"sample_rate": "0"}, "sample_rate", "greater than 0"),
+        ({"sample_rate": "0"}, "sample_rate", "greater than or equal to"),
         ({"sample_rate": "1.5"}, "sample_rate", "less than or equal to 1"),
         ({"sample_rate": "half"}, "sample_rate", "number"),
     ],
