@@ -13,8 +13,8 @@ from tests.system.small_study import write_small_study
 
 pytestmark = pytest.mark.system
 SITES = ("site-a", "site-b")
-STEPS = 10_000  # some seconds of them
-PRIVACY = "noise_multiplier = 200.0\nepsilon_budget = 40.0"
+STEPS = 80_000  # some seconds of them
+PRIVACY = "noise_multiplier = 600.0\nepsilon_budget = 40.0"
 CANCEL = """
 import time
 import django
