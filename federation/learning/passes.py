@@ -107,7 +107,7 @@ class Tapped:
 
     def __call__(self, features: torch.Tensor, targets: torch.Tensor) -> list[Part]:
         """Every layer's part of these rows' gradients."""
-        with torch.enable_grad():
+        with torch.inference_mode(False), torch.enable_grad():
             loss = self._loss(self._module(features), targets)
             self._check()
             probes = [tap.probe for tap in self._taps if tap.probe is not None]

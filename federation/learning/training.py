@@ -143,8 +143,13 @@ class Session:
     sampling: Keystream
     chunk_bytes: int = CHUNK_BYTES
 
+    @torch.inference_mode()
     def step(self) -> None:
-        """One logical batch: any number of chunks, then one noise draw and one step."""
+        """One logical batch: any number of chunks, then one noise draw and one step.
+
+        Without autograd's book-keeping, which costs small models a tenth; engines that need it
+        turn it on for their passes.
+        """
         batch = poisson(self.sampling, self.rows.n_units, self.sample_rate)
         most = self.chunk_rows
         for rows, units, n_units in self.rows.chunks(batch, most):
@@ -160,10 +165,11 @@ class Session:
         """Those rows, filled up by the last of them, which then counts for nobody (`steady`)."""
         spare = steady.filled(len(rows), self.chunk_rows) - len(rows)
         every = np.concatenate([rows, rows[-1:].repeat(spare)]) if spare else rows
-        features, targets = (
-            self._tensor(numbers.take(every, axis=0))
-            for numbers in (self.rows.features, self.rows.targets)
-        )
+        with torch.inference_mode(False):  # autograd must be able to keep them
+            features, targets = (
+                self._tensor(numbers.take(every, axis=0))
+                for numbers in (self.rows.features, self.rows.targets)
+            )
         named = None if units is None else self._tensor(units)
         return Chunk(features, targets, Layout(named, n_units, self.device, spare=spare))
 

@@ -22,6 +22,7 @@ TAKES_SCALARS = {"aten::index_put_", "aten::_index_put_impl_", "aten::fill_", "a
 # What ends in a number or a size that only the device knows. Booleans as indices do so too.
 WAITS = {
     "aten::_local_scalar_dense",
+    "aten::item",  # what inference mode leaves of it
     "aten::nonzero",
     "aten::_unique2",
     "aten::masked_select",

@@ -13,8 +13,11 @@ from torch import nn
 
 from federation.learning import engines, rules
 from federation.learning.faults import Unfit
+from federation.learning.initial import initial_tensors
 from federation.learning.layout import Layout
 from federation.learning.losses import Loss
+from federation.learning.training import prepare
+from tests.learning.builders import protocol, rows
 
 EACH = pytest.mark.parametrize("name", engines.names())
 
@@ -228,3 +231,35 @@ def test_rows_are_named_where_they_lie() -> None:
     there = torch.device("meta")
     assert Layout(None, 3, there).named().device == there
     assert Layout(None, 3).named().tolist() == [0, 1, 2]
+
+
+class Gated(nn.Module):
+    """Autograd has to keep the features themselves."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.gate(x) * x
+
+
+@EACH
+def test_an_engine_has_autograd_where_its_caller_has_none(name):
+    """As in a session's step, which makes rows that autograd may keep."""
+    batch = torch.randn(6, 3), torch.randint(0, 3, (6,)), Layout(None, 6)
+    engine = gradients(name, Gated(), 3)
+    with torch.inference_mode():
+        found = engine.clipped_sum(*batch, 0.5)
+        units = engine.per_unit(*batch)
+    assert torch.equal(found, engine.clipped_sum(*batch, 0.5))
+    assert torch.equal(units, engine.per_unit(*batch))
+
+
+def test_a_session_makes_rows_that_autograd_may_keep():
+    study = protocol(sample_rate=1.0)
+    session = prepare(study, initial_tensors(study), rows(8), 1.0, 8.0)
+    with torch.inference_mode():
+        chunk = session.chunk(np.arange(8), None, 8)
+    assert not chunk.features.is_inference()
+    assert not chunk.targets.is_inference()

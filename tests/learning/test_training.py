@@ -1,7 +1,5 @@
 """What `train` promises: exact steps, one event, cancellation, optimisers, public weights."""
 
-import time
-
 import numpy as np
 import pytest
 
@@ -127,20 +125,3 @@ def test_three_classes_train():
     study = protocol(classes=3, sample_rate=1.0)
     data = rows(90, classes=3)
     assert np.abs(quiet_update(study, data)).max() > 0
-
-
-def test_sixteen_steps_are_quick():
-    study = protocol(
-        model={"architecture": "mlp", "parameters": {"hidden": [32]}},
-        features=10,
-        sample_rate=0.064,
-        local_steps=16,
-    )
-    data = rows(1000, features=10)
-    run(study, data)
-    seconds = []
-    for _ in range(5):
-        start = time.process_time()
-        run(study, data)
-        seconds.append(time.process_time() - start)
-    assert min(seconds) < 0.1  # of processor time; 0.02 on the machine this was written on

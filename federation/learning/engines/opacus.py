@@ -61,7 +61,7 @@ class HookGradients:
             size = sum(parameter.numel() for parameter in self._parameters)
             return torch.zeros(0, size, dtype=torch.float64, device=targets.device)
         self._module.zero_grad(set_to_none=True)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.inference_mode(False), torch.enable_grad():
             # torch warns of Opacus' hooks on layers whose input wants no gradient, as it should.
             warnings.filterwarnings("ignore", message="Full backward hook is firing")
             loss(self._module(features), targets).backward()
