@@ -4,7 +4,9 @@
 
 One thread. Times are processor time of a whole step, its sampling and noise included; each is
 measured in a process of its own, so that the peak of memory is its own too (above what the data
-and the libraries take). What would not fit into 4 GiB is not tried.
+and the libraries take). One process may be a tenth faster than the next: steps below a
+millisecond are measured in nine of each way, in turns, and the median counts. What would not fit
+into 4 GiB is not tried.
 """
 
 import argparse
@@ -14,6 +16,7 @@ import subprocess
 import sys
 import time
 import warnings
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -28,6 +31,7 @@ BATCHES = (64, 512, 2048)
 ROWS, IMAGES = 8192, 4096
 LEAST_SECONDS, MOST_SECONDS, MOST_STEPS = 0.5, 12.0, 300
 LARGEST = 4 << 30
+TURNS, SHORT_MS = 9, 1.0
 
 
 def measured(name: str, way: str, batch: int) -> dict[str, float]:
@@ -69,12 +73,27 @@ def in_a_child(name: str, way: str, batch: int) -> dict[str, float] | None:
     return found
 
 
+def in_turns(name: str, ways: list[str], batch: int) -> dict[str, dict[str, float] | None]:
+    """`in_a_child` for each way; the short ones again, one after the other, for their medians."""
+    every = {way: [in_a_child(name, way, batch)] for way in ways}
+    for _ in range(TURNS - 1):
+        for way, seen in every.items():
+            if seen[0] is not None and seen[0]["ms"] < SHORT_MS:
+                seen.append(in_a_child(name, way, batch))
+    return {way: _middle(seen) for way, seen in every.items()}
+
+
+def _middle(seen: list[dict[str, float] | None]) -> dict[str, float] | None:
+    done = [one for one in seen if one is not None]
+    return {key: median(one[key] for one in done) for key in done[0]} if done else None
+
+
 def compared(models: list[str], ways: list[str], batches: list[int]) -> None:
     """Print step time, its ratio to plain, and memory."""
     rows, record = [], []
     for name in models:
         for batch in batches:
-            found = {way: in_a_child(name, way, batch) for way in ways}
+            found = in_turns(name, ways, batch)
             record.append({"model": name, "batch": batch, "ways": found})
             base = found.get("plain")
             rows.append([name, str(batch), *(_cell(one, base) for one in found.values())])

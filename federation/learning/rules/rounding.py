@@ -25,7 +25,9 @@ def square_norms(x: torch.Tensor) -> torch.Tensor:
 
 def norms(every: Sequence[torch.Tensor]) -> torch.Tensor:
     """[len(every), rows]: the norm of each row of each of these [rows, numbers]."""
-    return torch.stack([torch.linalg.vector_norm(x, dim=1) for x in every])
+    # Narrow products leave rows as columns in memory, over which torch's norm takes six times as
+    # long as to copy them.
+    return torch.stack([torch.linalg.vector_norm(x.contiguous(), dim=1) for x in every])
 
 
 def sum_of_norms(every: Sequence[torch.Tensor]) -> torch.Tensor:
