@@ -5,7 +5,8 @@ document.addEventListener("click", (event) => {
   if (!button) return;
   for (const [name, text] of Object.entries(JSON.parse(button.dataset.preset))) {
     const field = button.form.elements[name];
-    field.value = text;
+    if (field.type === "checkbox") field.checked = text === "True";
+    else field.value = text;
     field.dispatchEvent(new Event("change", { bubbles: true }));
   }
   const status = button.parentElement.querySelector("[data-preset-status]");

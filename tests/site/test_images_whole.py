@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from federation.protocol.contract import ContractError
-from tests.site.sourcing import image, images, read
+from tests.site.sourcing import image, images, lent, read
 from tests.site.test_images import COLOURS, GREY, folder, with_labels
 
 ORIENTATION = 274  # the EXIF tag
@@ -72,6 +72,16 @@ def test_no_image_is_passed_over(tmp_path: Path, stray: str, fault: str) -> None
     with pytest.raises(ContractError, match=fault) as caught:
         read(folder(tmp_path), images([1, 4, 5]))
     assert "jane" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [b"scans/ill/caf\xe9.png", b"scans/ill\xe9"])
+def test_a_name_that_is_not_utf_8_is_told_without_it(tmp_path: Path, name: bytes) -> None:
+    image(tmp_path / "scans" / "ill" / "a.png", GREY)
+    old = tmp_path / "scans" / "ill"
+    (old / "a.png" if b"." in name else old).rename(tmp_path / os.fsdecode(name))
+    with pytest.raises(ContractError, match="a name that is not UTF-8") as caught:
+        read(lent({"kind": "images", "folder": str(tmp_path / "scans")}), images([1, 4, 5]))
+    assert "caf" not in str(caught.value)
 
 
 def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:

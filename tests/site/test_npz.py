@@ -160,8 +160,26 @@ def test_an_encrypted_archive_is_refused(tmp_path: Path) -> None:
         read(lent(tmp_path / "images.npz"), images([1, 4, 5]))
 
 
+def headed(text: bytes, data: bytes = b"") -> bytes:
+    """A member of that header and those bytes."""
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + data
+
+
 @pytest.mark.parametrize(
-    "header", [b"", b"\x93NUMPY\x01\x00\xff\xff", b"\x93NUMPY\x09\x00ab", b"x"]
+    "header",
+    [
+        b"",
+        b"\x93NUMPY\x01\x00\xff\xff",
+        b"\x93NUMPY\x09\x00ab",
+        b"x",
+        headed(b"{'descr': '|u1',"),
+        headed(b"'''"),
+        headed(b"(" * 5000),
+        headed(b"-" * 9000 + b"1"),
+        headed(b"  a\n b"),
+        headed(b"{{}: 1}"),
+        headed(b"__import__('os').abort()"),
+    ],
 )
 def test_a_member_that_is_no_array_is_refused(tmp_path: Path, header: bytes) -> None:
     with zipfile.ZipFile(tmp_path / "images.npz", "w") as archive:
@@ -171,6 +189,34 @@ def test_a_member_that_is_no_array_is_refused(tmp_path: Path, header: bytes) -> 
         archive.writestr("label.npy", labels.getvalue())
     with pytest.raises(ContractError, match="no readable npz file"):
         read(lent(tmp_path / "images.npz"), images([1, 4, 5]))
+
+
+@pytest.mark.parametrize("letter", [b"\xff\xff\xff\xff", b"\x00\x00\x11\x00", b"\x00\xd8\x00\x00"])
+def test_texts_that_are_no_characters_are_refused(tmp_path: Path, letter: bytes) -> None:
+    header = b"{'descr': '<U1', 'fortran_order': False, 'shape': (1,), }"
+    with zipfile.ZipFile(tmp_path / "images.npz", "w") as archive:
+        pixel = io.BytesIO()
+        np.save(pixel, pixels(1, 4, 5))
+        archive.writestr("image.npy", pixel.getvalue())
+        archive.writestr("label.npy", headed(header, letter))
+    with pytest.raises(ContractError, match="no readable npz file"):
+        read(lent(tmp_path / "images.npz"), images([1, 4, 5]))
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_every_way_of_packing_is_read_or_refused(tmp_path: Path, packing: int) -> None:
+    path = tmp_path / "images.npz"
+    with zipfile.ZipFile(path, "w", packing) as archive:
+        for name, array in (("image", pixels(3, 4, 5)), ("label", LABELS)):
+            member = io.BytesIO()
+            np.save(member, array)
+            archive.writestr(f"{name}.npy", member.getvalue())
+    assert len(read(lent(path), images([1, 4, 5])).targets) == 3
+    damaged = bytearray(path.read_bytes())
+    damaged[60] ^= 255
+    path.write_bytes(damaged)
+    with pytest.raises(ContractError, match="no readable npz file"):
+        read(lent(path), images([1, 4, 5]))
 
 
 def test_a_header_that_promises_more_than_there_is_ends_the_reading(tmp_path: Path) -> None:

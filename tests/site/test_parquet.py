@@ -1,6 +1,6 @@
 """Parquet: all its types are either read as meant or refused, and a broken file says no value."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ def test_numbers_of_every_type_are_numbers(tmp_path: Path, kind: pa.DataType) ->
         pa.array([1, 0], pa.int32()).dictionary_encode(),
         pa.array([Decimal("1.00"), Decimal("0.00")]),
         pa.array(["1", "0"], pa.large_string()),
+        pa.array(["1", "0"], pa.string_view()),
     ],
 )
 def test_categories_of_every_type_are_matched_as_text_or_number(
@@ -60,6 +61,7 @@ def test_categories_of_every_type_are_matched_as_text_or_number(
     ("array", "fault"),
     [
         (pa.array([b"1"]), "wrong type"),
+        (pa.array([timedelta(microseconds=5)]), "wrong type"),
         (pa.array([{"a": 1}]), "wrong type"),
         (pa.array([[1.0]]), "wrong type"),
         (pa.array([datetime(2020, 1, 1, tzinfo=UTC)]), "not a number"),

@@ -108,7 +108,9 @@ def stamp(file: Path) -> list[str]:
         seen = file.stat()
     except OSError:
         raise unreadable() from None
-    return [str(file), *map(str, (seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino))]
+    # A name need not be UTF-8, and what is digested must be.
+    name = str(file).encode(errors="backslashreplace").decode()
+    return [name, *map(str, (seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino))]
 
 
 def unreadable() -> ContractError:

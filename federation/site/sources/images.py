@@ -146,12 +146,15 @@ def _check_file(file: os.DirEntry[str]) -> None:
 def _listed(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
-            return sorted(
+            found = sorted(
                 (entry for entry in entries if not entry.name.startswith(".")),
                 key=lambda entry: entry.name,
             )
     except OSError:
         raise _fault("unreadable", "check that the folder exists and may be read") from None
+    if any("\udc80" <= letter <= "\udcff" for entry in found for letter in entry.name):
+        raise _fault("a name that is not UTF-8", "rename the files and folders of such names")
+    return found
 
 
 def _inside(folder: Path, name: str) -> Path:

@@ -1,6 +1,8 @@
 """Arrays in an `.npz` file, read row by row from the archive; nothing in it is ever unpickled."""
 
 import difflib
+import lzma
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Generator, Iterator, Sequence
@@ -20,7 +22,19 @@ from federation.site.sources import FileSettings, file_version, rows_per_block, 
 READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 LONGEST_HEADER = 10_000
 # RuntimeError: the archive is encrypted, or packed in a way that is not known here.
-BROKEN = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError)
+BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+)
+# What numpy lets through of the parsers that a header's text goes to; of memory they run out where
+# it is nested too deep.
+NO_HEADER = (SyntaxError, TypeError, tokenize.TokenError, RecursionError, MemoryError)
+LAST_CHARACTER = 0x10FFFF
 
 
 class NpzSettings(FileSettings):
@@ -84,16 +98,25 @@ def _opened(archive: zipfile.ZipFile, name: str, keys: dict[str, str]) -> IO[byt
     return archive.open(key)
 
 
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """(shape, whether columns come first, kind of number). Raises ValueError for what is none."""
+    reader = READERS.get(npy.read_magic(file))
+    if reader is None:
+        raise ValueError("a later version of the format")
+    try:
+        found: tuple[tuple[int, ...], bool, np.dtype] = reader(file, LONGEST_HEADER)
+    except NO_HEADER:
+        raise ValueError("no header") from None
+    return found
+
+
 class _Member:
     """One array of the archive, from its first row to its last."""
 
     def __init__(self, name: str, file: IO[bytes]) -> None:
         """Raises ValueError for what is no array, ContractError for one that has no rows."""
         self.name, self._file = name, file
-        reader = READERS.get(npy.read_magic(file))
-        if reader is None:
-            raise ValueError("a later version of the format")
-        self.shape, columnwise, self.kind = reader(file, LONGEST_HEADER)
+        self.shape, columnwise, self.kind = _header(file)
         if self.kind.hasobject or self.kind.names:
             raise ContractError(name, "wrong type", "give an array of numbers or texts")
         if columnwise and len(self.shape) > 1:
@@ -135,7 +158,7 @@ def _cells(name: str, array: np.ndarray, column: object) -> Cells:
         raise ContractError(name, "another shape", "give one value in each row")
     cells = flat[:, 0]
     if cells.dtype.kind == "U":
-        return coded(np.strings.strip(text_array(cells.tolist())))
+        return coded(np.strings.strip(_texts(cells)))
     if cells.dtype.kind not in "biuf":
         raise ContractError(name, "wrong type", "give an array of numbers or texts")
     if cells.dtype.kind != "f" and not isinstance(column, NumberColumn):
@@ -143,6 +166,14 @@ def _cells(name: str, array: np.ndarray, column: object) -> Cells:
         return Coded([number_text(value) for value in found.tolist()], codes.astype(np.int64))
     numbers = Numbers(cells.astype(np.float64), np.zeros(len(cells), dtype=bool))
     return numbers if isinstance(column, NumberColumn) else coded(numbers)
+
+
+def _texts(cells: np.ndarray) -> np.ndarray:
+    """As a CSV file gives them. Raises ValueError where the bytes are no text."""
+    numbers = np.dtype("u4").newbyteorder(cells.dtype.byteorder)
+    if (np.ascontiguousarray(cells).view(numbers) > LAST_CHARACTER).any():
+        raise ValueError("no characters")
+    return text_array(cells.tolist())
 
 
 def _channels_first(name: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
