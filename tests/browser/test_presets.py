@@ -1,5 +1,7 @@
 """The buttons under an architecture fill in its parameters, and what they fill in is kept."""
 
+import json
+
 import pytest
 from django.test import Client
 
@@ -37,7 +39,12 @@ def choose(page, name: str):
 
 def shown(page, name: str) -> dict[str, str]:
     fields = page.locator(f"[name^='parameters-{name}-']")
-    return {field.get_attribute("name"): field.input_value() for field in fields.all()}
+    return {field.get_attribute("name"): text_of(field) for field in fields.all()}
+
+
+def text_of(field) -> str:
+    ticked = field.get_attribute("type") == "checkbox"
+    return str(field.is_checked()) if ticked else field.input_value()
 
 
 @pytest.mark.parametrize("name", WITH_PRESETS)
@@ -52,6 +59,25 @@ def test_every_button_fills_in_its_fields(page, name):
             text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
             assert found[f"parameters-{name}-{key}"] == text
         assert part.locator("[data-preset-status]").inner_text() == f"Filled in: {preset}."
+
+
+BOX = """([texts]) => {
+  const form = document.querySelector("[data-preset]").form;
+  const field = Object.assign(document.createElement("input"), {type: "checkbox", name: "biased"});
+  const button = Object.assign(document.createElement("button"), {type: "button", id: "tick"});
+  button.dataset.preset = texts;
+  form.append(field, button);
+}"""
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_box_is_ticked_or_not(page, wanted):
+    """No architecture has a parameter of yes or no yet; a new file may."""
+    page.evaluate(BOX, [json.dumps({"biased": str(wanted)})])
+    box = page.locator("[name='biased']")
+    box.set_checked(not wanted)
+    page.evaluate("document.getElementById('tick').click()")
+    assert text_of(box) == str(wanted)
 
 
 def test_a_preset_undoes_what_was_typed_and_touches_no_other_model(page):
