@@ -76,7 +76,7 @@ def _personal(protocol: Protocol) -> list[str]:
 
 
 def _data(protocol: Protocol) -> str:
-    rows = [[_line(c.name), c.kind, _values(c), _missing(c)] for c in protocol.data.columns]
+    rows = [[_line(c.name), c.kind, _feature(c), _missing(c)] for c in protocol.data.columns]
     target = protocol.data.target
     cap = protocol.data.max_rows_per_patient
     unit = UNITS[protocol.data.unit] + (f", at most {cap} rows each" if cap else "")
@@ -87,10 +87,29 @@ def _data(protocol: Protocol) -> str:
             _table(["feature", "kind", "declared values", "missing"], rows),
             "",
             f"- Target: {_line(target.column)}, {_outcomes(protocol)}",
+            *_windows(protocol),
             f"- Unit of privacy: {unit}",
-            "- Scaling uses the declared values only, never a site's own mean or spread.",
+            "- Scaling uses the declared values only, never a site's own mean or spread: bounds to "
+            "-1 ... 1, or (value - centre) / spread where these are declared.",
         ]
     )
+
+
+def _windows(protocol: Protocol) -> list[str]:
+    """Which rows one row of training is made of, where it is more than one."""
+    windows = protocol.data.windows
+    if windows is None:
+        return []
+    series = [] if windows.series_column is None else [f"series: {_line(windows.series_column)}"]
+    ahead = f"{windows.ahead} rows from " if windows.ahead > 1 else ""
+    later = f"{windows.horizon} row{'' if windows.horizon == 1 else 's'} after the last"
+    told = [
+        f"{windows.length} rows ordered by {', '.join(map(_line, windows.order))}",
+        *series,
+        f"step: {windows.step}",
+        f"predicted: {ahead}{later if windows.horizon else 'the last row'}",
+    ]
+    return [f"- Each row of training is a window: {'; '.join(told)}"]
 
 
 def _training(protocol: Protocol, row: models.ModelRow) -> str:
@@ -106,7 +125,8 @@ def _training(protocol: Protocol, row: models.ModelRow) -> str:
             f"({protocol.aggregation.weights} weights).",
             "",
             f"- {training.local_steps} local steps a round, {row.number} rounds, "
-            f"{training.optimiser}, learning rate {training.learning_rate:g}",
+            f"{_optimiser(protocol)}, learning rate {training.learning_rate:g}",
+            f"- Loss: {_loss(protocol)}; {_start(protocol)}",
             f"- Sample rate {training.sample_rate:g} (Poisson), max_grad_norm "
             f"{training.max_grad_norm:g}",
             f"- Each unit clipped by engine {training.engine}; noise: {NOISE[training.noise]}",
@@ -116,6 +136,22 @@ def _training(protocol: Protocol, row: models.ModelRow) -> str:
             f"- Reported model: {reported}",
         ]
     )
+
+
+def _optimiser(protocol: Protocol) -> str:
+    training = protocol.training
+    inner = f" ({training.momentum:g})" if training.optimiser == "momentum" else ""
+    return f"{training.optimiser}{inner}"
+
+
+def _loss(protocol: Protocol) -> str:
+    numbers = isinstance(protocol.data.target, NumberTarget)
+    return "half the squared error of the scaled number" if numbers else "cross-entropy"
+
+
+def _start(protocol: Protocol) -> str:
+    zero = ", its output layer from zero" if protocol.training.initialisation == "zero" else ""
+    return f"it began from seed {protocol.training.seed}{zero}"
 
 
 def _near(protocol: Protocol) -> list[str]:
@@ -235,7 +271,25 @@ def _outcomes(protocol: Protocol) -> str:
     target = protocol.data.target
     if isinstance(target, NumberTarget):
         return f"a number from {_values(target)}"
-    return f"classes {', '.join(map(_line, target.labels))}"
+    if not target.names:
+        return f"classes {', '.join(map(_line, target.labels))}"
+    pairs = zip(target.names, target.classes, strict=True)
+    named = [f"{_line(name)} ({', '.join(map(_line, values))})" for name, values in pairs]
+    return f"classes {', '.join(named)}"
+
+
+def _feature(column: Any) -> str:
+    """What a value may be, and what becomes of it before the model sees it."""
+    told = [_values(column)]
+    if column.kind != "category" and column.spread is not None:
+        told.append(f"centre {column.centre:g}, spread {column.spread:g}")
+    if column.outside != "refuse":
+        told.append(
+            {"clip": "others clipped to these", "ignore": "others as none of these"}[column.outside]
+        )
+    if column.kind == "array" and column.other_sizes == "resize":
+        told.append("other sizes scaled to this")
+    return "; ".join(told)
 
 
 def _values(column: Any) -> str:

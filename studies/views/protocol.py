@@ -1,6 +1,7 @@
 """The protocol: to read, to compare and to take away as a study file."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -10,6 +11,7 @@ from django.views.decorators.http import require_GET
 
 from federation.learning import architectures
 from federation.protocol import diff, study_file
+from federation.protocol.document import Protocol
 from studies import access
 from studies.attachments import attachment
 from studies.models import Revision, Study
@@ -37,6 +39,7 @@ def read(request: HttpRequest, slug: str) -> HttpResponse:
         "protocol": protocol,
         "leaving": leaving(protocol),
         "architecture": architectures.get(protocol.model.architecture),
+        "parameters": _parameters(protocol),
         "steps": _steps(study),
         "leads": access.may_lead(request.user, study),
         "may_revise": any(a.name == "revise" for a in study_actions(request.user, study)),
@@ -51,6 +54,15 @@ def export(request: HttpRequest, slug: str) -> HttpResponseBase:
     study = access.study_or_404(request.user, slug)
     text = study_file.write(protocol_of(study))
     return attachment(text, "application/toml", f"{study.slug}.toml")
+
+
+def _parameters(protocol: Protocol) -> dict[str, Any]:
+    """Those that were left to their defaults, too; a document of another time as it stands."""
+    model = protocol.model
+    try:
+        return architectures.read(model.architecture, model.parameters).model_dump()
+    except architectures.ArchitectureError:
+        return model.parameters
 
 
 def _steps(study: Study) -> list[Step]:

@@ -93,3 +93,42 @@ def test_it_tells_each_class_how_much_of_it_is_found(card):
     assert "noise per cell 6.9" in text
     assert "| recall of well | 0.750 |\n| recall of a\\|b | 0.250 |" in text
     assert "recall of c" not in text  # nobody of that class: there is none
+
+
+def test_it_tells_what_becomes_of_a_value_before_the_model_sees_it(card):
+    study, _ = card
+    document = json.loads(study.document)
+    chol = {"name": "chol", "low": 0, "high": 700, "centre": 220, "spread": 60, "outside": "clip"}
+    kinds = {"name": "cp", "kind": "category", "categories": ["a", "b"], "outside": "ignore"}
+    scan = {"name": "scan", "kind": "array", "shape": [1, 8, 8], "other_sizes": "resize"}
+    document["data"]["columns"] = [chol, kinds, scan]
+    document["data"]["target"] |= {"classes": [["0"], ["1", "2"]], "names": ["well", "ill"]}
+    document["training"] |= {"optimiser": "momentum", "momentum": 0.5, "seed": 7}
+    study.document = json.dumps(document)
+    text = model_card(study, models.latest(study))
+    for told in (
+        "| 0 to 700; centre 220, spread 60; others clipped to these |",
+        "| a, b; others as none of these |",
+        "| 1 × 8 × 8 numbers, 0 to 255; other sizes scaled to this |",
+        "classes well (0), ill (1, 2)",
+        "momentum (0.5), learning rate",
+        "Loss: cross-entropy; it began from seed 7, its output layer from zero",
+    ):
+        assert told in text
+
+
+def test_it_tells_of_windows(card):
+    study, text = card
+    assert "window" not in text
+    document = json.loads(study.document)
+    windows = {"length": 24, "horizon": 1, "ahead": 3, "order": ["day"], "series_column": "ward"}
+    unit = {"unit": "patient", "patient_column": "who", "max_rows_per_patient": 9}
+    target = {"column": "y", "kind": "number", "low": 0, "high": 9}
+    document["data"] |= unit | {"windows": windows, "target": target}
+    study.document = json.dumps(document)
+    text = model_card(study, models.latest(study))
+    assert (
+        "- Each row of training is a window: 24 rows ordered by day; series: ward; step: 1; "
+        "predicted: 3 rows from 1 row after the last"
+    ) in text
+    assert "Loss: half the squared error of the scaled number" in text
