@@ -4,6 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from federation.learning import steady
 from federation.learning.layout import Layout
 from federation.learning.rules import Part, Tap
 from federation.learning.rules.made import zeroed
@@ -125,7 +126,7 @@ class ConvolutionPart:
     def _unfolded(self) -> torch.Tensor:
         """The same from patches."""
         products = self._by_group(self._g)
-        found = torch.bmm(products.g.transpose(1, 2), products.inputs[0])
+        found = steady.batched(products.g.transpose(1, 2), products.inputs[0])
         taps = self._kernel[0] * self._kernel[1]
         return found.view(*found.shape[:2], -1, taps).permute(3, 0, 1, 2).contiguous()
 

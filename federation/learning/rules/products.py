@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from federation.learning import steady
 from federation.learning.layout import Layout
 from federation.learning.rules.rounding import UNIT, VANISHING, square_norms, sum_of_norms
 
@@ -143,10 +144,10 @@ def _gram(
     most = _most(inputs, g, biases, counts)
     if g.shape[1] == 1:
         return most
-    across = torch.bmm(g, g.transpose(1, 2)).double()
-    along = torch.bmm(inputs[0], inputs[0].transpose(1, 2))
+    across = steady.batched(g, g.transpose(1, 2)).double()
+    along = steady.batched(inputs[0], inputs[0].transpose(1, 2))
     for a in inputs[1:]:
-        along = torch.baddbmm(along, a, a.transpose(1, 2))
+        along = along + steady.batched(a, a.transpose(1, 2))
     found = (across * (along + float(biases))).sum(dim=(1, 2))
     slack = sum(a.shape[2] for a in inputs) + g.shape[2] + 2 * counts + 16
     # What vanishes in one matrix stands against entries of the other, at most its diagonal.
@@ -168,7 +169,7 @@ def _trace(square: torch.Tensor) -> torch.Tensor:
 
 def _products(inputs: list[torch.Tensor], g: torch.Tensor, biases: int) -> list[torch.Tensor]:
     down = g.transpose(1, 2)
-    return [torch.bmm(down, a) for a in inputs] + [g.sum(dim=1)] * biases
+    return [steady.batched(down, a) for a in inputs] + [g.sum(dim=1)] * biases
 
 
 def _flat(every: list[torch.Tensor]) -> list[torch.Tensor]:
