@@ -14,7 +14,7 @@ from django.conf import settings
 from numpy.typing import NDArray
 
 from federation import phases
-from federation.learning import averaging, evaluation, metrics, personal, strategies
+from federation.learning import architectures, averaging, evaluation, metrics, personal, strategies
 from federation.models import Checkpoint, Round
 from federation.protocol import contract
 from federation.protocol.document import DataContract, NumberTarget, Protocol
@@ -48,7 +48,10 @@ def first_model(study: Study) -> Model:
     Raises CannotMake when it is larger than what travels, before any site is asked.
     """
     protocol = protocol_of(study)
-    first = personal.first(protocol)
+    try:
+        first = personal.first(protocol)
+    except architectures.ArchitectureError as error:
+        raise CannotMake(str(error)) from error
     size = sum(array.nbytes for array in first.given.values())
     limit = min(MAX_BYTES, settings.SITE_API_MAX_BODY)
     if size > limit:

@@ -63,6 +63,15 @@ def test_a_model_that_no_transport_carries_is_told_before_any_site_is_asked(star
     assert not study.rounds.exists()
 
 
+def test_a_model_of_any_size_is_measured_before_it_is_made(start):
+    wide = {**IMAGES, "columns": [{"name": "x", "kind": "array", "shape": [4, 1024, 1024]}]}
+    network = {"architecture": "mlp", "parameters": {"hidden": [4096] * 8}}
+    study = advance(start(data=wide, model=network))
+    assert study.status == "paused"
+    assert "takes 65,984 MiB and at most 512 travel" in study.status_reason
+    assert not study.rounds.exists()
+
+
 def test_one_byte_more_than_the_model_and_its_header_is_refused(start, sites):
     study = advance(start(data=IMAGES, model={"architecture": "resnet18"}))
     task = sites["zurich"].take()
