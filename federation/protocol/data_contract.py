@@ -20,12 +20,32 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 LARGEST_ARRAY = 2**22  # numbers in one row; 16 MiB
+FARTHEST = 1e12  # of a bound once it is scaled: beyond, products of two leave float32
 
 
 class Section(BaseModel):
     """A part of the document: unknown keys are refused, nothing changes after reading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _check_scale(
+    where: str, low: float, high: float, centre: float | None = None, spread: float | None = None
+) -> None:
+    """Raise ValueError where the bounds themselves could not be scaled to numbers to train on."""
+    if low >= high:
+        raise ValueError(f"{where}low must be below high")
+    if (centre is None) != (spread is None):
+        raise ValueError(f"{where}give centre and spread together, or neither")
+    if not math.isfinite(high - low):
+        raise ValueError(f"{where}high is too far above low; declare nearer bounds")
+    if centre is None or spread is None:
+        return
+    if max(abs(low - centre), abs(high - centre)) / spread > FARTHEST:
+        raise ValueError(
+            f"{where}spread is so small that a bound lies {FARTHEST:g} times as far from the "
+            "centre; nothing learns from such numbers"
+        )
 
 
 class NumberColumn(Section):
@@ -43,10 +63,7 @@ class NumberColumn(Section):
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:
-        if self.low >= self.high:
-            raise ValueError(f"column {self.name!r}: low must be below high")
-        if (self.centre is None) != (self.spread is None):
-            raise ValueError(f"column {self.name!r}: give centre and spread together, or neither")
+        _check_scale(f"column {self.name!r}: ", self.low, self.high, self.centre, self.spread)
         if isinstance(self.missing, float) and not self.low <= self.missing <= self.high:
             raise ValueError(
                 f"column {self.name!r}: missing is the value that stands for one that is not "
@@ -96,10 +113,7 @@ class ArrayColumn(Section):
 
     @model_validator(mode="after")
     def _sizes(self) -> Self:
-        if self.low >= self.high:
-            raise ValueError(f"column {self.name!r}: low must be below high")
-        if (self.centre is None) != (self.spread is None):
-            raise ValueError(f"column {self.name!r}: give centre and spread together, or neither")
+        _check_scale(f"column {self.name!r}: ", self.low, self.high, self.centre, self.spread)
         if math.prod(self.shape) > LARGEST_ARRAY:
             raise ValueError(f"column {self.name!r}: the shape holds more than 2^22 numbers")
         return self
@@ -185,8 +199,7 @@ class NumberTarget(Section):
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:
-        if self.low >= self.high:
-            raise ValueError("low must be below high")
+        _check_scale("", self.low, self.high)
         return self
 
     @property

@@ -108,3 +108,31 @@ def test_within_the_bounds_every_round_ends_in_finite_numbers(noise, rate):
         step_done=nothing,
     )
     assert all(np.isfinite(array).all() for array in made.priced.tensors.values())
+
+
+NUMBER = {"name": "x", "low": 0, "high": 1}
+IMAGE = NUMBER | {"kind": "array", "shape": [2]}
+TARGET = {"column": "y", "kind": "number", "low": 0, "high": 1}
+FAR = [
+    ({"low": -1e308, "high": 1e308}, "high is too far above low"),
+    ({"centre": 0, "spread": 1e-300}, "spread is so small"),
+    ({"centre": 1e300, "spread": 1}, "spread is so small"),
+    ({"centre": -1.7e308, "spread": 1e-300, "high": 1.7e308, "low": 0}, "spread is so small"),
+]
+
+
+@pytest.mark.parametrize("column", [NUMBER, IMAGE])
+@pytest.mark.parametrize(("changes", "told"), FAR)
+def test_a_scale_that_makes_no_number_of_a_bound_is_refused(column, changes, told):
+    """Its rows would be left out without a word, as those whose gradients are not finite are."""
+    target = {"column": "y", "classes": [[0], [1]]}
+    DataContract.model_validate({"columns": [column], "target": target})
+    with pytest.raises(ValueError, match=told):
+        DataContract.model_validate({"columns": [column | changes], "target": target})
+
+
+def test_so_is_a_target_of_endless_span():
+    DataContract.model_validate({"columns": [NUMBER], "target": TARGET})
+    wide = TARGET | {"low": -1e308, "high": 1e308}
+    with pytest.raises(ValueError, match="high is too far above low"):
+        DataContract.model_validate({"columns": [NUMBER], "target": wide})
