@@ -31,27 +31,31 @@ def _times(name: str, cells: Cells) -> Floats:
         return cells.values
     found = coded(cells)
     try:
-        moments = np.array([_moment(text) for text in found.texts], dtype=np.float64)
+        read = [_moment(text) for text in found.texts]
     except ValueError:
         # The original error quotes the cell.
         raise _no_order(name) from None
+    if len({dated for _, dated in read}) > 1:
+        raise _no_order(name)  # 20260101 and 2026-01-02 do not follow each other
+    moments = np.array([moment for moment, _ in read], dtype=np.float64)
     if (found.codes < 0).any() or not np.isfinite(moments).all():
         raise _no_order(name)
     return moments[found.codes] if len(moments) else np.zeros(len(found))
 
 
-def _moment(text: str) -> float:
+def _moment(text: str) -> tuple[float, bool]:
+    """When it is, and whether it is a date. Raises ValueError."""
     if "_" in text:
         raise ValueError("neither a number nor a date")
     try:
-        return float(text)
+        return float(text), False
     except ValueError:
         moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp(), True
 
 
 def _no_order(name: str) -> ContractError:
-    return ContractError(name, "not a time", "write numbers, or dates as 2026-01-31T12:00:00")
+    return ContractError(name, "not a time", "write numbers alone, or dates as 2026-01-31T12:00:00")
 
 
 @dataclass(frozen=True)

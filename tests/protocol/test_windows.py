@@ -156,6 +156,10 @@ def test_dates_sort_rows_and_what_is_no_time_is_refused() -> None:
         with pytest.raises(ContractError, match="column 'week': not a time") as caught:
             encode(bad, agreed, keyed_order=SECRET)
         assert caught.value.__cause__ is None
+    # As numbers the first would come long after the others.
+    mixed = rows | {"week": text_array(["20260109", "2026-01-10", "2026-01-11"])}
+    with pytest.raises(ContractError, match="column 'week': not a time"):
+        encode(mixed, agreed, keyed_order=SECRET)
     numbers = Numbers(np.array([1.0, 2.0, 3.0]), np.array([False, False, True]))
     with pytest.raises(ContractError, match="not a time"):
         encode(rows | {"week": numbers}, agreed, keyed_order=SECRET)
