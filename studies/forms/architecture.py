@@ -9,7 +9,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 
 from federation.learning import architectures
 from studies.forms.lists import ListField
-from studies.forms.styled import StyledForm
+from studies.forms.styled import StyledForm, class_of
 
 
 class ArchitectureForm(StyledForm):
@@ -40,9 +40,8 @@ class ParametersForm(StyledForm):
         required = schema.get("required", [])
         for key, rule in schema["properties"].items():
             self.fields[key] = _field(key, rule, required=key in required)
-            self.fields[key].widget.attrs.setdefault(
-                "class", "form-select" if "enum" in rule else "form-control"
-            )
+            widget = self.fields[key].widget
+            widget.attrs.setdefault("class", class_of(widget))
 
     def presets(self) -> dict[str, str]:
         """For each preset's name the text of every field by its name in the page, as JSON."""

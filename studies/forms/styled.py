@@ -19,10 +19,11 @@ class StyledForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
-            field.widget.attrs.setdefault("class", _class_of(field.widget))
+            field.widget.attrs.setdefault("class", class_of(field.widget))
 
 
-def _class_of(widget: forms.Widget) -> str:
+def class_of(widget: forms.Widget) -> str:
+    """Tabler's class for that kind of control."""
     if isinstance(widget, CHECKS):
         return "form-check-input"
     return "form-select" if isinstance(widget, SELECTS) else "form-control"

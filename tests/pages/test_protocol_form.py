@@ -1,13 +1,17 @@
 """The form says what the document says, and puts each fault where it can be mended."""
 
 import json
+from types import SimpleNamespace
+from typing import Literal
 
 import pytest
 from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field
 
 from federation.learning import architectures
+from federation.learning.architectures import Parameters
 from federation.protocol.document import Protocol
 from studies.forms.architecture import ParametersForm
 from studies.forms.lists import ClassesField, join, split
@@ -179,6 +183,31 @@ def test_the_page_has_the_buttons(browse, cast):
     page = browse(cast.ada).get(reverse("study-new")).content.decode()
     assert ">network traffic</button>" in page
     assert "&quot;parameters-lstm-hidden&quot;: &quot;100&quot;" in page
+
+
+class EveryKind(Parameters):
+    """Parameters of kinds that a new architecture may bring."""
+
+    width: int = Field(8, ge=1, le=9, title="Width", description="…")
+    rate: float = Field(0.5, gt=0, lt=1, title="Rate", description="…")
+    biased: bool = Field(True, title="Biased", description="…")
+    word: str = Field("x", title="Word", description="…")
+    kind: Literal["a", "b"] = Field("a", title="Kind", description="…")
+    maybe: int | None = Field(None, title="Maybe", description="…")
+
+
+def test_a_new_architecture_may_have_parameters_of_any_kind(monkeypatch):
+    chosen = SimpleNamespace(name="new", Parameters=EveryKind, presets={"bare": {"biased": False}})
+    monkeypatch.setattr(architectures, "get", lambda name: chosen)
+    form = ParametersForm("new")
+    assert form.fields["biased"].widget.attrs["class"] == "form-check-input"
+    assert form.fields["kind"].widget.attrs["class"] == "form-select"
+    assert json.loads(form.presets()["bare"])["parameters-new-biased"] == "False"
+    for values in ({}, {"biased": False, "rate": 0.25, "maybe": 3, "word": "y", "kind": "b"}):
+        sent = EveryKind(**values).model_dump()
+        form = ParametersForm("new", in_browser("new", sent))
+        assert form.is_valid(), form.errors
+        assert EveryKind(**form.parameters()).model_dump() == sent
 
 
 def in_browser(name, parameters):
