@@ -100,7 +100,9 @@ class Supervisor:
     def _write_record(self) -> None:
         if self.record:
             pids = {name: child.process.pid for name, child in self._children.items()}
-            self.record.write_text(json.dumps(pids))
+            written = self.record.with_suffix(".new")  # a reader never meets half of it
+            written.write_text(json.dumps(pids))
+            written.replace(self.record)
 
 
 def _spawn(program: Program) -> subprocess.Popen[bytes]:

@@ -1,16 +1,24 @@
-"""Pages as Chromium lays them out, answered by Django's test client: no server, no sockets."""
+"""Pages as Chromium lays them out, answered by Django's test client; files by a small server."""
 
-import mimetypes
+import re
 from contextvars import copy_context
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from django.contrib.staticfiles import finders
 from django.test import Client
 from playwright.sync_api import Browser, Page, Route
 
-ORIGIN = "http://testserver"
+from tests.browser.static_server import origin
+
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
+ASKED = """
+window.asked = new WeakSet();
+addEventListener("htmx:beforeRequest", (event) => window.asked.add(event.target));
+"""
+SETTLED = """() => document.readyState === "complete"
+  && !document.querySelector(".loading, .htmx-request")
+  && [...document.querySelectorAll("[hx-trigger^=load]")].every((box) => window.asked.has(box))
+"""
 WIDE = """() => {
   const most = document.documentElement.clientWidth;
   const held = (box) => {
@@ -50,22 +58,22 @@ def opened(browser: Browser, client: Client, width: int, dark: bool = False) -> 
     """
     here = copy_context()
     context = browser.new_context(
-        base_url=ORIGIN,
+        base_url=origin(),
         viewport={"width": width, "height": 900},
         color_scheme="dark" if dark else "light",
         reduced_motion="reduce",
     )
+    context.add_init_script(ASKED)
     page = context.new_page()
-    page.route("**/*", lambda route: here.copy().run(_answer, route, client))
+    pages = re.compile(rf"{origin()}/(?!static/)")
+    page.route(pages, lambda route: here.copy().run(_answer, route, client))
     return page
 
 
 def settled(page: Page, address: str) -> None:
     """Go there and wait until every panel has come."""
     page.goto(address)
-    page.wait_for_function("() => !document.querySelector('.loading, .htmx-request')")
-    page.wait_for_timeout(150)  # panels ask 80 ms after the page is there
-    page.wait_for_function("() => !document.querySelector('.loading, .htmx-request')")
+    page.wait_for_function(SETTLED)
 
 
 def axe(page: Page) -> list[str]:
@@ -80,10 +88,6 @@ def axe(page: Page) -> list[str]:
 def _answer(route: Route, client: Client) -> None:
     request = route.request
     address = urlsplit(request.url)
-    if address.path.startswith("/static/"):
-        file = Path(finders.find(address.path.removeprefix("/static/")) or "/absent")
-        kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-        return route.fulfill(body=file.read_bytes(), content_type=kind)
     answer = client.generic(
         request.method,
         f"{address.path}?{address.query}" if address.query else address.path,

@@ -1,7 +1,10 @@
 """Every page on a narrow screen: nothing moves it sideways, cards are labelled, axe is content."""
 
+from urllib.parse import parse_qs
+
 import pytest
 from django.test import Client
+from playwright.sync_api import Response
 
 from studies.models import Institution
 from tests.browser import rendered
@@ -70,6 +73,13 @@ def test_axe_on_a_wide_screen(walk, who, name, dark):
     assert rendered.axe(walk(who, name, 1280, dark)) == []
 
 
+def planned(answer: Response, schedule: str) -> bool:
+    """Whether it prices all that was typed."""
+    typed = parse_qs(answer.request.post_data or "")
+    wanted = {"privacy-schedule": [schedule], "privacy-target_epsilon": ["1"]}
+    return wanted.items() <= typed.items()
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1280])
 def test_axe_on_the_planner_while_it_is_used(walk, width, dark):
@@ -78,10 +88,11 @@ def test_axe_on_the_planner_while_it_is_used(walk, width, dark):
         page.locator("#planner summary").first.click()
     page.locator("#planner-shared").check()
     for schedule in ("uniform", "adaptive"):
-        page.locator("#id_privacy-schedule").select_option(schedule)
-        page.locator("#id_privacy-noise_multiplier").fill("")
-        page.locator("#id_privacy-target_epsilon").fill("1")
-        page.wait_for_timeout(400)
+        with page.expect_response(lambda answer, wanted=schedule: planned(answer, wanted)):
+            page.locator("#id_privacy-schedule").select_option(schedule)
+            page.locator("#id_privacy-noise_multiplier").fill("")
+            page.locator("#id_privacy-target_epsilon").fill("1")
+        page.wait_for_function(rendered.SETTLED)
         page.wait_for_function("() => document.querySelector('#planner-answer .figure-large')")
         assert page.evaluate(rendered.WIDE) == []
         assert rendered.axe(page) == []

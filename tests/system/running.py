@@ -45,7 +45,12 @@ class Simulation:
             connection.close()
 
     def pid(self, name: str) -> int:
-        return json.loads((self.folder / "processes.json").read_text())[name]
+        return self.pids()[name]
+
+    def pids(self) -> dict[str, int]:
+        """What runs now, by name; nothing before the first has started."""
+        record = self.folder / "processes.json"
+        return json.loads(record.read_text()) if record.exists() else {}
 
     def wait_for_round(self, number: int, seconds: float = 90) -> None:
         """Return once that round is open (or later)."""

@@ -1,6 +1,5 @@
 """A long round is cancelled while real sites train: they stop, it stays charged, the study ends."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +23,7 @@ from federation.models import Assignment
 from federation.services.cancelling import CannotCancel, Wish, cancel
 from studies.models import Study
 at_work = Assignment.objects.filter(step__gt=0, step__lt=F("steps"))
-end = time.monotonic() + 60
+end = time.monotonic() + 120
 while at_work.count() < 2 and time.monotonic() < end:
     time.sleep(0.05)
 study = Study.objects.get()
@@ -37,17 +36,17 @@ for _ in range(2):
 """
 
 
-def at_hub(simulation: Simulation, script: str) -> list[str]:
-    """Run it in the environment of the hub's own web process; the lines that it printed.
+def at_hub(simulation: Simulation, script: str) -> subprocess.Popen[str]:
+    """Start it in the environment of the hub's own web process.
 
     It waits for sites that train itself, since starting takes longer than they might.
     """
+    eventually(lambda: "web" in simulation.pids(), "the hub's web process", 60)
     found = Path(f"/proc/{simulation.pid('web')}/environ").read_bytes().split(b"\0")
     environment = dict(line.split(b"=", 1) for line in found if b"=" in line)
     environment[b"DJANGO_SETTINGS_MODULE"] = b"config.settings"
     command = [sys.executable, "-c", script]
-    told = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
-    return told.stdout.decode().split(os.linesep)[:-1]
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
 
 
 def kinds(simulation: Simulation, slug: str, attempt: int) -> list[str]:
@@ -60,11 +59,11 @@ def test_a_round_is_cancelled_while_its_sites_train(tmp_path):
         tmp_path / "study", letters="ab", rounds=1, privacy=PRIVACY, steps=STEPS
     )
     simulation = start_simulation(study, tmp_path / "installation")
-    simulation.wait_for_round(1)
-    assert at_hub(simulation, CANCEL) == ["cancelled", "too late"]
+    canceller = at_hub(simulation, CANCEL)
+    assert canceller.communicate(timeout=150)[0].splitlines() == ["cancelled", "too late"]
     stopped = ["charged", "refused", "acknowledged"]
     for slug in SITES:
-        eventually(lambda slug=slug: kinds(simulation, slug, 1) == stopped, f"{slug} stops", 10)
+        eventually(lambda slug=slug: kinds(simulation, slug, 1) == stopped, f"{slug} stops", 60)
     output = simulation.finish()
     assert simulation.process.returncode == 0, output
     assert simulation.summary["ledger_ok"] is True

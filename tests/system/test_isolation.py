@@ -48,7 +48,7 @@ def open_files(pid: int) -> set[str]:
 
 
 def test_a_site_talks_to_the_hubs_port_and_opens_nothing_of_the_hub(tmp_path):
-    study = write_small_study(tmp_path / "study", letters="ab", rounds=4)
+    study = write_small_study(tmp_path / "study", letters="ab", rounds=12)
     simulation = start_simulation(study, tmp_path / "installation")
     simulation.wait_for_round(1)
     pid, seen = simulation.pid("site-site-a"), set()
