@@ -169,7 +169,8 @@ class Witness:
         except merkle.ProofError as error:
             raise LedgerForked(
                 f"the hub's ledger of {found.size} entries does not continue the {self.size} "
-                f"seen here ({error}): what it wrote before was changed"
+                f"seen here ({error}): what it wrote before was changed, or it was restored from "
+                "an old backup and has written since"
             ) from error
 
     def _write(self, verdict: Verdict, size: int, root: str, shown: str, why: str) -> None:

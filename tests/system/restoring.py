@@ -145,7 +145,11 @@ def put_back() -> None:
 
 
 def witnessed() -> bool:
-    """A rollback to what nobody saw beyond would be told by the journals alone."""
+    """A rollback to what nobody saw beyond would be told by the journals alone.
+
+    How far beyond is left to chance: the restored hub's ledger is then shorter than what was seen,
+    or has grown as long again with other entries. It is refused either way.
+    """
     with sqlite3.connect(COPY) as copy:
         size = copy.execute("SELECT size FROM accounting_ledgerhead").fetchone()[0]
     return all(seen(slug)[-1].size > size for slug in SITES)
