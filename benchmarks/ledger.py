@@ -12,9 +12,13 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
+
+import django
+from django.core.management import call_command
 
 from benchmarks.tables import show
 
@@ -39,17 +43,13 @@ def prepare(folder: Path) -> None:
     """A hub's empty database in `folder`, with the settings of the product."""
     os.environ.update(CLOISTER_VAR=str(folder), DJANGO_SETTINGS_MODULE="config.settings")
     os.environ.pop("CLOISTER_DATABASE_URL", None)
-    import django  # noqa: PLC0415  (reads the environment)
-    from django.core.management import call_command  # noqa: PLC0415
-
     django.setup()
     call_command("migrate", verbosity=0)
 
 
 def measure(sites: int, rounds: int, schedule: str, samples: int) -> dict[str, Any]:
     """Everything in one run; seconds."""
-    from benchmarks import ledger_world as world  # noqa: PLC0415  (needs Django)
-
+    world = import_module("benchmarks.ledger_world")  # its models need Django's settings
     started = time.perf_counter()
     world.build(sites, rounds, samples, schedule)
     record: dict[str, Any] = {"entries": world.size(), "build": time.perf_counter() - started}

@@ -42,10 +42,20 @@ def test_images_fit_channels_first_or_last():
     uploaded(npz_of(first), **CNN)
 
 
+def half_a_header() -> bytes:
+    """What numpy's parser of headers stumbles over."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for name in ("image", "lesion"):
+            archive.writestr(f"{name}.npy", b"\x93NUMPY\x01\x00\x0c\x00{'descr': '''")
+    return data.getvalue()
+
+
 IMAGES = images()
 FAULTS: dict[str, tuple[bytes, dict[str, Any], str]] = {
     "half a Parquet file": (parquet_of(TABLE)[:-40], {}, "read as Parquet: no readable Parquet"),
     "half an archive": (npz_of(IMAGES)[:-40], CNN, "read as npz: no readable npz file"),
+    "half a header": (half_a_header(), CNN, "read as npz: no readable npz file"),
     "half a line": (csv_of(TABLE)[:-6], {}, "read as CSV: truncated"),
     "nothing": (b" ", {}, "read as CSV: empty"),
     "no file of rows": (bytes(range(256)), {}, "read as CSV: not UTF-8 text"),
