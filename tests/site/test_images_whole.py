@@ -103,3 +103,16 @@ def test_a_csv_file_may_name_images_at_any_depth(tmp_path: Path) -> None:
     image(tmp_path / "all" / "deep" / "b.png", GREY)
     found = read(with_labels(tmp_path, "deep/b.png,well,p\na.png,ill,p\n"), images([1, 4, 5]))
     assert found.targets.tolist() == [1, 0]
+
+
+def test_a_second_page_that_is_no_image_is_told(tmp_path: Path) -> None:
+    """Pillow fails over its missing width in a way of its own, when pages are counted."""
+    image(tmp_path / "ill" / "a.tif", GREY)
+    pages = [Image.fromarray(GREY)] * 2
+    pages[0].save(tmp_path / "ill" / "a.tif", save_all=True, append_images=pages[1:])
+    whole = (tmp_path / "ill" / "a.tif").read_bytes()
+    width = whole.rindex(b"\x00\x01\x04\x00\x01\x00\x00\x00\x05")  # tag 256, one whole number: 5
+    (tmp_path / "ill" / "a.tif").write_bytes(whole[:width] + b"\xff" + whole[width + 1 :])
+    with pytest.raises(ContractError, match="column 'image': unreadable image") as caught:
+        read(folder(tmp_path), images([1, 4, 5]))
+    assert caught.value.__cause__ is None

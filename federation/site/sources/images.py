@@ -25,7 +25,16 @@ PICTURES = {".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".tif", ".tiff", ".gif", ".
 MODES = {1: "L", 3: "RGB"}
 MOST_PIXELS = 2**26  # of one picture, decoded: 192 MiB; a small file can claim far more
 # What Pillow raises for files that are cut off, no image, or made to harm.
-UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
+UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    EOFError,
+    LookupError,
+    struct.error,
+    zlib.error,
+)
 TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
