@@ -45,7 +45,7 @@ test: $(VENV)/installed-dev ## everything, real browser and both databases inclu
 	$(MAKE) --no-print-directory check
 	$(RUN) -m pytest -n 2 --dist loadfile -q -m "not system and not browser"
 	CLOISTER_TEST_DATABASE=postgresql $(RUN) -m pytest -n 2 --dist loadfile -q tests/studies tests/accounting tests/federation tests/pages
-	$(RUN) -m pytest -q -m "system or browser"
+	$(RUN) -m pytest -n 2 --dist loadfile -q -m "system or browser"
 
 check: $(VENV)/installed-dev ## lint, types on the pure packages, import contracts, migrations
 	$(VENV)/bin/ruff check .
