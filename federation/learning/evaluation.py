@@ -201,5 +201,7 @@ def _rows(probabilities: Floats, bins: int) -> NDArray[np.int64]:
 def _probabilities(logits: torch.Tensor) -> torch.Tensor:
     if logits.shape[1] > 1:
         return torch.softmax(logits, dim=1)
-    positive = torch.sigmoid(logits)
+    # Processors round the last ones of a number that is not round another way (see `steady`).
+    spare = steady.filled(len(logits), steady.ROWS) - len(logits)
+    positive = torch.sigmoid(torch.cat([logits, logits.new_zeros(spare, 1)]))[: len(logits)]
     return torch.cat([1 - positive, positive], dim=1)

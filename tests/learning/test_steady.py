@@ -134,6 +134,17 @@ def test_one_unit_more_moves_no_others_prediction(name):
         assert (whole[1:] == rest).all(), count
 
 
+def test_the_last_rows_have_the_probabilities_they_have_among_others():
+    """Which processors take one by one; of 300 logits some ten are then rounded another way."""
+    study = protocol(features=1)
+    weights = {name: np.ones_like(array) for name, array in initial_tensors(study).items()}
+    features = np.linspace(-6, 6, 320, dtype=np.float32)[:, None]
+    whole = predict(protocol=study, tensors=weights, features=features)
+    for count in range(1, 300):
+        found = predict(protocol=study, tensors=weights, features=features[:count])
+        assert (found == whole[:count]).all(), count
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_one_unit_more_moves_no_others_gradient(name):
     study, weights, data = made(name)
