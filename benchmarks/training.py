@@ -5,8 +5,8 @@
 One thread. Times are processor time of a whole step, its sampling and noise included; each is
 measured in a process of its own, so that the peak of memory is its own too (above what the data
 and the libraries take). One process may be a tenth faster than the next: steps below a
-millisecond are measured in nine of each way, in turns, and the median counts. What would not fit
-into 4 GiB is not tried.
+millisecond are measured in nine of each way, in turns, and the median counts. Hooks that
+would take over 4 GiB (`--gib`) are not tried.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from federation.learning.sampler import poisson
 BATCHES = (64, 512, 2048)
 ROWS, IMAGES = 8192, 4096
 LEAST_SECONDS, MOST_SECONDS, MOST_STEPS = 0.5, 12.0, 300
-LARGEST = 4 << 30
+GIB = 4.0
 TURNS, SHORT_MS = 9, 1.0
 
 
@@ -59,10 +59,10 @@ def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def in_a_child(name: str, way: str, batch: int) -> dict[str, float] | None:
+def in_a_child(name: str, way: str, batch: int, gib: float) -> dict[str, float] | None:
     """`measured` elsewhere; None where it would not fit, or failed."""
     size = sum(parameter.numel() for parameter in MODELS[name].build(False).parameters())
-    if way == "hooks" and 8 * size * batch > LARGEST:
+    if way == "hooks" and 8 * size * batch > gib * 2**30:
         return None
     command = [sys.executable, "-m", "benchmarks.training", "--one", name, way, str(batch)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -73,13 +73,15 @@ def in_a_child(name: str, way: str, batch: int) -> dict[str, float] | None:
     return found
 
 
-def in_turns(name: str, ways: list[str], batch: int) -> dict[str, dict[str, float] | None]:
+def in_turns(
+    name: str, ways: list[str], batch: int, gib: float
+) -> dict[str, dict[str, float] | None]:
     """`in_a_child` for each way; the short ones again, one after the other, for their medians."""
-    every = {way: [in_a_child(name, way, batch)] for way in ways}
+    every = {way: [in_a_child(name, way, batch, gib)] for way in ways}
     for _ in range(TURNS - 1):
         for way, seen in every.items():
             if seen[0] is not None and seen[0]["ms"] < SHORT_MS:
-                seen.append(in_a_child(name, way, batch))
+                seen.append(in_a_child(name, way, batch, gib))
     return {way: _middle(seen) for way, seen in every.items()}
 
 
@@ -88,12 +90,12 @@ def _middle(seen: list[dict[str, float] | None]) -> dict[str, float] | None:
     return {key: median(one[key] for one in done) for key in done[0]} if done else None
 
 
-def compared(models: list[str], ways: list[str], batches: list[int]) -> None:
+def compared(models: list[str], ways: list[str], batches: list[int], gib: float) -> None:
     """Print step time, its ratio to plain, and memory."""
     rows, record = [], []
     for name in models:
         for batch in batches:
-            found = in_turns(name, ways, batch)
+            found = in_turns(name, ways, batch, gib)
             record.append({"model": name, "batch": batch, "ways": found})
             base = found.get("plain")
             rows.append([name, str(batch), *(_cell(one, base) for one in found.values())])
@@ -136,6 +138,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=[""], help="beginnings of their names")
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
     parser.add_argument("--batches", nargs="+", type=int, default=list(BATCHES))
+    parser.add_argument("--gib", type=float, default=GIB, help="memory that hooks may take")
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     options: Any = parser.parse_args()
     if options.one:
@@ -143,7 +146,7 @@ def main() -> None:
         print(json.dumps(measured(name, way, int(batch))))
         return
     models = [name for name in MODELS if name.startswith(tuple(options.models))]
-    compared(models, options.ways, options.batches)
+    compared(models, options.ways, options.batches, options.gib)
     sampling()
 
 
